@@ -1,0 +1,1 @@
+//! The actors: who owns whom, and for how long.

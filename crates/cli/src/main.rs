@@ -1,0 +1,2 @@
+//! Share a local service with a contact over XMPP.
+fn main() {}

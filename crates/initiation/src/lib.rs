@@ -1,0 +1,1 @@
+//! Stream Initiation over a ladder of transports.

@@ -1,0 +1,1 @@
+//! Local sockets and the splice between a socket and a bytestream.

@@ -1,0 +1,1 @@
+//! Stream Initiation and stream tubes on the wire, and their state machines.

@@ -1,0 +1,1 @@
+//! XMPP servers to try things on: one in-process, and throwaway Prosody and ejabberd.

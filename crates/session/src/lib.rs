@@ -1,0 +1,1 @@
+//! One logged-in XMPP account: connector, login, routing, discovery, roster and presence.

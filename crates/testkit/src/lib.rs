@@ -1,0 +1,1 @@
+//! Real servers, fake transports and measuring for the tests.

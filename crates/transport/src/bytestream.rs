@@ -1,0 +1,100 @@
+//! What comes out of a negotiation.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Anything that bytes can be read from and written to.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// An open bytestream.
+///
+/// - Reading ends with end-of-file only after the peer shut its side down properly, and
+///   everything it wrote was read; a bytestream that breaks ends in an error.
+/// - `poll_flush` is done when the transport has passed on what was written, `poll_shutdown`
+///   when moreover the peer has been told that no more follows. What was written before arrives.
+/// - After a shutdown the other direction goes on, unless [`half_close`](Self::half_close) says
+///   otherwise.
+/// - Dropping it before both directions have ended breaks it: the peer reads an error.
+pub struct Bytestream {
+    io: Box<dyn Io>,
+    label: &'static str,
+    half_close: bool,
+}
+
+impl Bytestream {
+    /// A bytestream over `io`; `label` names the transport to people: `ibb`, `socks5-direct`.
+    pub fn new(io: impl Io + 'static, label: &'static str) -> Self {
+        Self {
+            io: Box::new(io),
+            label,
+            half_close: true,
+        }
+    }
+
+    /// Says that shutting one direction down cuts the other one short.
+    pub fn without_half_close(mut self) -> Self {
+        self.half_close = false;
+        self
+    }
+
+    /// The transport's name for people.
+    pub fn label(&self) -> &'static str {
+        self.label
+    }
+
+    /// Whether one direction may end before the other.
+    pub fn half_close(&self) -> bool {
+        self.half_close
+    }
+
+    /// Wraps what is inside: to meter, to delay, to encrypt.
+    pub fn map<T: Io + 'static>(self, wrap: impl FnOnce(Box<dyn Io>) -> T) -> Self {
+        Self {
+            io: Box::new(wrap(self.io)),
+            ..self
+        }
+    }
+}
+
+impl AsyncRead for Bytestream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Bytestream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+impl fmt::Debug for Bytestream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bytestream")
+            .field("label", &self.label)
+            .field("half_close", &self.half_close)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,151 @@
+//! What may be said over the session.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use xmpp_parsers::jid::Jid;
+use xmpp_parsers::minidom::Element;
+
+use crate::switchboard::Switchboard;
+use crate::{AskError, Gone, StreamId, Wire};
+
+/// A cloneable, bounded way to say things over the session.
+///
+/// Two lanes lead to the session. What is said here takes the *control* lane and overtakes bulk
+/// data; what is said on a [`Wire`] takes the *bulk* lane and keeps its order.
+#[derive(Clone, Debug)]
+pub struct Stanzas {
+    pub(crate) control: mpsc::Sender<Outbound>,
+    pub(crate) bulk: mpsc::Sender<Outbound>,
+    pub(crate) switchboard: Switchboard,
+}
+
+impl Stanzas {
+    /// Asks somebody something: sends an IQ request.
+    ///
+    /// Waits while the lane is full; the [`Answer`] is awaited separately, so that several
+    /// questions can be under way in order. Cancel safe: nothing is sent if dropped.
+    pub async fn ask(
+        &self,
+        to: Option<Jid>,
+        question: Question,
+        payload: Element,
+        patience: Patience,
+    ) -> Result<Answer, Gone> {
+        ask(&self.control, to, question, payload, patience).await
+    }
+
+    /// Tells somebody something: sends a message with these payloads and no body.
+    ///
+    /// Waits while the lane is full. Cancel safe: nothing is sent if dropped.
+    pub async fn tell(&self, to: Jid, payloads: Vec<Element>) -> Result<(), Gone> {
+        tell(&self.control, to, payloads).await
+    }
+
+    /// Claims what `peer` says of `stream` from now on; `None` if that is claimed already.
+    pub fn claim(&self, peer: Jid, stream: StreamId) -> Option<Wire> {
+        let claim = self.switchboard.claim(peer, stream)?;
+        Some(Wire::new(claim, self.clone()))
+    }
+}
+
+pub(crate) async fn ask(
+    lane: &mpsc::Sender<Outbound>,
+    to: Option<Jid>,
+    question: Question,
+    payload: Element,
+    patience: Patience,
+) -> Result<Answer, Gone> {
+    let (reply, answer) = oneshot::channel();
+    let ask = Outbound::Ask {
+        to,
+        question,
+        payload,
+        patience,
+        reply,
+    };
+    lane.send(ask).await.map_err(|_| Gone::Session)?;
+    Ok(Answer(answer))
+}
+
+pub(crate) async fn tell(
+    lane: &mpsc::Sender<Outbound>,
+    to: Jid,
+    payloads: Vec<Element>,
+) -> Result<(), Gone> {
+    let tell = Outbound::Tell { to, payloads };
+    lane.send(tell).await.map_err(|_| Gone::Session)
+}
+
+/// The two forms of an IQ request (RFC 6120 §8.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Asks for information.
+    Get,
+    /// Asks for something to be done.
+    Set,
+}
+
+/// How long a question may stay unanswered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// At most this long.
+    Within(Duration),
+    /// As long as the session and the peer live. For answers that a peer may withhold as
+    /// back-pressure; the session pings a peer that is silent meanwhile.
+    WhileAlive,
+}
+
+impl Default for Patience {
+    /// 30 seconds.
+    fn default() -> Self {
+        Self::Within(Duration::from_secs(30))
+    }
+}
+
+/// The answer to a question; resolves to the result's payload.
+///
+/// Dropping it forgets the question; an answer that still comes is ignored.
+#[derive(Debug)]
+pub struct Answer(oneshot::Receiver<Result<Option<Element>, AskError>>);
+
+impl Future for Answer {
+    type Output = Result<Option<Element>, AskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A reply that was dropped unanswered went down with the session.
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|answer| answer.unwrap_or(Err(AskError::Gone(Gone::Session))))
+    }
+}
+
+/// Something on its way to the session.
+#[derive(Debug)]
+pub enum Outbound {
+    /// An answer to a peer's question.
+    Answer(crate::Answered),
+    /// A question.
+    Ask {
+        /// Whom to ask; nobody: the own account.
+        to: Option<Jid>,
+        /// The form of the request.
+        question: Question,
+        /// What to ask.
+        payload: Element,
+        /// How long to wait.
+        patience: Patience,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Option<Element>, AskError>>,
+    },
+    /// A message.
+    Tell {
+        /// Whom to tell.
+        to: Jid,
+        /// What to tell.
+        payloads: Vec<Element>,
+    },
+}

@@ -1,0 +1,260 @@
+//! The session's end: where stanzas come from and where they go.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+use xmpp_parsers::jid::Jid;
+use xmpp_parsers::minidom::Element;
+
+use crate::stanzas::Outbound;
+use crate::{Answered, Ask, Gone, Inbound, Stanzas, StreamId};
+
+impl Stanzas {
+    /// Makes the two ends: one to speak, and the session's, to send and to route.
+    pub fn pair() -> (Self, Outbox, Switchboard) {
+        let (control, control_rx) = mpsc::channel(CONTROL);
+        let (bulk, bulk_rx) = mpsc::channel(BULK);
+        let (answers, answers_rx) = mpsc::channel(WITHHELD);
+        let switchboard = Switchboard {
+            claims: Arc::default(),
+            answers,
+        };
+        let outbox = Outbox {
+            answers: answers_rx,
+            control: control_rx,
+            bulk: bulk_rx,
+        };
+        (
+            Self {
+                control,
+                bulk,
+                switchboard: switchboard.clone(),
+            },
+            outbox,
+            switchboard,
+        )
+    }
+}
+
+/// What is to be sent, for the session to take.
+#[derive(Debug)]
+pub struct Outbox {
+    answers: mpsc::Receiver<Answered>,
+    control: mpsc::Receiver<Outbound>,
+    bulk: mpsc::Receiver<Outbound>,
+}
+
+impl Outbox {
+    /// The next thing to send: answers before control before bulk. Cancel safe.
+    ///
+    /// `None` once nobody is left to say anything.
+    pub async fn next(&mut self) -> Option<Outbound> {
+        tokio::select! {
+            biased;
+            Some(answer) = self.answers.recv() => Some(Outbound::Answer(answer)),
+            Some(outbound) = self.control.recv() => Some(outbound),
+            Some(outbound) = self.bulk.recv() => Some(outbound),
+            else => None,
+        }
+    }
+
+    /// Throws away all that waits. Its questions fail with [`Gone::Session`].
+    pub fn clear(&mut self) {
+        while self.answers.try_recv().is_ok() {}
+        while self.control.try_recv().is_ok() {}
+        while self.bulk.try_recv().is_ok() {}
+    }
+}
+
+/// Who has claimed which stream of whom.
+#[derive(Clone, Debug)]
+pub struct Switchboard {
+    claims: Arc<Mutex<Claims>>,
+    answers: mpsc::Sender<Answered>,
+}
+
+impl Switchboard {
+    /// Turns an IQ request into an [`Ask`] by reserving the place of its answer.
+    ///
+    /// Hands the payload back when too many answers are being withheld: then the caller
+    /// refuses on the spot (`resource-constraint`).
+    pub fn ask(&self, from: Jid, id: String, payload: Element) -> Result<Ask, Element> {
+        match self.answers.clone().try_reserve_owned() {
+            Ok(permit) => Ok(Ask::new(from, id, payload, permit)),
+            Err(_) => Err(payload),
+        }
+    }
+
+    /// Gives what `from` said to whoever claimed its stream, or back.
+    ///
+    /// Never waits. A wire that holds too much already is cut, and ends in [`Gone::Overflow`].
+    pub fn route(&self, from: &Jid, inbound: Inbound) -> Result<(), Box<Inbound>> {
+        let Some(sid) = inbound.payload().attr("sid") else {
+            return Err(Box::new(inbound));
+        };
+        let key = (from.clone(), StreamId::from(sid));
+        let mut claims = self.lock();
+        let Some(line) = claims.get(&key) else {
+            return Err(Box::new(inbound));
+        };
+        match line.inbox.try_send(inbound) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                // The stanza answers itself when dropped.
+                hang_up(claims.remove(&key), Gone::Overflow);
+                Ok(())
+            }
+            Err(mpsc::error::TrySendError::Closed(inbound)) => Err(Box::new(inbound)),
+        }
+    }
+
+    /// Ends every wire to this full JID.
+    pub fn hang_up(&self, peer: &Jid, why: Gone) {
+        let mut claims = self.lock();
+        let keys: Vec<_> = claims
+            .keys()
+            .filter(|(jid, _)| jid == peer)
+            .cloned()
+            .collect();
+        for key in keys {
+            hang_up(claims.remove(&key), why.clone());
+        }
+    }
+
+    /// Ends every wire.
+    pub fn hang_up_all(&self, why: Gone) {
+        for (_, line) in self.lock().drain() {
+            hang_up(Some(line), why.clone());
+        }
+    }
+
+    pub(crate) fn claim(&self, peer: Jid, stream: StreamId) -> Option<Claim> {
+        let (inbox, rx) = mpsc::channel(INBOX);
+        let (end, why) = oneshot::channel();
+        let key = (peer, stream);
+        match self.lock().entry(key.clone()) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(vacant) => vacant.insert(Line {
+                inbox: inbox.clone(),
+                end,
+            }),
+        };
+        let release = Some(Release {
+            claims: Arc::clone(&self.claims),
+            inbox,
+        });
+        Some(Claim {
+            key,
+            inbox: rx,
+            why,
+            release,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Claims> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A wire's place in the switchboard; gives it up when dropped.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    key: (Jid, StreamId),
+    inbox: mpsc::Receiver<Inbound>,
+    why: oneshot::Receiver<Gone>,
+    release: Option<Release>,
+}
+
+impl Claim {
+    pub(crate) fn peer(&self) -> &Jid {
+        &self.key.0
+    }
+
+    pub(crate) fn stream(&self) -> &StreamId {
+        &self.key.1
+    }
+
+    pub(crate) async fn recv(&mut self) -> Result<Inbound, Gone> {
+        // What arrived before the end is still delivered: the reason is looked at last.
+        tokio::select! {
+            biased;
+            Some(inbound) = self.inbox.recv() => Ok(inbound),
+            why = &mut self.why, if !self.why.is_terminated() => {
+                self.release = None;
+                match self.inbox.try_recv() {
+                    Ok(inbound) => Ok(inbound),
+                    Err(_) => Err(why.unwrap_or(Gone::Closed)),
+                }
+            }
+            else => Err(Gone::Closed),
+        }
+    }
+
+    /// A claim of the same name that holds nothing.
+    pub(crate) fn closed(&self) -> Self {
+        let (_, inbox) = mpsc::channel(1);
+        let (_, why) = oneshot::channel();
+        Self {
+            key: self.key.clone(),
+            inbox,
+            why,
+            release: None,
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let Some(release) = self.release.take() else {
+            return;
+        };
+        let mut claims = release
+            .claims
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // The place may have been cut and claimed anew meanwhile.
+        if claims
+            .get(&self.key)
+            .is_some_and(|line| line.inbox.same_channel(&release.inbox))
+        {
+            claims.remove(&self.key);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Release {
+    claims: Arc<Mutex<Claims>>,
+    inbox: mpsc::Sender<Inbound>,
+}
+
+#[derive(Debug)]
+struct Line {
+    inbox: mpsc::Sender<Inbound>,
+    end: oneshot::Sender<Gone>,
+}
+
+type Claims = HashMap<(Jid, StreamId), Line>;
+
+fn hang_up(line: Option<Line>, why: Gone) {
+    if let Some(line) = line {
+        // A wire that was just dropped needs no reason.
+        let _ = line.end.send(why);
+    }
+}
+
+/// Questions and messages that wait for the session; they are few and short.
+const CONTROL: usize = 64;
+
+/// Blocks of data that wait for the session, over all bytestreams. Small, so that what is said
+/// on the control lane is soon said, and a bytestream fills its own window first.
+const BULK: usize = 16;
+
+/// Questions of peers that may stay unanswered at a time; in-band bytestreams withhold
+/// acknowledgements as back-pressure.
+const WITHHELD: usize = 4096;
+
+/// Stanzas that one wire holds unread. Drivers read at once, so this fills only under a flood.
+const INBOX: usize = 256;

@@ -1,0 +1,1 @@
+//! Share a local service with a contact over XMPP.

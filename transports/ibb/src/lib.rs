@@ -1,0 +1,1 @@
+//! In-Band Bytestreams (XEP-0047): bytes in stanzas, through any server.
