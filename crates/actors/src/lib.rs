@@ -1,1 +1,41 @@
 //! The actors: who owns whom, and for how long.
+//!
+//! ```text
+//!   Account ──orders──► SessionActor ──────┬──► NegotiatorActor
+//!                          │  one account  │      whom to negotiate with, and how
+//!                          ▼               │
+//!                      TubeActor ◄─────────┘
+//!                       │  one tube
+//!             ┌─────────┴──────────┐
+//!             ▼                    ▼
+//!   Listening/ExportedEndpoint   BytestreamActor
+//!      the local socket            one program's connection
+//! ```
+//!
+//! Actors decide; they live on one control thread per account and pass commands, facts and
+//! sockets. Bytes never travel in messages: negotiating, dialling and copying run in tasks on
+//! the embedder's runtime. A child's end is told to its parent by an `Obituary`, whatever
+//! it was that ended it; nothing restarts itself.
+//!
+//! - [`Account`]: the handle by which an application gives orders (`account.rs`)
+//! - [`Event`]: what it learns (`event.rs`)
+//! - `session/`, `negotiator.rs`, `tube/`, `endpoint.rs`, `bytestream.rs`: the actors
+//! - `control.rs`: the thread; `env.rs`: what surrounds every actor; `limits.rs`: the bounds
+
+mod account;
+mod bytestream;
+mod control;
+mod endpoint;
+mod env;
+mod event;
+mod failure;
+mod limits;
+mod negotiator;
+mod obituary;
+mod session;
+mod tube;
+
+pub use self::account::{Account, OfferError, Start, StartError};
+pub use self::event::{Direction, Event, Events, Failure, FailureKind, TubeId};
+pub use self::tube::AcceptError;
+pub use tubes_session::Subscribe;

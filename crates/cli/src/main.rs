@@ -1,2 +1,92 @@
-//! Share a local service with a contact over XMPP.
-fn main() {}
+//! Share a local service with a contact over XMPP: the command line.
+//!
+//! ```text
+//!   args + config + password ──► commands ──► exit
+//!                                    │
+//!                                 output (human, json)
+//! ```
+
+mod args;
+mod commands;
+mod config;
+mod exit;
+mod interrupt;
+mod online;
+mod output;
+mod parameter;
+mod password;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Args, Global};
+use crate::exit::{Stop, USAGE};
+use crate::output::{Output, Report};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) if error.use_stderr() => {
+            eprintln!("tubes: {}", exit::one_line(&error));
+            return ExitCode::from(USAGE);
+        }
+        Err(help) => return show(&help),
+    };
+    log(&args.global);
+    let output = Output::new(args.global.output);
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => conclude(stop, output),
+    }
+}
+
+fn run(args: Args) -> Result<(), Stop> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Stop::from)?;
+    let verdict = runtime.block_on(commands::run(args));
+    // A thread may still be waiting for the terminal's next line: it is not worth waiting for.
+    runtime.shutdown_background();
+    verdict
+}
+
+/// Help and version, which a closed pipe (`tubes --help | head`) may cut short.
+fn show(help: &clap::Error) -> ExitCode {
+    match help.print() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Says why it ended: one line for people and, where programs read, an event for them.
+fn conclude(stop: Stop, output: Output) -> ExitCode {
+    // Of a wrong command line programs learn by the exit code: there are no events yet.
+    if output.is_json()
+        && let Stop::Failed(trouble) = &stop
+    {
+        // If standard output is what failed, standard error still has the reason.
+        let _ = output.report(&Report::Error(trouble.into()));
+    }
+    if stop != Stop::Interrupted && stop != Stop::Terminated {
+        eprintln!("tubes: {}", output::harmless(&stop.to_string()));
+    }
+    stop.into()
+}
+
+fn log(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info,tubes=debug",
+        (false, _) => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+}

@@ -1,1 +1,41 @@
 //! Local sockets and the splice between a socket and a bytestream.
+//!
+//! ```text
+//!   program ── Socket ──┐                          ┌── Bytestream ── peer
+//!    (accepted by a     ├──────── splice ──────────┤
+//!     Listener, or      │  bytes, ends of file,    │
+//!     reached by dial) ─┘  errors, back-pressure   └
+//! ```
+//!
+//! # Layout
+//! - [`Address`]: where a local service is, or where programs are to find one
+//! - [`Access`]: which programs may use what listens there
+//! - [`Listener`]: lets programs in
+//! - [`dial`]: reaches a service
+//! - [`Socket`], [`Source`]: one open connection and who opened it
+//! - [`splice`]: carries bytes between a socket and a bytestream until both ends are done
+//! - [`Totals`]: how many bytes went each way, readable meanwhile
+//!
+//! Nothing here knows of XMPP, and nothing spawns a task.
+
+mod access;
+mod addr;
+mod bind;
+mod buffer;
+mod dial;
+mod lane;
+mod listener;
+mod path;
+mod socket;
+mod splice;
+mod stdio;
+mod totals;
+
+pub use access::{Access, AccessError};
+pub use addr::{Address, AddressError};
+pub use bind::BindError;
+pub use dial::{DialError, dial};
+pub use listener::{AcceptError, Listener};
+pub use socket::{Socket, Source};
+pub use splice::{Outcome, SpliceError, splice};
+pub use totals::Totals;

@@ -1,1 +1,21 @@
 //! Stream Initiation and stream tubes on the wire, and their state machines.
+//!
+//! ```text
+//!   Element ──► SiRequest ──► Responder ──► which transport to answer with, to try, to await
+//!           ◄── SiAnswer  ──► Requester ──► which transport to try next
+//!   Element ◄─► TubeOffer · StreamFor · TubeClose
+//! ```
+//!
+//! - [`ns`]: the namespaces
+//! - [`disco`]: what a peer says it can do
+//! - [`si`]: Stream Initiation (XEP-0095) with the fallback of telepathy-gabble's `si-multiple`
+//! - [`tube`]: offering a stream tube, connecting through it, closing it
+//!
+//! Deliberately absent: clocks, randomness, input and output. Whoever runs the machines brings
+//! them.
+
+pub mod disco;
+pub mod ns;
+pub mod si;
+pub mod tube;
+mod xml;

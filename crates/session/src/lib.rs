@@ -1,1 +1,41 @@
 //! One logged-in XMPP account: connector, login, routing, discovery, roster and presence.
+//!
+//! ```text
+//!   Account ──► Connector ──► Pump ⇄ Router ──► Switchboard ──► a bytestream's Wire
+//!               DNS, TCP,      │       │
+//!               TLS, SASL      │       └──► SessionEvent: links, presence, the unclaimed
+//!                              └── Outbox ◄── Stanzas: whoever has something to say
+//! ```
+//!
+//! This is the only crate that names tokio-xmpp; everybody else talks to a [`Session`].
+//!
+//! - [`Account`]: who logs in, and how (`account.rs`)
+//! - [`Session`]: the handle (`session.rs`), [`SessionEvent`]: what it reports (`event.rs`)
+//! - `connector.rs` with `dns.rs`, `tcp.rs`, `tls.rs` and `sasl/`: from an account to an
+//!   authenticated stream; `reconnect.rs`: again, when one is lost
+//! - `pump.rs`: the task that owns the connection; `router.rs`: where each stanza goes
+//! - `tracker.rs`: questions that wait for answers; `contacts.rs`: who is online and can do
+//!   what; `identity.rs`: what this client says of itself
+
+mod account;
+mod connector;
+mod contacts;
+mod dns;
+mod event;
+mod handshake;
+mod identity;
+mod login_error;
+mod pump;
+mod reconnect;
+mod router;
+mod sasl;
+mod session;
+mod tcp;
+mod tls;
+mod tracker;
+
+pub use self::account::{Account, AccountError, Password, Tls};
+pub use self::event::{Link, Login, SessionEvent};
+pub use self::login_error::{CertificateFault, LoginError, LoginErrorKind, LoginFailure, Refusal};
+pub use self::router::Subscribe;
+pub use self::session::Session;

@@ -1,1 +1,9 @@
-//! Real servers, fake transports and measuring for the tests.
+//! What the tests of the workspace share: two sessions joined in memory, and faults between them.
+//!
+//! - [`Hub`]: joins the ends of sessions without a server (`hub.rs`, `carrier.rs`)
+//! - [`Fate`]: what befalls a stanza on its way
+
+mod carrier;
+mod hub;
+
+pub use self::hub::{Fate, Hub};

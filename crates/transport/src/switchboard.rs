@@ -60,6 +60,15 @@ impl Outbox {
         }
     }
 
+    /// The next thing to send, if anything waits.
+    pub fn try_next(&mut self) -> Option<Outbound> {
+        let answer = self.answers.try_recv().map(Outbound::Answer);
+        answer
+            .or_else(|_| self.control.try_recv())
+            .or_else(|_| self.bulk.try_recv())
+            .ok()
+    }
+
     /// Throws away all that waits. Its questions fail with [`Gone::Session`].
     pub fn clear(&mut self) {
         while self.answers.try_recv().is_ok() {}

@@ -1,1 +1,46 @@
 //! Share a local service with a contact over XMPP.
+//!
+//! ```text
+//!   program ── socket ── Tubes ══ any XMPP account ══ Tubes ── socket ── service
+//! ```
+//!
+//! Alice exports a local socket in a *stream tube* and offers it to Fernand; he accepts and
+//! gets a local socket; every program that connects there gets its own bytestream to a new
+//! connection of Alice's service. Neither program knows of it.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use tubes::{Account, Event, Offer, Tubes};
+//!
+//! let account = Account::new("alice@example.org".parse()?, "secret".to_owned())?;
+//! let (tubes, mut events) = Tubes::builder(account).start().await?;
+//! let fernand = "fernand@example.org".parse()?;
+//! tubes.befriend(&fernand).await;
+//! tubes.offer(Offer::new(fernand, "http", "127.0.0.1:8000".parse()?)).await?;
+//! while let Some(event) = events.next().await {
+//!     if let Event::ConnectionOpened { peer, transport, .. } = event {
+//!         println!("{peer} connected over {transport}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Tubes`] is `Send`, works in any tokio runtime, and shows nothing of the actors inside.
+//! Several accounts may live in one process.
+
+mod builder;
+mod offer;
+mod tubes;
+
+pub use self::builder::{Builder, TransportName, UnknownTransport};
+pub use self::offer::Offer;
+pub use self::tubes::Tubes;
+
+pub use tubes_actors::{
+    AcceptError, Direction, Event, Events, Failure, FailureKind, OfferError, StartError, TubeId,
+};
+pub use tubes_local::{Access, Address, AddressError, Socket};
+pub use tubes_protocol::tube::{ParameterError, Parameters, Value};
+pub use tubes_session::{Account, AccountError, LoginError, LoginErrorKind, Password, Tls};
+pub use xmpp_parsers::jid::{BareJid, FullJid, Jid};

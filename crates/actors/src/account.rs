@@ -1,0 +1,213 @@
+//! The handle by which an application gives orders to an account's actors.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::Addr;
+use tokio::sync::oneshot;
+use tubes_local::{Access, Address, Socket};
+use tubes_protocol::tube::{Parameters, TubeNumber, TubeOffer};
+use tubes_session::{LoginError, Session, Subscribe};
+use tubes_transport::Signalling;
+use xmpp_parsers::jid::BareJid;
+
+use crate::control::{self, Crew};
+use crate::event::{Announcer, Events, TubeId};
+use crate::session::{Consent, Find, Leave, Offer, SessionActor, Welcome};
+use crate::tube::{Accept, AcceptError, Attach, Close, TubeActor};
+
+/// A running account. Cheap to clone; when the last clone is dropped the account is closed.
+#[derive(Clone, Debug)]
+pub struct Account(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    actor: Addr<SessionActor>,
+    announcer: Announcer,
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+/// What an account is started with.
+#[derive(Debug)]
+pub struct Start {
+    /// Who logs in.
+    pub credentials: tubes_session::Account,
+    /// The first asks; all answer.
+    pub signallings: Vec<Arc<dyn Signalling>>,
+    /// Services for which offers are welcome.
+    pub services: Vec<String>,
+}
+
+/// Why an account did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The control thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Io(#[from] io::Error),
+    /// The login failed.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+}
+
+/// Why a service could not be offered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OfferError {
+    /// The account is closed.
+    #[error("the account is closed")]
+    Closed,
+    /// The account has as many tubes as it may.
+    #[error("the account has as many tubes as it may")]
+    Full,
+    /// The service's name or the parameters cannot be offered.
+    #[error("cannot offer this: {0}")]
+    Invalid(#[from] tubes_protocol::tube::TubeError),
+}
+
+impl Account {
+    /// Logs in and starts the actors. Must be called within a tokio runtime: all sockets of the
+    /// account's tubes will belong to it.
+    pub async fn start(start: Start) -> Result<(Self, Events), StartError> {
+        let Start {
+            credentials,
+            signallings,
+            services,
+        } = start;
+        let mut features: Vec<_> = signallings
+            .iter()
+            .flat_map(|signalling| signalling.features())
+            .collect();
+        features.push(tubes_protocol::ns::TUBES.to_owned());
+        let announced = services
+            .iter()
+            .map(|service| tubes_protocol::disco::service_feature(service));
+        let announced = features.iter().cloned().chain(announced).collect();
+        let (session, reports) = Session::start(credentials, announced).await?;
+        let (announcer, events) = Announcer::new();
+        let jid = session.jid().clone();
+        let crew = Crew {
+            session,
+            reports,
+            announcer: announcer.clone(),
+            signallings,
+            features,
+            services,
+            jid,
+        };
+        let running = control::start(crew).await?;
+        let ended = Mutex::new(Some(running.ended));
+        Ok((
+            Self(Arc::new(Inner {
+                actor: running.account,
+                announcer,
+                ended,
+            })),
+            events,
+        ))
+    }
+
+    /// A further listener, for what happens from now on.
+    pub fn events(&self) -> Events {
+        self.0.announcer.subscribe()
+    }
+
+    /// Deals with a contact from now on: its offers are heard, its presence is followed.
+    pub async fn consent(&self, contact: BareJid, subscribe: Subscribe) {
+        // An account that is closed deals with nobody.
+        let _ = self.0.actor.send(Consent { contact, subscribe }).await;
+    }
+
+    /// Says in disco#info that offers of these services are welcome.
+    pub async fn welcome(&self, services: Vec<String>) {
+        let _ = self.0.actor.send(Welcome(services)).await;
+    }
+
+    /// Offers the service at `address` to a contact: to every resource of it that does tubes,
+    /// now and later.
+    pub async fn offer(
+        &self,
+        peer: BareJid,
+        service: String,
+        address: Address,
+        parameters: Parameters,
+    ) -> Result<TubeId, OfferError> {
+        // Whatever is wrong with it is better known now than when the peer comes online.
+        TubeOffer::new(
+            TubeNumber::from_random(0),
+            service.clone(),
+            parameters.clone(),
+        )?;
+        let offer = Offer {
+            peer,
+            service,
+            address,
+            parameters,
+        };
+        let tube = self
+            .0
+            .actor
+            .send(offer)
+            .await
+            .map_err(|_| OfferError::Closed)?;
+        tube.ok_or(OfferError::Full)
+    }
+
+    /// Accepts a tube and lets programs connect at `address`; returns the actual address.
+    pub async fn accept(
+        &self,
+        tube: TubeId,
+        address: Address,
+        access: Access,
+    ) -> Result<Address, AcceptError> {
+        let tube = self.find(tube).await.ok_or(AcceptError::Gone)?;
+        tube.send(Accept { address, access })
+            .await
+            .map_err(|_| AcceptError::Gone)?
+    }
+
+    /// Uses a tube that was offered for one connection over a socket in hand.
+    pub async fn attach(&self, tube: TubeId, socket: Socket) -> Result<(), AcceptError> {
+        let tube = self.find(tube).await.ok_or(AcceptError::Gone)?;
+        tube.send(Attach(socket))
+            .await
+            .map_err(|_| AcceptError::Gone)?
+    }
+
+    /// Closes a tube, or declines an offer. Connections finish what they were given, within a
+    /// few seconds; returns when the tube is gone.
+    pub async fn close(&self, tube: TubeId) {
+        let Some(tube) = self.find(tube).await else {
+            return;
+        };
+        if let Ok(closed) = tube.send(Close(None)).await {
+            // The end of the tube is the end of the sender.
+            let _ = closed.await;
+        }
+    }
+
+    /// Closes all tubes, logs out and ends the actors, within about five seconds.
+    pub async fn leave(&self) {
+        // An account that left already has left.
+        let _ = self.0.actor.send(Leave).await;
+        let ended = self
+            .0
+            .ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(ended) = ended {
+            let _ = ended.await;
+        }
+    }
+
+    async fn find(&self, tube: TubeId) -> Option<Addr<TubeActor>> {
+        self.0.actor.send(Find(tube)).await.ok().flatten()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.actor.do_send(Leave);
+    }
+}

@@ -1,0 +1,283 @@
+//! The actor of one program's connection through a tube.
+//!
+//! ```text
+//!   Negotiating ──► Flowing ──► Gone
+//! ```
+//!
+//! The actor owns the connection's life; negotiating and copying run in one task on the
+//! embedder's runtime. However that ends, by return, abort or panic, the application hears of
+//! it exactly once and the tube gets its place back.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture,
+};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tubes_local::{Socket, Totals, splice};
+use tubes_transport::{Opened, Proposal, Request, Signalling};
+use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+
+use crate::endpoint::{Dial, ExportedEndpoint};
+use crate::env::Env;
+use crate::event::{Event, Failure, TubeId};
+use crate::failure;
+use crate::negotiator::{Admission, Open, Place, Proposed};
+use crate::obituary::Obituary;
+
+/// One connection; ends by itself.
+#[derive(Debug)]
+pub(crate) struct BytestreamActor {
+    task: Option<JoinHandle<Result<(), Failure>>>,
+    abort: AbortHandle,
+    end: End,
+}
+
+impl BytestreamActor {
+    /// Starts to negotiate, and then to copy.
+    pub(crate) fn launch(
+        env: &Env,
+        name: Name,
+        job: Job,
+        wind_down: CancellationToken,
+        obituary: Obituary,
+    ) -> Addr<Self> {
+        let totals = Arc::new(Totals::default());
+        let end = End {
+            env: env.clone(),
+            name: name.clone(),
+            totals: Arc::clone(&totals),
+            result: Err(failure::internal()),
+            _obituary: obituary,
+        };
+        let span = tracing::info_span!(
+            "bytestream", tube = %name.tube, connection = name.connection, peer = %name.peer
+        );
+        let work = Work {
+            env: env.clone(),
+            name,
+            totals,
+            wind_down,
+            started: Instant::now(),
+        };
+        let task = env
+            .runtime
+            .spawn(tracing::Instrument::instrument(work.run(job), span));
+        Self {
+            abort: task.abort_handle(),
+            task: Some(task),
+            end,
+        }
+        .start()
+    }
+}
+
+impl Actor for BytestreamActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some(task) = self.task.take() else { return };
+        ctx.spawn(task.into_actor(self).map(|result, actor, ctx| {
+            actor.end.result = result.unwrap_or_else(|error| match error.is_panic() {
+                true => Err(failure::internal()),
+                false => Err(failure::abandoned()),
+            });
+            ctx.stop();
+        }));
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.abort.abort();
+    }
+}
+
+/// Give up now: both ends see an error.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Abort;
+
+impl Handler<Abort> for BytestreamActor {
+    type Result = ();
+
+    fn handle(&mut self, Abort: Abort, _: &mut Self::Context) {
+        self.abort.abort();
+    }
+}
+
+/// What a connection is called.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    pub(crate) tube: TubeId,
+    pub(crate) connection: u64,
+    pub(crate) peer: FullJid,
+}
+
+/// What there is to do.
+pub(crate) enum Job {
+    /// The peer's program connects to our service.
+    Answer {
+        proposed: Box<Proposed>,
+        request: Request,
+        service: Addr<ExportedEndpoint>,
+        permit: OwnedSemaphorePermit,
+    },
+    /// Our program connects to the peer's service.
+    Ask {
+        socket: Socket,
+        request: Request,
+        permit: OwnedSemaphorePermit,
+    },
+}
+
+/// The task's share.
+struct Work {
+    env: Env,
+    name: Name,
+    totals: Arc<Totals>,
+    wind_down: CancellationToken,
+    started: Instant,
+}
+
+impl Work {
+    async fn run(self, job: Job) -> Result<(), Failure> {
+        match job {
+            Job::Answer {
+                proposed,
+                request,
+                service,
+                permit: _permit,
+            } => {
+                let Proposed {
+                    proposal,
+                    signalling,
+                    place,
+                } = *proposed;
+                self.answer(proposal, &*signalling, place, request, service)
+                    .await
+            }
+            Job::Ask {
+                socket,
+                request,
+                permit: _permit,
+            } => self.ask(socket, request).await,
+        }
+    }
+
+    async fn ask(self, socket: Socket, request: Request) -> Result<(), Failure> {
+        match self.open(request).await {
+            Ok(opened) => self.flow(socket, opened, None).await,
+            Err(error) => {
+                // The program sees a reset, not an end that it could take for a proper one.
+                socket.abort();
+                Err(error)
+            }
+        }
+    }
+
+    async fn open(&self, request: Request) -> Result<Opened, Failure> {
+        let admission = self.env.negotiator.send(Open(request.peer.to_bare())).await;
+        let Ok(Some(Admission { signalling, queue })) = admission else {
+            return Err(failure::abandoned());
+        };
+        let _place = queue.enter().await.ok_or_else(failure::abandoned)?;
+        signalling
+            .open(request)
+            .await
+            .map_err(|error| failure::open(&error))
+    }
+
+    async fn answer(
+        self,
+        proposal: Proposal,
+        signalling: &dyn Signalling,
+        place: Place,
+        request: Request,
+        service: Addr<ExportedEndpoint>,
+    ) -> Result<(), Failure> {
+        let socket = match service.send(Dial).await {
+            Ok(Ok(socket)) => socket,
+            undialled => {
+                signalling.decline(proposal, no_service());
+                return Err(match undialled {
+                    Ok(Err(failure)) => failure,
+                    _ => failure::abandoned(),
+                });
+            }
+        };
+        match signalling.accept(proposal, request).await {
+            Ok(opened) => {
+                drop(place);
+                let source = socket.source().to_string();
+                self.flow(socket, opened, Some(source)).await
+            }
+            Err(error) => {
+                socket.abort();
+                Err(failure::open(&error))
+            }
+        }
+    }
+
+    async fn flow(
+        self,
+        socket: Socket,
+        opened: Opened,
+        source: Option<String>,
+    ) -> Result<(), Failure> {
+        let transport = opened.stream.label();
+        tracing::debug!(transport, "flowing");
+        self.env.announcer.announce(Event::ConnectionOpened {
+            tube: self.name.tube,
+            connection: self.name.connection,
+            peer: self.name.peer.clone(),
+            transport,
+            fell_back_from: opened.attempts.iter().map(failure::tried).collect(),
+            setup: self.started.elapsed(),
+            source,
+        });
+        let outcome = splice(socket, opened.stream, self.totals).await;
+        outcome
+            .error
+            .map_or(Ok(()), |error| Err(failure::splice(&error)))
+    }
+}
+
+/// How a connection ends: tells the application, and then the tube, when dropped.
+#[derive(Debug)]
+struct End {
+    env: Env,
+    name: Name,
+    totals: Arc<Totals>,
+    result: Result<(), Failure>,
+    _obituary: Obituary,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let error = std::mem::replace(&mut self.result, Ok(())).err();
+        tracing::debug!(
+            tube = %self.name.tube, connection = self.name.connection, ?error, "connection ended"
+        );
+        self.env.announcer.announce(Event::ConnectionClosed {
+            tube: self.name.tube,
+            connection: self.name.connection,
+            sent: self.totals.sent(),
+            received: self.totals.received(),
+            error,
+        });
+    }
+}
+
+/// What the peer's program is told: its own connection is refused.
+fn no_service() -> StanzaError {
+    let condition = DefinedCondition::ServiceUnavailable;
+    StanzaError::new(
+        ErrorType::Wait,
+        condition,
+        "en",
+        "the service does not answer",
+    )
+}

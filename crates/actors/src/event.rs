@@ -1,0 +1,219 @@
+//! What the application learns, and how.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tubes_local::Address;
+use tubes_protocol::tube::Parameters;
+use xmpp_parsers::jid::FullJid;
+
+/// Something that happened to an account, its tubes, or their connections.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A program's connection through a tube ended. Comes exactly once for each connection,
+    /// also for those that never opened.
+    ConnectionClosed {
+        /// The tube.
+        tube: TubeId,
+        /// Which of the tube's connections, counted from 1.
+        connection: u64,
+        /// Bytes that the local program sent.
+        sent: u64,
+        /// Bytes that the local program was given.
+        received: u64,
+        /// Why it did not end well, if so.
+        error: Option<Failure>,
+    },
+    /// A program's connection reached the service.
+    ConnectionOpened {
+        /// The tube.
+        tube: TubeId,
+        /// Which of the tube's connections, counted from 1.
+        connection: u64,
+        /// Who is at the other end.
+        peer: FullJid,
+        /// What carries it: `ibb`, …
+        transport: &'static str,
+        /// What was tried before, and why it failed.
+        fell_back_from: Vec<(String, String)>,
+        /// How long it took, from the program's connect on.
+        setup: Duration,
+        /// The address of our connection to the service, by which the service knows it.
+        source: Option<String>,
+    },
+    /// A joined tube has its local address.
+    Listening {
+        /// The tube.
+        tube: TubeId,
+        /// Where programs connect.
+        address: Address,
+    },
+    /// The application read too slowly, and this many events are lost to it.
+    Missed(u64),
+    /// The link to the server is down.
+    Offline {
+        /// Why.
+        reason: String,
+        /// The wait before the next try; none: it was given up.
+        retry_in: Option<Duration>,
+    },
+    /// The link to the server is up.
+    Online {
+        /// The address of this client.
+        jid: FullJid,
+        /// The server: host and port.
+        server: String,
+        /// The TLS protocol, if any.
+        tls: Option<&'static str>,
+        /// Whether the former session goes on.
+        resumed: bool,
+    },
+    /// A contact's resource that does tubes came online, or offered other services than before.
+    PeerOnline {
+        /// The resource.
+        peer: FullJid,
+    },
+    /// A contact's resource went offline.
+    PeerOffline {
+        /// The resource.
+        peer: FullJid,
+    },
+    /// A tube is no more.
+    TubeClosed {
+        /// The tube.
+        tube: TubeId,
+        /// Why, unless this side closed it.
+        error: Option<Failure>,
+    },
+    /// A tube is offered: to this account, or by it to a resource of the contact.
+    TubeOffered {
+        /// The tube.
+        tube: TubeId,
+        /// Its number on the wire.
+        number: u32,
+        /// The other side: who offers, or whom it is offered to.
+        peer: FullJid,
+        /// The service's name.
+        service: String,
+        /// Which way the offer went.
+        direction: Direction,
+        /// What the service's clients have to know.
+        parameters: Parameters,
+    },
+    /// A tube is in use: accepted, or first connected to.
+    TubeOpened {
+        /// The tube.
+        tube: TubeId,
+    },
+}
+
+/// A tube, for as long as the account lives. (The number on the wire is unique only together
+/// with the peer.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TubeId(pub(crate) u64);
+
+impl fmt::Display for TubeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which way an offer went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The contact offers.
+    In,
+    /// This account offers.
+    Out,
+}
+
+/// Why something ended that was not meant to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind of reason.
+    pub kind: FailureKind,
+    /// What failed, for whom, and why; without a full stop.
+    pub message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// The kinds of reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The other side closed it.
+    Closed,
+    /// The other side did not want it.
+    Declined,
+    /// The other side, or the server, is no longer there.
+    Gone,
+    /// A local socket failed, or this program did.
+    Io,
+    /// Too many at a time.
+    Limit,
+    /// The other side broke the protocol.
+    Protocol,
+    /// The other side, or the service, refused it.
+    Refused,
+    /// Something took too long.
+    TimedOut,
+    /// No way to the other side was found.
+    Unreachable,
+}
+
+/// The application's end of the events.
+#[derive(Debug)]
+pub struct Events(broadcast::Receiver<Event>);
+
+impl Events {
+    /// The next event; none once the account is closed. Cancel safe.
+    ///
+    /// Events wait for a slow reader, up to a bound; then the oldest are lost, and
+    /// [`Event::Missed`] says how many.
+    pub async fn next(&mut self) -> Option<Event> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some(Event::Missed(count)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// The actors' end of the events. Never waits, whatever the application does.
+#[derive(Clone, Debug)]
+pub(crate) struct Announcer(broadcast::Sender<Event>);
+
+impl Announcer {
+    pub(crate) fn new() -> (Self, Events) {
+        let (sender, receiver) = broadcast::channel(WAITING);
+        (Self(sender), Events(receiver))
+    }
+
+    pub(crate) fn announce(&self, event: Event) {
+        // Nobody has to listen.
+        let _ = self.0.send(event);
+    }
+
+    pub(crate) fn subscribe(&self) -> Events {
+        Events(self.0.subscribe())
+    }
+}
+
+/// Events that wait for the application.
+const WAITING: usize = 4096;

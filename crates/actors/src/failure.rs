@@ -1,0 +1,91 @@
+//! From the errors of the layers below to what the application is told.
+
+use std::io::ErrorKind;
+
+use tubes_local::{DialError, SpliceError};
+use tubes_protocol::tube::Ended;
+use tubes_transport::{OpenError, Tried};
+use xmpp_parsers::stanza_error::DefinedCondition;
+
+use crate::event::{Failure, FailureKind};
+
+/// A negotiation that came to nothing.
+pub(crate) fn open(error: &OpenError) -> Failure {
+    let kind = match error {
+        OpenError::Exhausted(_) => FailureKind::Unreachable,
+        OpenError::Gone(_) => FailureKind::Gone,
+        OpenError::Protocol(_) => FailureKind::Protocol,
+        OpenError::Refused(why) if why.defined_condition == DefinedCondition::Forbidden => {
+            FailureKind::Declined
+        }
+        OpenError::Refused(_) => FailureKind::Refused,
+        OpenError::TimedOut(_) => FailureKind::TimedOut,
+        _ => FailureKind::Io,
+    };
+    Failure::new(kind, error.to_string())
+}
+
+/// A service that was not reached.
+pub(crate) fn dial(error: &DialError) -> Failure {
+    let kind = match error {
+        DialError::TimedOut { .. } => FailureKind::TimedOut,
+        DialError::Refused { .. } => FailureKind::Refused,
+        _ => FailureKind::Unreachable,
+    };
+    Failure::new(kind, error.to_string())
+}
+
+/// A connection that broke.
+pub(crate) fn splice(error: &SpliceError) -> Failure {
+    let kind = match error {
+        SpliceError::Remote(error) => match error.kind() {
+            ErrorKind::ConnectionAborted => FailureKind::Gone,
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => FailureKind::Closed,
+            ErrorKind::InvalidData => FailureKind::Protocol,
+            ErrorKind::TimedOut => FailureKind::TimedOut,
+            _ => FailureKind::Io,
+        },
+        _ => FailureKind::Io,
+    };
+    Failure::new(kind, error.to_string())
+}
+
+/// A tube that ended against this side's will.
+pub(crate) fn ended(ended: Ended, peer: &str) -> Failure {
+    match ended {
+        Ended::ByPeer => Failure::new(FailureKind::Closed, format!("{peer} closed the tube")),
+        Ended::Declined => Failure::new(FailureKind::Declined, format!("{peer} declined the tube")),
+        Ended::PeerGone => Failure::new(
+            FailureKind::Gone,
+            format!("{peer} went offline and did not return"),
+        ),
+    }
+}
+
+/// The account went down with everything on it.
+pub(crate) fn session(why: &str) -> Failure {
+    Failure::new(FailureKind::Gone, why)
+}
+
+/// A connection that was still busy when its tube had to close.
+pub(crate) fn abandoned() -> Failure {
+    Failure::new(FailureKind::Closed, "cut off: the tube was closed")
+}
+
+/// Something in this program went wrong.
+pub(crate) fn internal() -> Failure {
+    Failure::new(
+        FailureKind::Io,
+        "an internal error ended it; the log says more",
+    )
+}
+
+/// An attempt that failed, as names and reasons for people.
+pub(crate) fn tried(tried: &Tried) -> (String, String) {
+    let name = tried
+        .transport
+        .rsplit('/')
+        .next()
+        .unwrap_or(tried.transport);
+    (name.to_owned(), tried.reason.to_string())
+}

@@ -1,0 +1,182 @@
+//! The actor that knows the signallings, and how much is being negotiated.
+//!
+//! It admits and reads; the negotiating itself runs in the task of the bytestream concerned, so
+//! that a slow peer delays nobody else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, Message, MessageResult};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tubes_transport::{Ask, Proposal, Reading, Signalling};
+use xmpp_parsers::jid::BareJid;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
+
+use crate::limits;
+
+/// Agrees with peers on bytestreams, by any of its signallings.
+#[derive(Debug)]
+pub(crate) struct NegotiatorActor {
+    signallings: Vec<Arc<dyn Signalling>>,
+    asking: Quota,
+    answering: Quota,
+}
+
+impl NegotiatorActor {
+    /// The first signalling is the one to ask with; all are listened to.
+    pub(crate) fn new(signallings: Vec<Arc<dyn Signalling>>) -> Self {
+        Self {
+            signallings,
+            asking: Quota::default(),
+            answering: Quota::default(),
+        }
+    }
+}
+
+impl Actor for NegotiatorActor {
+    type Context = Context<Self>;
+}
+
+/// A bytestream to this contact is to be asked for.
+#[derive(Message)]
+#[rtype(result = "Option<Admission>")]
+pub(crate) struct Open(pub(crate) BareJid);
+
+impl Handler<Open> for NegotiatorActor {
+    type Result = MessageResult<Open>;
+
+    fn handle(&mut self, Open(peer): Open, _: &mut Self::Context) -> Self::Result {
+        let signalling = self.signallings.first().cloned();
+        MessageResult(signalling.map(|signalling| Admission {
+            signalling,
+            queue: self.asking.queue(peer),
+        }))
+    }
+}
+
+/// Somebody asks something that no wire claims.
+#[derive(Message)]
+#[rtype(result = "Read")]
+pub(crate) struct ReadAsk(pub(crate) Ask);
+
+/// What became of it.
+pub(crate) enum Read {
+    /// It was answered.
+    Answered,
+    /// It belongs to no signalling.
+    Foreign(Ask),
+    /// A bytestream is proposed.
+    Proposed(Box<Proposed>),
+}
+
+/// A proposal, and what is needed to answer it.
+pub(crate) struct Proposed {
+    pub(crate) proposal: Proposal,
+    pub(crate) signalling: Arc<dyn Signalling>,
+    pub(crate) place: Place,
+}
+
+impl Handler<ReadAsk> for NegotiatorActor {
+    type Result = MessageResult<ReadAsk>;
+
+    fn handle(&mut self, ReadAsk(mut ask): ReadAsk, _: &mut Self::Context) -> Self::Result {
+        for signalling in &self.signallings {
+            match signalling.read(ask) {
+                Reading::Answered => return MessageResult(Read::Answered),
+                Reading::Foreign(back) => ask = back,
+                Reading::Proposal(proposal) => {
+                    let Some(place) = self.answering.queue(proposal.peer.to_bare()).try_enter()
+                    else {
+                        tracing::warn!(peer = %proposal.peer, "too many bytestreams at once");
+                        let condition = DefinedCondition::ResourceConstraint;
+                        proposal.ask.refuse_with(ErrorType::Wait, condition);
+                        return MessageResult(Read::Answered);
+                    };
+                    let signalling = Arc::clone(signalling);
+                    let proposed = Proposed {
+                        proposal: *proposal,
+                        signalling,
+                        place,
+                    };
+                    return MessageResult(Read::Proposed(Box::new(proposed)));
+                }
+            }
+        }
+        MessageResult(Read::Foreign(ask))
+    }
+}
+
+/// The leave to negotiate, once there is room.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) signalling: Arc<dyn Signalling>,
+    pub(crate) queue: Queue,
+}
+
+/// How many negotiations are pending, with each contact and in all.
+#[derive(Debug)]
+struct Quota {
+    all: Arc<Semaphore>,
+    contacts: HashMap<BareJid, Arc<Semaphore>>,
+}
+
+impl Quota {
+    fn queue(&mut self, peer: BareJid) -> Queue {
+        if self.contacts.len() >= limits::NEGOTIATIONS {
+            self.contacts
+                .retain(|_, contact| Arc::strong_count(contact) > 1);
+        }
+        let contact = self
+            .contacts
+            .entry(peer)
+            .or_insert_with(|| Arc::new(Semaphore::new(limits::NEGOTIATIONS_PER_CONTACT)));
+        Queue {
+            all: Arc::clone(&self.all),
+            contact: Arc::clone(contact),
+        }
+    }
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(limits::NEGOTIATIONS)),
+            contacts: HashMap::new(),
+        }
+    }
+}
+
+/// Where those wait who want to negotiate with one contact.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    all: Arc<Semaphore>,
+    contact: Arc<Semaphore>,
+}
+
+impl Queue {
+    /// Waits for a place. None only if the negotiator is gone.
+    pub(crate) async fn enter(self) -> Option<Place> {
+        let contact = self.contact.acquire_owned().await.ok()?;
+        let all = self.all.acquire_owned().await.ok()?;
+        Some(Place {
+            _contact: contact,
+            _all: all,
+        })
+    }
+
+    fn try_enter(self) -> Option<Place> {
+        let contact = self.contact.try_acquire_owned().ok()?;
+        let all = self.all.try_acquire_owned().ok()?;
+        Some(Place {
+            _contact: contact,
+            _all: all,
+        })
+    }
+}
+
+/// A place among the pending negotiations; free again when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _contact: OwnedSemaphorePermit,
+    _all: OwnedSemaphorePermit,
+}

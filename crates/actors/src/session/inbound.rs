@@ -1,0 +1,202 @@
+//! What peers say that no wire claims: offers, closes, and questions.
+
+use actix::{ActorFutureExt, Addr, AsyncContext, Context, ResponseFuture, WrapFuture};
+use tubes_protocol::ns;
+use tubes_protocol::tube::{StreamFor, TubeClose, TubeOffer};
+use tubes_transport::{Ask, Inbound, Tell};
+use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
+
+use super::{Party, SessionActor, Tube};
+use crate::limits;
+use crate::negotiator::{Proposed, Read, ReadAsk};
+use crate::tube::{About, OfferedAgain, PeerClosed, Propose, TubeActor, decline};
+
+impl SessionActor {
+    pub(super) fn unclaimed(
+        &mut self,
+        inbound: Inbound,
+        known: bool,
+        ctx: &mut Context<Self>,
+    ) -> ResponseFuture<()> {
+        match inbound {
+            Inbound::Ask(ask) => self.asked(ask, ctx),
+            Inbound::Tell(Tell { from, payload }) => {
+                let Ok(from) = from.try_into_full() else {
+                    return Box::pin(async {});
+                };
+                if payload.is("close", ns::TUBES) {
+                    return self.told_close(TubeClose::try_from(&payload).ok(), from);
+                }
+                if payload.is("tube", ns::TUBES) {
+                    if known {
+                        return self.told_offer(TubeOffer::try_from(&payload), from, ctx);
+                    }
+                    tracing::info!(%from, "a stranger's offer is ignored");
+                }
+                Box::pin(async {})
+            }
+            _ => Box::pin(async {}),
+        }
+    }
+
+    /// A question goes to the negotiator; a proposal comes back and goes to its tube.
+    fn asked(&mut self, ask: Ask, ctx: &mut Context<Self>) -> ResponseFuture<()> {
+        let reading = self.env.negotiator.send(ReadAsk(ask)).into_actor(self);
+        let (done, finished) = tokio::sync::oneshot::channel();
+        ctx.spawn(reading.map(|read, actor, _| {
+            let forward = match read {
+                Ok(Read::Proposed(proposed)) => actor.proposed(proposed),
+                Ok(Read::Foreign(ask)) => {
+                    foreign(ask);
+                    None
+                }
+                Ok(Read::Answered) | Err(_) => None,
+            };
+            // The session waits for this before it reads on; if it is gone, so is the question.
+            let _ = done.send(forward);
+        }));
+        Box::pin(async move {
+            if let Ok(Some((tube, propose))) = finished.await {
+                let _ = tube.send(propose).await;
+            }
+        })
+    }
+
+    fn proposed(&self, proposed: Box<Proposed>) -> Option<(Addr<TubeActor>, Propose)> {
+        let from = proposed.proposal.peer.to_bare();
+        let stream = match StreamFor::try_from(&proposed.proposal.purpose) {
+            Ok(stream) => stream,
+            Err(error) => {
+                let Proposed {
+                    proposal,
+                    signalling,
+                    ..
+                } = *proposed;
+                signalling.decline(proposal, error.to_stanza_error());
+                return None;
+            }
+        };
+        // The number alone opens nothing: it must be this contact's tube.
+        let offered = self.tubes.values().find(|tube| {
+            matches!(tube.party, Party::Offered(_))
+                && tube.number == stream.number
+                && tube.peer == from
+        });
+        match offered {
+            Some(tube) => Some((tube.addr.clone(), Propose(proposed))),
+            None => {
+                tracing::warn!(peer = %proposed.proposal.peer, tube = %stream.number, "no such tube for this contact");
+                decline(*proposed, &DefinedCondition::BadRequest);
+                None
+            }
+        }
+    }
+
+    fn told_close(&self, close: Option<TubeClose>, from: FullJid) -> ResponseFuture<()> {
+        let bare = from.to_bare();
+        let addr = close.and_then(|close| {
+            self.tubes
+                .values()
+                .find(|tube| {
+                    tube.number == close.number && tube.peer == bare && tube.may_close(&from)
+                })
+                .map(|tube| tube.addr.clone())
+        });
+        Box::pin(async move {
+            if let Some(addr) = addr {
+                let _ = addr.send(PeerClosed(from)).await;
+            }
+        })
+    }
+
+    fn told_offer(
+        &mut self,
+        offer: Result<TubeOffer, tubes_protocol::tube::TubeError>,
+        from: FullJid,
+        ctx: &Context<Self>,
+    ) -> ResponseFuture<()> {
+        let offer = match offer {
+            Ok(offer) => offer,
+            Err(error) => return self.bad_offer(&error, from),
+        };
+        let same = |tube: &&Tube| {
+            tube.number == offer.number()
+                && matches!(&tube.party, Party::Joined(jid) if *jid == from)
+        };
+        if let Some(addr) = self.tubes.values().find(same).map(|tube| tube.addr.clone()) {
+            return Box::pin(async move {
+                let _ = addr.send(OfferedAgain).await;
+            });
+        }
+        let of_contact = self.tubes_with(&from.to_bare()).len();
+        if of_contact >= limits::INVITATIONS_PER_CONTACT || self.tubes.len() >= limits::TUBES {
+            tracing::warn!(%from, "too many tubes: an offer is ignored");
+            return Box::pin(async {});
+        }
+        self.invited(&offer, from, ctx);
+        Box::pin(async {})
+    }
+
+    fn invited(&mut self, offer: &TubeOffer, from: FullJid, ctx: &Context<Self>) {
+        let (tube, obituary) = self.new_tube(ctx);
+        let number = offer.number();
+        let peer = from.to_bare();
+        let about = About {
+            tube,
+            number,
+            peer: peer.clone(),
+            service: offer.service().to_owned(),
+            parameters: offer.parameters().clone(),
+        };
+        let ours = self
+            .online
+            .get(&from)
+            .is_some_and(|abilities| abilities.ours);
+        let addr = TubeActor::invite(self.env.clone(), about, from.clone(), ours, obituary);
+        self.add(
+            tube,
+            Tube {
+                addr,
+                number,
+                peer,
+                party: Party::Joined(from),
+            },
+        );
+    }
+
+    /// Gabble answers an offer that it cannot take with a close.
+    fn bad_offer(
+        &self,
+        error: &tubes_protocol::tube::TubeError,
+        from: FullJid,
+    ) -> ResponseFuture<()> {
+        tracing::warn!(%from, %error, "an offer makes no sense");
+        let close = error.to_close();
+        let stanzas = self.env.stanzas.clone();
+        Box::pin(async move {
+            if let Some(close) = close {
+                let _ = stanzas.tell(from.into(), close.payloads()).await;
+            }
+        })
+    }
+}
+
+impl Tube {
+    fn may_close(&self, from: &FullJid) -> bool {
+        match &self.party {
+            Party::Joined(offerer) => offerer == from,
+            Party::Offered(_) => true,
+        }
+    }
+}
+
+/// Nobody here knows what it means. With a `sid` it belongs to a bytestream that is not there
+/// (XEP-0047 §2.2, XEP-0065 §5.3).
+fn foreign(ask: Ask) {
+    if ask.payload().attr("sid").is_some() {
+        ask.refuse_with(ErrorType::Cancel, DefinedCondition::ItemNotFound);
+    } else {
+        ask.refuse_with(ErrorType::Cancel, DefinedCondition::ServiceUnavailable);
+    }
+}

@@ -1,0 +1,264 @@
+//! The actor of an account: its XMPP connection, and the tubes on it.
+//!
+//! ```text
+//!   Connecting ──► Online ⇄ Suspended ──► Closed
+//! ```
+
+mod inbound;
+mod orders;
+
+use std::collections::{BTreeMap, HashMap};
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, System};
+use tokio::sync::watch;
+use tubes_protocol::disco::{Abilities, service_feature};
+use tubes_protocol::tube::TubeNumber;
+use tubes_session::{Link, Session, SessionEvent};
+use xmpp_parsers::jid::{BareJid, FullJid};
+
+pub(crate) use self::orders::{Consent, Find, Leave, Offer, Welcome};
+
+use crate::env::Env;
+use crate::event::{Event, TubeId};
+use crate::failure;
+use crate::obituary::Obituary;
+use crate::tube::{Close, PeerOffline, PeerOnline, TubeActor};
+
+/// One account.
+#[derive(Debug)]
+pub(crate) struct SessionActor {
+    env: Env,
+    session: Session,
+    local: watch::Sender<FullJid>,
+    /// Who is online and does tubes. The session bounds it.
+    online: HashMap<FullJid, Abilities>,
+    tubes: BTreeMap<TubeId, Tube>,
+    count: u64,
+    /// What disco#info says, apart from the services.
+    features: Vec<String>,
+    /// Services that are welcome although no tube offers them yet.
+    welcome: Vec<String>,
+}
+
+/// A tube, as the account finds it.
+#[derive(Debug)]
+struct Tube {
+    addr: Addr<TubeActor>,
+    number: TubeNumber,
+    peer: BareJid,
+    party: Party,
+}
+
+#[derive(Debug)]
+enum Party {
+    /// Offered by this resource.
+    Joined(FullJid),
+    /// Offered by this account, with this service.
+    Offered(String),
+}
+
+impl SessionActor {
+    pub(crate) fn new(
+        env: Env,
+        session: Session,
+        local: watch::Sender<FullJid>,
+        features: Vec<String>,
+        welcome: Vec<String>,
+    ) -> Self {
+        let (online, tubes) = (HashMap::new(), BTreeMap::new());
+        Self {
+            env,
+            session,
+            local,
+            online,
+            tubes,
+            count: 0,
+            features,
+            welcome,
+        }
+    }
+
+    /// All features with those of the services that are offered or welcome.
+    fn all_features(&self) -> Vec<String> {
+        let offered = self.tubes.values().filter_map(|tube| match &tube.party {
+            Party::Offered(service) => Some(service),
+            Party::Joined(_) => None,
+        });
+        let services = offered
+            .chain(&self.welcome)
+            .map(|service| service_feature(service));
+        self.features.iter().cloned().chain(services).collect()
+    }
+
+    fn advertise(&self, ctx: &mut Context<Self>) {
+        let session = self.session.clone();
+        let features = self.all_features();
+        let advertising = async move { session.advertise(features).await };
+        ctx.wait(actix::fut::wrap_future(advertising));
+    }
+
+    fn add(&mut self, tube: TubeId, entry: Tube) {
+        self.tubes.insert(tube, entry);
+    }
+
+    /// The name of a new tube, and what tells this actor that it is gone.
+    fn new_tube(&mut self, ctx: &Context<Self>) -> (TubeId, Obituary) {
+        self.count += 1;
+        let tube = TubeId(self.count);
+        let account = ctx.address();
+        // One notice for each tube there was, so their number is bounded by that of the tubes.
+        (tube, Obituary::new(move || account.do_send(Gone(tube))))
+    }
+
+    /// The tubes with this contact.
+    fn tubes_with(&self, peer: &BareJid) -> Vec<Addr<TubeActor>> {
+        let with = |tube: &&Tube| tube.peer == *peer;
+        self.tubes
+            .values()
+            .filter(with)
+            .map(|tube| tube.addr.clone())
+            .collect()
+    }
+
+    fn link(&mut self, link: Link, ctx: &mut Context<Self>) {
+        let event = match link {
+            Link::Reset(login) => {
+                self.local.send_replace(login.jid.clone());
+                let (server, tls) = (login.server, login.tls);
+                Event::Online {
+                    jid: login.jid,
+                    server,
+                    tls,
+                    resumed: false,
+                }
+            }
+            Link::Resumed(login) => {
+                let (server, tls) = (login.server, login.tls);
+                Event::Online {
+                    jid: login.jid,
+                    server,
+                    tls,
+                    resumed: true,
+                }
+            }
+            Link::Suspended { reason, retry_in } => Event::Offline {
+                reason,
+                retry_in: Some(retry_in),
+            },
+            Link::Down(error) => {
+                ctx.notify(Fall(error.to_string()));
+                Event::Offline {
+                    reason: error.to_string(),
+                    retry_in: None,
+                }
+            }
+        };
+        self.env.announcer.announce(event);
+    }
+}
+
+impl Actor for SessionActor {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        System::current().stop();
+    }
+}
+
+/// The session reports something. It waits for the answer before it reports more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Report(pub(crate) SessionEvent);
+
+impl Handler<Report> for SessionActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Report(event): Report, ctx: &mut Self::Context) -> Self::Result {
+        match event {
+            SessionEvent::Link(link) => self.link(link, ctx),
+            SessionEvent::Offline(resource) => return self.resource_offline(resource),
+            SessionEvent::Online { jid, abilities } => return self.resource_online(jid, abilities),
+            SessionEvent::Unclaimed { inbound, known } => {
+                return self.unclaimed(inbound, known, ctx);
+            }
+            _ => {}
+        }
+        Box::pin(async {})
+    }
+}
+
+impl SessionActor {
+    fn resource_online(&mut self, resource: FullJid, abilities: Abilities) -> ResponseFuture<()> {
+        if !abilities.tubes {
+            return self.resource_offline(resource);
+        }
+        let ours = abilities.ours;
+        let tubes = self.tubes_with(&resource.to_bare());
+        self.online.insert(resource.clone(), abilities);
+        self.env.announcer.announce(Event::PeerOnline {
+            peer: resource.clone(),
+        });
+        Box::pin(async move {
+            for tube in tubes {
+                // A tube that is gone needs no news.
+                let _ = tube
+                    .send(PeerOnline {
+                        resource: resource.clone(),
+                        ours,
+                    })
+                    .await;
+            }
+        })
+    }
+
+    fn resource_offline(&mut self, resource: FullJid) -> ResponseFuture<()> {
+        if self.online.remove(&resource).is_none() {
+            return Box::pin(async {});
+        }
+        let tubes = self.tubes_with(&resource.to_bare());
+        self.env.announcer.announce(Event::PeerOffline {
+            peer: resource.clone(),
+        });
+        Box::pin(async move {
+            for tube in tubes {
+                let _ = tube.send(PeerOffline(resource.clone())).await;
+            }
+        })
+    }
+}
+
+/// A tube is no more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Gone(TubeId);
+
+impl Handler<Gone> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, Gone(tube): Gone, ctx: &mut Self::Context) {
+        let gone = self.tubes.remove(&tube);
+        if let Some(Tube {
+            party: Party::Offered(_),
+            ..
+        }) = gone
+        {
+            self.advertise(ctx);
+        }
+    }
+}
+
+/// The session is lost for good.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Fall(String);
+
+impl Handler<Fall> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, Fall(reason): Fall, _: &mut Self::Context) {
+        for tube in self.tubes.values() {
+            // Once, to each tube there is.
+            tube.addr.do_send(Close(Some(failure::session(&reason))));
+        }
+    }
+}

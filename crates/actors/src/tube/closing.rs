@@ -1,0 +1,101 @@
+//! How a tube closes: connections first finish what they were given.
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
+use tokio::sync::oneshot;
+use tubes_protocol::tube::TubeClose;
+use xmpp_parsers::jid::FullJid;
+
+use super::{Side, TubeActor, stop};
+use crate::event::Failure;
+use crate::limits;
+
+/// A tube on its way out.
+#[derive(Debug)]
+pub(super) struct Closing {
+    pub(super) error: Option<Failure>,
+    /// Who is told when the connections are done: Gabble cuts them when it hears of the close.
+    tell_last: Vec<FullJid>,
+}
+
+/// Close, or decline, the tube. Whoever holds the answer learns from its end that it is done.
+#[derive(Message)]
+#[rtype(result = "oneshot::Receiver<()>")]
+pub(crate) struct Close(pub(crate) Option<Failure>);
+
+impl Handler<Close> for TubeActor {
+    type Result = MessageResult<Close>;
+
+    fn handle(&mut self, Close(error): Close, ctx: &mut Self::Context) -> Self::Result {
+        let (closer, closed) = oneshot::channel();
+        self.end.closers.push(closer);
+        let tell = match &mut self.side {
+            Side::Joined(joined) => joined.close(),
+            Side::Offered(offered) => offered.machine.handle_close(),
+        };
+        self.close(error, tell, ctx);
+        MessageResult(closed)
+    }
+}
+
+impl TubeActor {
+    /// Takes no more connections, lets those there are finish, and tells the peers.
+    pub(super) fn close(
+        &mut self,
+        error: Option<Failure>,
+        tell: Vec<FullJid>,
+        ctx: &mut Context<Self>,
+    ) {
+        if self.closing.is_some() {
+            return;
+        }
+        if let Side::Joined(joined) = &mut self.side {
+            // Dropping its address stops the listener.
+            joined.listener = None;
+        }
+        // Our own kind winds down likewise when it hears of it, so it hears of it first.
+        let (now, tell_last) = tell.into_iter().partition(|jid| self.is_ours(jid));
+        self.closing = Some(Closing { error, tell_last });
+        self.streams.wind_down();
+        ctx.run_later(limits::WIND_DOWN, |actor, _| actor.streams.abort());
+        self.tell_closed(now, ctx);
+        self.finish_closing(ctx);
+    }
+
+    /// Stops when the last connection is gone.
+    pub(super) fn finish_closing(&mut self, ctx: &mut Context<Self>) {
+        let Some(closing) = &mut self.closing else {
+            return;
+        };
+        if self.streams.is_empty() {
+            let tell = std::mem::take(&mut closing.tell_last);
+            self.tell_closed(tell, ctx);
+            // Messages are taken up again only after the peers were told.
+            ctx.spawn(
+                std::future::ready(())
+                    .into_actor(self)
+                    .map(|(), actor, ctx| stop(actor, ctx)),
+            );
+        }
+    }
+
+    fn tell_closed(&self, peers: Vec<FullJid>, ctx: &mut Context<Self>) {
+        let stanzas = self.env.stanzas.clone();
+        let number = self.about.number;
+        let telling = async move {
+            for peer in peers {
+                // If the session is lost, so is the tube.
+                let _ = stanzas
+                    .tell(peer.into(), TubeClose { number }.payloads())
+                    .await;
+            }
+        };
+        ctx.wait(telling.into_actor(self));
+    }
+
+    fn is_ours(&self, peer: &FullJid) -> bool {
+        match &self.side {
+            Side::Joined(joined) => joined.ours,
+            Side::Offered(offered) => offered.ours.contains(peer),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The side that was offered a service.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture,
+    WrapFuture,
+};
+use tokio::sync::OwnedSemaphorePermit;
+use tubes_local::{Access, Address, BindError, Listener, Socket};
+use tubes_protocol::tube::{Joiner, Refusal, StreamFor};
+use tubes_transport::StreamId;
+use xmpp_parsers::jid::FullJid;
+
+use super::{About, Side, TubeActor};
+use crate::bytestream::Job;
+use crate::endpoint::{Connected, ListeningEndpoint};
+use crate::env::Env;
+use crate::event::{Direction, Event};
+use crate::obituary::Obituary;
+
+/// What only the joining side has.
+#[derive(Debug)]
+pub(super) struct Joined {
+    pub(super) machine: Joiner,
+    /// The resource that offered the tube; connections are asked of it and of no other.
+    pub(super) offerer: FullJid,
+    pub(super) ours: bool,
+    pub(super) listener: Option<Addr<ListeningEndpoint>>,
+}
+
+impl Joined {
+    pub(super) fn online(&mut self, resource: &FullJid, ours: bool) {
+        if *resource == self.offerer {
+            self.ours = ours;
+            self.machine.handle_online();
+        }
+    }
+
+    pub(super) fn offline(&mut self, resource: &FullJid) {
+        if *resource == self.offerer {
+            self.machine.handle_offline(Instant::now());
+        }
+    }
+
+    pub(super) fn close(&mut self) -> Vec<FullJid> {
+        if self.machine.handle_close() {
+            vec![self.offerer.clone()]
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+impl TubeActor {
+    /// Starts a tube that `offerer` offers; nothing is accepted yet.
+    pub(crate) fn invite(
+        env: Env,
+        about: About,
+        offerer: FullJid,
+        ours: bool,
+        obituary: Obituary,
+    ) -> Addr<Self> {
+        env.announcer.announce(Event::TubeOffered {
+            tube: about.tube,
+            number: about.number.value(),
+            peer: offerer.clone(),
+            service: about.service.clone(),
+            direction: Direction::In,
+            parameters: about.parameters.clone(),
+        });
+        let side = Side::Joined(Joined {
+            machine: Joiner::new(),
+            offerer,
+            ours,
+            listener: None,
+        });
+        Self::new(env, about, side, obituary).start()
+    }
+
+    /// A program, or the application, wants a connection.
+    fn connect(
+        &mut self,
+        socket: Socket,
+        permit: OwnedSemaphorePermit,
+        ctx: &Context<Self>,
+    ) -> Result<(), Refusal> {
+        let Side::Joined(joined) = &self.side else {
+            return Err(Refusal::NotOffered);
+        };
+        if let Err(refusal) = joined.machine.handle_connect() {
+            tracing::warn!(tube = %self.about.tube, %refusal, "a program's connection was refused");
+            socket.abort();
+            return Err(refusal);
+        }
+        let peer = joined.offerer.clone();
+        let purpose = StreamFor {
+            number: self.about.number,
+        }
+        .into();
+        let request = self.request(new_stream(), peer.clone(), purpose);
+        let job = Job::Ask {
+            socket,
+            request,
+            permit,
+        };
+        self.streams.launch(&self.env, peer, job, ctx);
+        Ok(())
+    }
+}
+
+/// The offer came again: the offerer has reconnected.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct OfferedAgain;
+
+impl Handler<OfferedAgain> for TubeActor {
+    type Result = ();
+
+    fn handle(&mut self, OfferedAgain: OfferedAgain, ctx: &mut Self::Context) {
+        if let Side::Joined(joined) = &mut self.side {
+            joined.machine.handle_offered_again();
+            self.rearm(ctx);
+        }
+    }
+}
+
+/// Accept the tube and let programs connect at this address.
+#[derive(Message)]
+#[rtype(result = "Result<Address, AcceptError>")]
+pub(crate) struct Accept {
+    pub(crate) address: Address,
+    pub(crate) access: Access,
+}
+
+/// Why a tube was not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// It listens already.
+    #[error("the tube was accepted before")]
+    Already,
+    /// The local address cannot be listened at.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// It carries as many connections as it may.
+    #[error("the tube carries as many connections as it may")]
+    Busy,
+    /// The tube or the account is no more.
+    #[error("the tube is gone")]
+    Gone,
+    /// The tube does not take it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl Handler<Accept> for TubeActor {
+    type Result = ResponseActFuture<Self, Result<Address, AcceptError>>;
+
+    fn handle(
+        &mut self,
+        Accept { address, access }: Accept,
+        _: &mut Self::Context,
+    ) -> Self::Result {
+        // The listener has to live on the embedder's runtime.
+        let binding = self
+            .env
+            .runtime
+            .spawn(async move { Listener::bind(&address, access).await });
+        Box::pin(binding.into_actor(self).map(|bound, actor, ctx| {
+            let listener = bound.map_err(|_| AcceptError::Gone)??;
+            actor.listen(listener, ctx)
+        }))
+    }
+}
+
+impl TubeActor {
+    fn listen(&mut self, listener: Listener, ctx: &Context<Self>) -> Result<Address, AcceptError> {
+        let Side::Joined(joined) = &mut self.side else {
+            return Err(Refusal::NotOffered.into());
+        };
+        if joined.listener.is_some() {
+            return Err(AcceptError::Already);
+        }
+        let first = joined.machine.handle_accept()?;
+        let tube = self.about.tube;
+        let address = listener.address().clone();
+        if first {
+            self.env.announcer.announce(Event::TubeOpened { tube });
+        }
+        self.env.announcer.announce(Event::Listening {
+            tube,
+            address: address.clone(),
+        });
+        let places = Arc::clone(&self.streams.places);
+        let recipient = ctx.address().recipient();
+        joined.listener = Some(ListeningEndpoint::launch(
+            &self.env.runtime,
+            listener,
+            places,
+            recipient,
+        ));
+        Ok(address)
+    }
+}
+
+impl Handler<Connected> for TubeActor {
+    type Result = ();
+
+    fn handle(&mut self, Connected { socket, permit }: Connected, ctx: &mut Self::Context) {
+        // The program was told by a reset, the log by a warning.
+        let _ = self.connect(socket, permit, ctx);
+    }
+}
+
+/// Use the tube for one connection over a socket in hand; accepts the tube if that was not done.
+#[derive(Message)]
+#[rtype(result = "Result<(), AcceptError>")]
+pub(crate) struct Attach(pub(crate) Socket);
+
+impl Handler<Attach> for TubeActor {
+    type Result = Result<(), AcceptError>;
+
+    fn handle(&mut self, Attach(socket): Attach, ctx: &mut Self::Context) -> Self::Result {
+        let Side::Joined(joined) = &mut self.side else {
+            return Err(Refusal::NotOffered.into());
+        };
+        let first = joined.machine.handle_accept()?;
+        let permit = self.streams.place().ok_or(AcceptError::Busy)?;
+        if first {
+            self.env.announcer.announce(Event::TubeOpened {
+                tube: self.about.tube,
+            });
+        }
+        Ok(self.connect(socket, permit, ctx)?)
+    }
+}
+
+/// Draws an identifier that nobody can guess.
+fn new_stream() -> StreamId {
+    StreamId::from(format!("{:032x}", rand::random::<u128>()))
+}

@@ -1,0 +1,222 @@
+//! The actor of one tube.
+//!
+//! ```text
+//!   offered:  Offering ──► Open   ──► Closing ──► Closed
+//!   joined:   Invited  ──► Joined ──► Closing ──► Closed
+//! ```
+//!
+//! What the peer's stanzas mean for the tube is decided by its side's machine
+//! (`tubes_protocol::tube`); this actor owns the endpoint and the connections.
+
+mod closing;
+mod joined;
+mod offered;
+mod streams;
+
+use std::time::Instant;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
+use tokio::sync::oneshot;
+use tubes_protocol::tube::{Ended, Parameters, TubeNumber};
+use tubes_transport::{Request, StreamId};
+use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::minidom::Element;
+
+pub(crate) use self::closing::Close;
+pub use self::joined::AcceptError;
+pub(crate) use self::joined::{Accept, Attach, OfferedAgain};
+pub(crate) use self::offered::{Propose, decline};
+
+use self::closing::Closing;
+use self::joined::Joined;
+use self::offered::Offered;
+use self::streams::Streams;
+use crate::env::Env;
+use crate::event::{Event, Failure, TubeId};
+use crate::failure;
+use crate::obituary::Obituary;
+
+/// One tube, of either side.
+#[derive(Debug)]
+pub(crate) struct TubeActor {
+    env: Env,
+    about: About,
+    side: Side,
+    streams: Streams,
+    closing: Option<Closing>,
+    timer: Option<SpawnHandle>,
+    end: End,
+}
+
+impl TubeActor {
+    fn new(env: Env, about: About, side: Side, obituary: Obituary) -> Self {
+        let end = End {
+            env: env.clone(),
+            tube: about.tube,
+            error: Some(failure::internal()),
+            closers: Vec::new(),
+            _obituary: obituary,
+        };
+        let streams = Streams::new(about.tube);
+        Self {
+            env,
+            about,
+            side,
+            streams,
+            closing: None,
+            timer: None,
+            end,
+        }
+    }
+
+    /// What a negotiation with `peer` is about.
+    fn request(&self, stream: StreamId, peer: FullJid, purpose: Element) -> Request {
+        Request {
+            stream,
+            local: self.env.local.borrow().clone(),
+            peer,
+            purpose,
+            extensions: Vec::new(),
+            stanzas: self.env.stanzas.clone(),
+        }
+    }
+
+    /// Looks again when the machine wants to be asked.
+    fn rearm(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let due = match &self.side {
+            Side::Joined(joined) => joined.machine.poll_timeout(),
+            Side::Offered(offered) => offered.machine.poll_timeout(),
+        };
+        self.timer = due.map(|due| {
+            ctx.run_later(
+                due.saturating_duration_since(Instant::now()),
+                Self::timed_out,
+            )
+        });
+    }
+
+    fn timed_out(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let ended = match &mut self.side {
+            Side::Joined(joined) => joined.machine.handle_timeout(now),
+            Side::Offered(offered) => offered.machine.handle_timeout(now),
+        };
+        match ended {
+            Some(ended) => self.ended(ended, ctx),
+            None => self.rearm(ctx),
+        }
+    }
+
+    /// The other side ended the tube, or left it.
+    fn ended(&mut self, ended: Ended, ctx: &mut Context<Self>) {
+        let error = failure::ended(ended, self.about.peer.as_str());
+        self.close(Some(error), Vec::new(), ctx);
+    }
+}
+
+impl Actor for TubeActor {
+    type Context = Context<Self>;
+}
+
+/// What a tube is.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) tube: TubeId,
+    pub(crate) number: TubeNumber,
+    pub(crate) peer: BareJid,
+    pub(crate) service: String,
+    pub(crate) parameters: Parameters,
+}
+
+#[derive(Debug)]
+enum Side {
+    Joined(Joined),
+    Offered(Offered),
+}
+
+/// A resource of the peer is online and does tubes.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PeerOnline {
+    pub(crate) resource: FullJid,
+    pub(crate) ours: bool,
+}
+
+impl Handler<PeerOnline> for TubeActor {
+    type Result = ();
+
+    fn handle(&mut self, PeerOnline { resource, ours }: PeerOnline, ctx: &mut Self::Context) {
+        match &mut self.side {
+            Side::Joined(joined) => joined.online(&resource, ours),
+            Side::Offered(_) => self.offer_to(resource, ours),
+        }
+        self.rearm(ctx);
+    }
+}
+
+/// A resource of the peer went offline.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PeerOffline(pub(crate) FullJid);
+
+impl Handler<PeerOffline> for TubeActor {
+    type Result = ();
+
+    fn handle(&mut self, PeerOffline(resource): PeerOffline, ctx: &mut Self::Context) {
+        match &mut self.side {
+            Side::Joined(joined) => joined.offline(&resource),
+            Side::Offered(offered) => offered.machine.handle_offline(&resource, Instant::now()),
+        }
+        self.rearm(ctx);
+    }
+}
+
+/// A resource of the peer closed or declined the tube.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PeerClosed(pub(crate) FullJid);
+
+impl Handler<PeerClosed> for TubeActor {
+    type Result = ();
+
+    fn handle(&mut self, PeerClosed(from): PeerClosed, ctx: &mut Self::Context) {
+        let ended = match &mut self.side {
+            Side::Joined(joined) if joined.offerer == from => joined.machine.handle_closed(),
+            Side::Joined(_) => None,
+            Side::Offered(offered) => offered.machine.handle_declined(&from),
+        };
+        if let Some(ended) = ended {
+            self.ended(ended, ctx);
+        }
+    }
+}
+
+/// How a tube ends: tells the application, whoever asked for it, and then the account.
+#[derive(Debug)]
+struct End {
+    env: Env,
+    tube: TubeId,
+    error: Option<Failure>,
+    /// Whoever waits for the tube to be closed; dropping them is the word.
+    closers: Vec<oneshot::Sender<()>>,
+    _obituary: Obituary,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let error = self.error.take();
+        self.env.announcer.announce(Event::TubeClosed {
+            tube: self.tube,
+            error,
+        });
+        self.closers.clear();
+    }
+}
+
+fn stop(actor: &mut TubeActor, ctx: &mut Context<TubeActor>) {
+    actor.end.error = actor.closing.take().and_then(|closing| closing.error);
+    ctx.stop();
+}

@@ -1,0 +1,150 @@
+//! The side that exports a service.
+
+use std::collections::HashSet;
+
+use actix::{Actor, Addr, Handler, Message};
+use tubes_local::Address;
+use tubes_protocol::tube::{Announce, Offerer, StreamFor, TubeClose, TubeOffer};
+use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+
+use super::{About, Side, TubeActor};
+use crate::bytestream::Job;
+use crate::endpoint::ExportedEndpoint;
+use crate::env::Env;
+use crate::event::{Direction, Event};
+use crate::negotiator::Proposed;
+use crate::obituary::Obituary;
+
+/// What only the offering side has.
+#[derive(Debug)]
+pub(super) struct Offered {
+    pub(super) machine: Offerer,
+    service: Addr<ExportedEndpoint>,
+    /// Resources that understand our extensions.
+    pub(super) ours: HashSet<FullJid>,
+}
+
+impl TubeActor {
+    /// Starts a tube that exports the service at `address`.
+    pub(crate) fn offer(
+        env: Env,
+        about: About,
+        address: Address,
+        obituary: Obituary,
+    ) -> Addr<Self> {
+        let service = ExportedEndpoint::new(env.runtime.clone(), address).start();
+        let side = Side::Offered(Offered {
+            machine: Offerer::new(),
+            service,
+            ours: HashSet::new(),
+        });
+        Self::new(env, about, side, obituary).start()
+    }
+
+    /// A resource is online: offers the tube to it, if it does not know of it.
+    pub(super) fn offer_to(&mut self, resource: FullJid, ours: bool) {
+        let Side::Offered(offered) = &mut self.side else {
+            return;
+        };
+        let announce = offered.machine.handle_online(resource.clone(), ours);
+        if ours {
+            offered.ours.insert(resource.clone());
+        }
+        if let Some(announce) = announce {
+            self.announce(resource, announce);
+        }
+    }
+
+    fn announce(&self, resource: FullJid, announce: Announce) {
+        let About {
+            tube,
+            number,
+            service,
+            parameters,
+            ..
+        } = self.about.clone();
+        let Ok(offer) = TubeOffer::new(number, service.clone(), parameters.clone()) else {
+            return;
+        };
+        let stanzas = self.env.stanzas.clone();
+        let to = resource.clone();
+        // At most one for each resource at a time, in this order.
+        self.env.runtime.spawn(async move {
+            if announce == Announce::Renew {
+                stanzas
+                    .tell(to.clone().into(), TubeClose { number }.payloads())
+                    .await?;
+            }
+            stanzas.tell(to.into(), offer.payloads()).await
+        });
+        self.env.announcer.announce(Event::TubeOffered {
+            tube,
+            number: number.value(),
+            peer: resource,
+            service,
+            direction: Direction::Out,
+            parameters,
+        });
+    }
+}
+
+/// A resource of the peer asks for a connection to the service.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Propose(pub(crate) Box<Proposed>);
+
+impl Handler<Propose> for TubeActor {
+    type Result = ();
+
+    fn handle(&mut self, Propose(proposed): Propose, ctx: &mut Self::Context) {
+        let Side::Offered(offered) = &mut self.side else {
+            return decline(*proposed, &DefinedCondition::Forbidden);
+        };
+        let peer = proposed.proposal.peer.clone();
+        let first = match offered.machine.handle_connect(&peer) {
+            Ok(first) => first,
+            Err(refusal) => {
+                tracing::warn!(%peer, tube = %self.about.tube, %refusal, "connection refused");
+                return decline(*proposed, &DefinedCondition::Forbidden);
+            }
+        };
+        let service = offered.service.clone();
+        let Some(permit) = self.streams.place() else {
+            return decline(*proposed, &DefinedCondition::ResourceConstraint);
+        };
+        if first {
+            self.env.announcer.announce(Event::TubeOpened {
+                tube: self.about.tube,
+            });
+        }
+        let stream = proposed.proposal.stream.clone();
+        let request = self.request(stream, peer.clone(), StreamFor::answer());
+        let job = Job::Answer {
+            proposed,
+            request,
+            service,
+            permit,
+        };
+        self.streams.launch(&self.env, peer, job, ctx);
+    }
+}
+
+/// Refuses a connection; `Forbidden` is how Gabble says no (XEP-0095 §3).
+pub(crate) fn decline(proposed: Proposed, condition: &DefinedCondition) {
+    let Proposed {
+        proposal,
+        signalling,
+        ..
+    } = proposed;
+    signalling.decline(proposal, refusal(condition));
+}
+
+fn refusal(condition: &DefinedCondition) -> StanzaError {
+    let (type_, text) = match condition {
+        DefinedCondition::Forbidden => (ErrorType::Cancel, "Offer Declined"),
+        DefinedCondition::ResourceConstraint => (ErrorType::Wait, "too many connections"),
+        _ => (ErrorType::Cancel, ""),
+    };
+    StanzaError::new(type_, condition.clone(), "en", text)
+}

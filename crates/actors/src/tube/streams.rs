@@ -1,0 +1,89 @@
+//! The connections of one tube.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::{Addr, AsyncContext, Context, Handler, Message};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use xmpp_parsers::jid::FullJid;
+
+use super::TubeActor;
+use crate::bytestream::{Abort, BytestreamActor, Job, Name};
+use crate::env::Env;
+use crate::event::TubeId;
+use crate::limits;
+use crate::obituary::Obituary;
+
+/// Those that are open or being opened, and the places for more.
+#[derive(Debug)]
+pub(super) struct Streams {
+    tube: TubeId,
+    open: HashMap<u64, Addr<BytestreamActor>>,
+    count: u64,
+    pub(super) places: Arc<Semaphore>,
+    wind_down: CancellationToken,
+}
+
+impl Streams {
+    pub(super) fn new(tube: TubeId) -> Self {
+        Self {
+            tube,
+            open: HashMap::new(),
+            count: 0,
+            places: Arc::new(Semaphore::new(limits::CONNECTIONS_PER_TUBE)),
+            wind_down: CancellationToken::new(),
+        }
+    }
+
+    /// A place for one more connection, if there is one.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    pub(super) fn launch(&mut self, env: &Env, peer: FullJid, job: Job, ctx: &Context<TubeActor>) {
+        self.count += 1;
+        let connection = self.count;
+        let tube = ctx.address();
+        // One notice for each connection there was, so their number is bounded by the places.
+        let obituary = Obituary::new(move || tube.do_send(Gone(connection)));
+        let name = Name {
+            tube: self.tube,
+            connection,
+            peer,
+        };
+        let wind_down = self.wind_down.clone();
+        let actor = BytestreamActor::launch(env, name, job, wind_down, obituary);
+        self.open.insert(connection, actor);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Lets them finish what they were given, and take no more.
+    pub(super) fn wind_down(&self) {
+        self.wind_down.cancel();
+    }
+
+    pub(super) fn abort(&self) {
+        for stream in self.open.values() {
+            // One to each connection that is left.
+            stream.do_send(Abort);
+        }
+    }
+}
+
+/// A connection is no more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Gone(u64);
+
+impl Handler<Gone> for TubeActor {
+    type Result = ();
+
+    fn handle(&mut self, Gone(connection): Gone, ctx: &mut Self::Context) {
+        self.streams.open.remove(&connection);
+        self.finish_closing(ctx);
+    }
+}

@@ -1,0 +1,130 @@
+//! `tubes accept`: accepts the tube a contact offers, and listens for the programs that use it.
+
+use std::collections::VecDeque;
+
+use tubes::{AcceptError, Address, BareJid, Direction, Event, Failure, FailureKind, TubeId, Tubes};
+
+use super::name;
+use crate::args::{Accept, Global};
+use crate::exit::Stop;
+use crate::interrupt::Interrupt;
+use crate::online::{Feed, Online};
+use crate::output::Output;
+
+pub(crate) async fn run(
+    global: &Global,
+    accept: Accept,
+    interrupt: &Interrupt,
+) -> Result<(), Stop> {
+    if !accept.access.fits(&accept.listen) {
+        return Err(Stop::Usage(format!(
+            "--access {} does not work at {}: port:N is for TCP, credentials for Unix sockets",
+            accept.access, accept.listen
+        )));
+    }
+    let mut output = Output::new(global.output);
+    if accept.listen == Address::Stdio {
+        output = output.beside_stdio()?;
+    }
+    let online = Online::log_in(global, accept.service.as_deref(), output, interrupt).await?;
+    online
+        .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
+            name(tubes, &accept.from, global).await;
+            let what = accept.service.as_deref().unwrap_or("a service");
+            feed.remark(&format!("waiting for {} to offer {what}", accept.from))?;
+            one_after_another(tubes, feed, &accept).await
+        })
+        .await
+}
+
+/// One tube at a time, always at the same address.
+async fn one_after_another(tubes: &Tubes, feed: &mut Feed, accept: &Accept) -> Result<(), Stop> {
+    let mut offers = Offers::new(&accept.from, accept.service.as_deref());
+    let mut listen = accept.listen.clone();
+    loop {
+        let tube = loop {
+            match offers.take() {
+                Some(tube) => break tube,
+                None => offers.note(&feed.next().await?),
+            }
+        };
+        // A port the kernel picked is kept: programs know it by now.
+        listen = match tubes.accept(tube, listen.clone(), accept.access).await {
+            Ok(address) => address,
+            // Taken back before it could be accepted.
+            Err(AcceptError::Gone) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let end = ended(feed, &mut offers, tube, listen == Address::Stdio).await?;
+        if accept.once || listen == Address::Stdio {
+            return match end {
+                Some(failure) if failure.kind != FailureKind::Closed => Err(failure.into()),
+                _ => Ok(()),
+            };
+        }
+        feed.remark(&format!("waiting for the next offer of {}", accept.from))?;
+    }
+}
+
+/// Waits for the end of the tube, or of its only connection.
+async fn ended(
+    feed: &mut Feed,
+    offers: &mut Offers<'_>,
+    tube: TubeId,
+    only_one: bool,
+) -> Result<Option<Failure>, Stop> {
+    loop {
+        let event = feed.next().await?;
+        offers.note(&event);
+        match event {
+            Event::ConnectionClosed {
+                tube: which, error, ..
+            } if only_one && which == tube => return Ok(error),
+            Event::TubeClosed { tube: which, error } if which == tube => return Ok(error),
+            _ => {}
+        }
+    }
+}
+
+/// The offers that match and were not accepted yet, oldest first.
+///
+/// How many one contact may have is bounded by the account.
+pub(super) struct Offers<'a> {
+    from: &'a BareJid,
+    service: Option<&'a str>,
+    waiting: VecDeque<TubeId>,
+}
+
+impl<'a> Offers<'a> {
+    pub(super) fn new(from: &'a BareJid, service: Option<&'a str>) -> Self {
+        Self {
+            from,
+            service,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Takes notice of an offer that matches, or of its end.
+    pub(super) fn note(&mut self, event: &Event) {
+        match event {
+            Event::TubeOffered {
+                tube,
+                peer,
+                service,
+                direction: Direction::In,
+                ..
+            } if peer.to_bare() == *self.from
+                && self.service.is_none_or(|wanted| wanted == service)
+                && !self.waiting.contains(tube) =>
+            {
+                self.waiting.push_back(*tube);
+            }
+            Event::TubeClosed { tube, .. } => self.waiting.retain(|waiting| waiting != tube),
+            _ => {}
+        }
+    }
+
+    pub(super) fn take(&mut self) -> Option<TubeId> {
+        self.waiting.pop_front()
+    }
+}

@@ -1,0 +1,91 @@
+//! `tubes connect`: one connection between standard input and output and a contact's tube.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use tubes::{Event, Socket, TubeId, Tubes};
+
+use super::accept::Offers;
+use super::name;
+use crate::args::{CONNECT_PATIENCE, Connect, Global};
+use crate::exit::{Kind, Stop};
+use crate::interrupt::Interrupt;
+use crate::online::{Feed, Online};
+use crate::output::Output;
+
+pub(crate) async fn run(
+    global: &Global,
+    connect: Connect,
+    interrupt: &Interrupt,
+) -> Result<(), Stop> {
+    let output = Output::new(global.output).beside_stdio()?;
+    // Whoever runs this as a proxy command wants to hear of trouble only.
+    let events = match global.verbose {
+        0 => output.muted(),
+        _ => output,
+    };
+    let online = Online::log_in(global, connect.service.as_deref(), events, interrupt).await?;
+    online
+        .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
+            name(tubes, &connect.peer, global).await;
+            let tube = offered(feed, &connect, output).await?;
+            tubes.attach(tube, Socket::stdio()?).await?;
+            ended(feed, tube).await
+        })
+        .await
+}
+
+async fn offered(feed: &mut Feed, connect: &Connect, output: Output) -> Result<TubeId, Stop> {
+    let mut offers = Offers::new(&connect.peer, connect.service.as_deref());
+    let begun = Instant::now();
+    let mut silent = true;
+    loop {
+        if let Some(tube) = offers.take() {
+            return Ok(tube);
+        }
+        let until = begun + if silent { SILENCE } else { CONNECT_PATIENCE };
+        match timeout_at(until, feed.next()).await {
+            Ok(event) => offers.note(&event?),
+            Err(_) if silent => {
+                silent = false;
+                output.remark(&format!(
+                    "waiting for {} to offer {}",
+                    connect.peer,
+                    what(connect)
+                ))?;
+            }
+            Err(_) => return Err(nothing_offered(connect)),
+        }
+    }
+}
+
+fn nothing_offered(connect: &Connect) -> Stop {
+    Stop::failed(
+        Kind::TimedOut,
+        format!(
+            "{} did not offer {} within {} s: is `tubes offer` running there?",
+            connect.peer,
+            what(connect),
+            CONNECT_PATIENCE.as_secs(),
+        ),
+    )
+}
+
+fn what(connect: &Connect) -> &str {
+    connect.service.as_deref().unwrap_or("a tube")
+}
+
+/// Every connection ends with one such event, also one that never opened.
+async fn ended(feed: &mut Feed, tube: TubeId) -> Result<(), Stop> {
+    loop {
+        match feed.next().await? {
+            Event::ConnectionClosed {
+                tube: which, error, ..
+            } if which == tube => return error.map_or(Ok(()), |failure| Err(failure.into())),
+            _ => {}
+        }
+    }
+}
+
+/// An offer that is there arrives within this time; only a longer wait is worth a word.
+const SILENCE: Duration = Duration::from_secs(3);

@@ -1,0 +1,261 @@
+//! A logged-in account, and what its user is told of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use tubes::{Account, Event, Events, TubeId, Tubes};
+
+use crate::args::{Global, Tls};
+use crate::config::Profile;
+use crate::exit::{Kind, Stop};
+use crate::interrupt::Interrupt;
+use crate::output::{FellBack, Output, Report, Typed, milliseconds};
+
+/// An account that is logged in.
+pub(crate) struct Online {
+    tubes: Tubes,
+    feed: Feed,
+}
+
+impl Online {
+    /// Logs in as the command line and the configuration say. Contacts are told that offers of
+    /// the `wanted` service are welcome.
+    pub(crate) async fn log_in(
+        global: &Global,
+        wanted: Option<&str>,
+        output: Output,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Stop> {
+        let profile = Profile::resolve(global)?;
+        let mut builder = Tubes::builder(account(&profile)?).services(wanted);
+        if let Some(transports) = profile.transports {
+            builder = builder.transports(transports.into_iter().map(Into::into));
+        }
+        let (tubes, events) = tokio::select! {
+            started = builder.start() => started?,
+            stop = interrupt.wait() => return Err(stop),
+        };
+        let feed = Feed::new(events, output);
+        Ok(Self { tubes, feed })
+    }
+
+    /// Works until done or interrupted, then closes the tubes and leaves.
+    pub(crate) async fn work(
+        mut self,
+        interrupt: &Interrupt,
+        work: impl AsyncFnOnce(&Tubes, &mut Feed) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let verdict = tokio::select! {
+            verdict = work(&self.tubes, &mut self.feed) => verdict,
+            stop = interrupt.wait() => Err(stop),
+        };
+        let left = self.leave().await;
+        verdict.and(left)
+    }
+
+    /// Leaves, and reports meanwhile what closes by that.
+    async fn leave(mut self) -> Result<(), Stop> {
+        let mut leaving = Box::pin(self.tubes.leave());
+        loop {
+            tokio::select! {
+                () = &mut leaving => break,
+                Some(event) = self.feed.events.next() => self.feed.report(&event)?,
+            }
+        }
+        // What happened before the last moment is still waiting; nothing new comes.
+        while let Ok(Some(event)) = tokio::time::timeout(AT_ONCE, self.feed.events.next()).await {
+            self.feed.report(&event)?;
+        }
+        Ok(())
+    }
+}
+
+/// The events of an account, reported as they are taken.
+pub(crate) struct Feed {
+    events: Events,
+    output: Output,
+    /// What the tubes are called on the wire and in reports.
+    numbers: BTreeMap<TubeId, u32>,
+}
+
+impl Feed {
+    pub(crate) fn new(events: Events, output: Output) -> Self {
+        Self {
+            events,
+            output,
+            numbers: BTreeMap::new(),
+        }
+    }
+
+    /// The next event, already reported; fails when none can follow. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Result<Event, Stop> {
+        let Some(event) = self.events.next().await else {
+            return Err(Stop::failed(
+                Kind::Gone,
+                "the account went offline for good",
+            ));
+        };
+        self.report(&event)?;
+        match event {
+            Event::Offline {
+                reason,
+                retry_in: None,
+            } => Err(Stop::failed(
+                Kind::Gone,
+                format!("offline for good: {reason}"),
+            )),
+            event => Ok(event),
+        }
+    }
+
+    /// Tells a human what the command is up to.
+    pub(crate) fn remark(&self, sentence: &str) -> Result<(), Stop> {
+        self.output.remark(sentence)
+    }
+
+    fn report(&mut self, event: &Event) -> Result<(), Stop> {
+        match event {
+            Event::Missed(count) => {
+                tracing::warn!(
+                    count,
+                    "events were lost: standard output is read too slowly"
+                );
+                return Ok(());
+            }
+            Event::PeerOffline { peer } => return self.remark(&format!("{peer} is offline")),
+            Event::PeerOnline { peer } => return self.remark(&format!("{peer} is online")),
+            Event::TubeOffered { tube, number, .. } => {
+                self.numbers.insert(*tube, *number);
+            }
+            _ => {}
+        }
+        let told = match self.report_of(event) {
+            Some(report) => self.output.report(&report),
+            None => Ok(()),
+        };
+        if let Event::TubeClosed { tube, .. } = event {
+            self.numbers.remove(tube);
+        }
+        told
+    }
+
+    fn report_of(&self, event: &Event) -> Option<Report> {
+        Some(match event.clone() {
+            Event::ConnectionClosed {
+                tube,
+                connection,
+                sent,
+                received,
+                error,
+            } => Report::ConnectionClosed {
+                tube: self.number(tube),
+                connection,
+                sent,
+                received,
+                error: error.map(Into::into),
+            },
+            Event::ConnectionOpened {
+                tube,
+                connection,
+                peer,
+                transport,
+                fell_back_from,
+                setup,
+                source,
+            } => Report::ConnectionOpened {
+                tube: self.number(tube),
+                connection,
+                peer: peer.to_string(),
+                transport: transport.to_owned(),
+                fell_back_from: fell_back_from
+                    .into_iter()
+                    .map(|(transport, reason)| FellBack { transport, reason })
+                    .collect(),
+                setup_ms: milliseconds(setup),
+                source,
+            },
+            Event::Listening { tube, address } => Report::Listening {
+                tube: self.number(tube),
+                address: address.to_string(),
+            },
+            Event::Offline { reason, retry_in } => Report::Offline {
+                reason,
+                retry_in_ms: retry_in
+                    .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            },
+            Event::Online {
+                jid,
+                server,
+                tls,
+                resumed,
+            } => Report::Online {
+                jid: jid.to_string(),
+                server,
+                tls: tls.map(str::to_owned),
+                resumed,
+            },
+            Event::TubeClosed { tube, error } => Report::TubeClosed {
+                tube: self.number(tube),
+                error: error.map(Into::into),
+            },
+            Event::TubeOffered {
+                number,
+                peer,
+                service,
+                direction,
+                parameters,
+                ..
+            } => Report::TubeOffered {
+                tube: number,
+                peer: peer.to_string(),
+                service,
+                direction: direction.into(),
+                parameters: parameters
+                    .iter()
+                    .map(|(name, value)| (name.to_owned(), Typed::from(value)))
+                    .collect(),
+            },
+            Event::TubeOpened { tube } => Report::TubeOpened {
+                tube: self.number(tube),
+            },
+            // What a later version may add is not part of the contract yet.
+            _ => return None,
+        })
+    }
+
+    /// A tube that was offered to nobody yet has no number; it is reported as 0.
+    fn number(&self, tube: TubeId) -> u32 {
+        self.numbers.get(&tube).copied().unwrap_or_default()
+    }
+}
+
+fn account(profile: &Profile) -> Result<Account, Stop> {
+    let mut account = Account::new(profile.jid.clone(), profile.password.clone())
+        .map_err(|why| Stop::Usage(why.to_string()))?;
+    if let Some(server) = &profile.server {
+        account = account
+            .with_server(&server.host, server.port)
+            .map_err(|why| Stop::Usage(why.to_string()))?;
+    }
+    if let Some(tls) = profile.tls {
+        let tls = match tls {
+            Tls::Direct => tubes::Tls::Direct,
+            Tls::None => tubes::Tls::None,
+            Tls::Starttls => tubes::Tls::StartTls,
+        };
+        account = account
+            .with_tls(tls)
+            .map_err(|why| Stop::Usage(why.to_string()))?;
+    }
+    if let Some(path) = &profile.ca_file {
+        let complain = |why: &dyn std::fmt::Display| {
+            Stop::Usage(format!("cannot use the CA file {}: {why}", path.display()))
+        };
+        let pem = fs::read(path).map_err(|why| complain(&why))?;
+        account = account.with_roots_pem(&pem).map_err(|why| complain(&why))?;
+    }
+    Ok(account)
+}
+
+/// What waits is taken, nothing is waited for.
+const AT_ONCE: std::time::Duration = std::time::Duration::ZERO;

@@ -1,0 +1,217 @@
+//! Sentences for people.
+
+use std::collections::BTreeMap;
+
+use super::report::{Direction, FellBack, Proof, Report, Typed, Why};
+
+/// The report as a sentence, or a few lines.
+pub(crate) fn lines(report: &Report) -> String {
+    match report {
+        Report::ConnectionClosed {
+            connection,
+            sent,
+            received,
+            error,
+            tube,
+        } => {
+            let how = match error {
+                None => "ended".to_owned(),
+                Some(why) => format!("broke off ({})", harmless(&why.message)),
+            };
+            format!(
+                "connection {connection} of tube {tube} {how}: {} sent, {} received",
+                bytes(*sent),
+                bytes(*received)
+            )
+        }
+        Report::ConnectionOpened {
+            tube,
+            connection,
+            peer,
+            transport,
+            fell_back_from,
+            setup_ms,
+            ..
+        } => format!(
+            "connection {connection} of tube {tube} with {} over {transport}{}, set up in {setup_ms:.1} ms",
+            harmless(peer),
+            fallen(fell_back_from)
+        ),
+        Report::Error(why) => format!("error: {}", harmless(&why.message)),
+        Report::Listening { tube, address } => {
+            format!("listening on {} for tube {tube}", harmless(address))
+        }
+        Report::Offline {
+            reason,
+            retry_in_ms,
+        } => {
+            let next = retry_in_ms.map_or_else(String::new, |wait| {
+                format!("; trying again in {:.1} s", wait as f64 / 1e3)
+            });
+            format!("offline: {}{next}", harmless(reason))
+        }
+        Report::Online { resumed: true, .. } => "online again, nothing was lost".to_owned(),
+        Report::Online {
+            jid, server, tls, ..
+        } => format!(
+            "online as {} through {} ({})",
+            harmless(jid),
+            harmless(server),
+            tls.as_deref().unwrap_or("not encrypted")
+        ),
+        Report::Proof(proof) => proven(proof),
+        Report::TubeClosed { tube, error } => match error {
+            None => format!("tube {tube} is closed"),
+            Some(Why { message, .. }) => format!("tube {tube} is closed: {}", harmless(message)),
+        },
+        Report::TubeOffered {
+            tube,
+            peer,
+            service,
+            direction,
+            parameters,
+        } => {
+            let (peer, service) = (harmless(peer), harmless(service));
+            let with = with(parameters);
+            match direction {
+                Direction::In => format!("{peer} offers {service} as tube {tube}{with}"),
+                Direction::Out => format!("{service} is offered to {peer} as tube {tube}{with}"),
+            }
+        }
+        Report::TubeOpened { tube } => format!("tube {tube} is open"),
+    }
+}
+
+/// Text of somebody else's, with what could play tricks on a terminal made visible.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars()
+        .flat_map(|letter| {
+            let tricky = letter.is_control() || is_directional(letter);
+            let escaped = tricky.then(|| letter.escape_default());
+            let plain = (!tricky).then_some(letter);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
+/// Marks that reorder the text around them (Unicode Bidirectional Algorithm, UAX #9 §2).
+fn is_directional(letter: char) -> bool {
+    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn fallen(from: &[FellBack]) -> String {
+    if from.is_empty() {
+        return String::new();
+    }
+    let tried: Vec<_> = from
+        .iter()
+        .map(|one| format!("{}: {}", one.transport, harmless(&one.reason)))
+        .collect();
+    format!(" (after {})", tried.join("; "))
+}
+
+fn with(parameters: &BTreeMap<String, Typed>) -> String {
+    if parameters.is_empty() {
+        return String::new();
+    }
+    let list: Vec<_> = parameters
+        .iter()
+        .map(|(name, typed)| {
+            let value = match &typed.value {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            format!("{}={}", harmless(name), harmless(&value))
+        })
+        .collect();
+    format!(", with {}", list.join(", "))
+}
+
+fn proven(proof: &Proof) -> String {
+    let (from, to) = match proof.direction {
+        Direction::Out => ("program", "service"),
+        Direction::In => ("service", "program"),
+    };
+    let verdict = if proof.holds() { "equal" } else { "DIFFERENT" };
+    format!(
+        "{from} to {to}: {} over {} in {:.2} s ({}/s)\n  sent      {}\n  received  {}\n  {verdict}",
+        bytes(proof.bytes),
+        proof.transport,
+        proof.seconds,
+        bytes((proof.bytes as f64 / proof.seconds.max(f64::EPSILON)) as u64),
+        proof.sent_sha256,
+        proof.received_sha256,
+    )
+}
+
+/// A number of bytes in the largest unit that leaves a whole number before the point.
+fn bytes(count: u64) -> String {
+    let mut value = count as f64;
+    let mut unit = "B";
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = larger;
+    }
+    if unit == "B" {
+        format!("{count} B")
+    } else {
+        format!("{value:.1} {unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_cannot_play_tricks_on_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
+        assert_eq!(harmless("x\u{202e}gpj.exe"), "x\\u{202e}gpj.exe");
+        assert_eq!(harmless("Fernand café"), "Fernand café");
+    }
+
+    #[test]
+    fn sizes_are_in_units_one_can_grasp() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1024), "1.0 KiB");
+        assert_eq!(bytes(16 * 1024 * 1024), "16.0 MiB");
+    }
+
+    #[test]
+    fn a_failed_connection_says_why() {
+        let report = Report::ConnectionClosed {
+            tube: 7,
+            connection: 2,
+            sent: 10,
+            received: 2048,
+            error: Some(Why {
+                kind: "gone",
+                message: "the peer went offline".to_owned(),
+            }),
+        };
+        assert_eq!(
+            lines(&report),
+            "connection 2 of tube 7 broke off (the peer went offline): 10 B sent, 2.0 KiB received"
+        );
+    }
+
+    #[test]
+    fn a_proof_that_fails_says_so() {
+        let proof = |received: &str| {
+            lines(&Report::Proof(Proof {
+                direction: Direction::Out,
+                bytes: 1024,
+                sent_sha256: "aa".to_owned(),
+                received_sha256: received.to_owned(),
+                transport: "ibb".to_owned(),
+                seconds: 1.0,
+            }))
+        };
+        assert!(proof("bb").contains("DIFFERENT"));
+        assert!(proof("aa").contains("equal"));
+    }
+}

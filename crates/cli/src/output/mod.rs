@@ -1,0 +1,107 @@
+//! What a command tells its user, as sentences or as events for programs.
+
+mod human;
+mod json;
+mod report;
+
+use std::io::{self, Write};
+
+pub(crate) use self::human::harmless;
+pub(crate) use self::report::{FellBack, Proof, Report, Typed, milliseconds};
+use crate::args::Format;
+use crate::exit::{Kind, Stop};
+
+/// Where reports go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    format: Format,
+    to: Target,
+}
+
+impl Output {
+    /// Reports on standard output.
+    pub(crate) fn new(format: Format) -> Self {
+        Self {
+            format,
+            to: Target::Stdout,
+        }
+    }
+
+    /// Leaves standard output to the connection; sentences go to standard error instead.
+    pub(crate) fn beside_stdio(self) -> Result<Self, Stop> {
+        match self.format {
+            Format::Human => Ok(Self {
+                to: Target::Stderr,
+                ..self
+            }),
+            Format::Json => Err(Stop::Usage(
+                "--output json and a connection cannot both have standard output: listen on \
+                 another address than `-`, or leave --output out"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// Tells nobody anything.
+    pub(crate) fn muted(self) -> Self {
+        Self {
+            to: Target::Nowhere,
+            ..self
+        }
+    }
+
+    /// Events for programs only: people are shown something better.
+    pub(crate) fn for_programs(self) -> Self {
+        match self.format {
+            Format::Human => self.muted(),
+            Format::Json => self,
+        }
+    }
+
+    /// Whether programs read the reports.
+    pub(crate) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Tells the user of something that happened.
+    pub(crate) fn report(self, report: &Report) -> Result<(), Stop> {
+        let line = match self.format {
+            Format::Human => human::lines(report),
+            Format::Json => json::line(report)?,
+        };
+        self.write(&line)
+    }
+
+    /// Tells a human what the command is doing; programs learn from events alone.
+    pub(crate) fn remark(self, sentence: &str) -> Result<(), Stop> {
+        match self.format {
+            Format::Human => self.write(&harmless(sentence)),
+            Format::Json => Ok(()),
+        }
+    }
+
+    fn write(self, line: &str) -> Result<(), Stop> {
+        // In one piece: a reader never sees half a line.
+        let line = format!("{line}\n");
+        let written = match self.to {
+            Target::Nowhere => Ok(()),
+            Target::Stderr => io::stderr().lock().write_all(line.as_bytes()),
+            Target::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout
+                    .write_all(line.as_bytes())
+                    .and_then(|()| stdout.flush())
+            }
+        };
+        written.map_err(|why| {
+            Stop::failed(Kind::Io, format!("cannot write to standard output: {why}"))
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Nowhere,
+    Stderr,
+    Stdout,
+}

@@ -1,0 +1,156 @@
+//! What there is to report; the names are the contract with programs that read it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use tubes::{Failure, Value};
+
+use crate::exit::{Kind, Trouble};
+use crate::parameter;
+
+/// Something that happened, as standard output has it.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Report {
+    ConnectionClosed {
+        tube: u32,
+        connection: u64,
+        sent: u64,
+        received: u64,
+        error: Option<Why>,
+    },
+    ConnectionOpened {
+        tube: u32,
+        connection: u64,
+        peer: String,
+        transport: String,
+        fell_back_from: Vec<FellBack>,
+        setup_ms: f64,
+        source: Option<String>,
+    },
+    Error(Why),
+    Listening {
+        tube: u32,
+        address: String,
+    },
+    Offline {
+        reason: String,
+        retry_in_ms: Option<u64>,
+    },
+    Online {
+        jid: String,
+        server: String,
+        tls: Option<String>,
+        resumed: bool,
+    },
+    Proof(Proof),
+    TubeClosed {
+        tube: u32,
+        error: Option<Why>,
+    },
+    TubeOffered {
+        tube: u32,
+        peer: String,
+        service: String,
+        direction: Direction,
+        parameters: BTreeMap<String, Typed>,
+    },
+    TubeOpened {
+        tube: u32,
+    },
+}
+
+/// Which way an offer went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Direction {
+    In,
+    Out,
+}
+
+impl From<tubes::Direction> for Direction {
+    fn from(direction: tubes::Direction) -> Self {
+        match direction {
+            tubes::Direction::In => Self::In,
+            tubes::Direction::Out => Self::Out,
+        }
+    }
+}
+
+/// What failed, for programs and for people.
+#[derive(Debug, Serialize)]
+pub(crate) struct Why {
+    pub(crate) kind: &'static str,
+    pub(crate) message: String,
+}
+
+/// A transport that was tried before the one that worked.
+#[derive(Debug, Serialize)]
+pub(crate) struct FellBack {
+    pub(crate) transport: String,
+    pub(crate) reason: String,
+}
+
+/// A parameter of an offer.
+#[derive(Debug, Serialize)]
+pub(crate) struct Typed {
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    pub(crate) value: serde_json::Value,
+}
+
+/// What the demo proves of one direction: both ends saw the same bytes, or not.
+#[derive(Debug, Serialize)]
+pub(crate) struct Proof {
+    /// `Out`: from the program to the service.
+    pub(crate) direction: Direction,
+    pub(crate) bytes: u64,
+    pub(crate) sent_sha256: String,
+    pub(crate) received_sha256: String,
+    pub(crate) transport: String,
+    pub(crate) seconds: f64,
+}
+
+impl Proof {
+    /// Whether what was sent is what arrived.
+    pub(crate) fn holds(&self) -> bool {
+        self.sent_sha256 == self.received_sha256
+    }
+}
+
+impl From<&Trouble> for Why {
+    fn from(trouble: &Trouble) -> Self {
+        Self {
+            kind: trouble.kind.name(),
+            message: trouble.message.clone(),
+        }
+    }
+}
+
+impl From<Failure> for Why {
+    fn from(failure: Failure) -> Self {
+        Self {
+            kind: Kind::from(failure.kind).name(),
+            message: failure.message,
+        }
+    }
+}
+
+impl From<&Value> for Typed {
+    fn from(value: &Value) -> Self {
+        let (kind, text) = parameter::write(value);
+        let value = match value {
+            Value::Bool(value) => (*value).into(),
+            Value::Int(value) => (*value).into(),
+            Value::Uint(value) => (*value).into(),
+            _ => text.into(),
+        };
+        Self { kind, value }
+    }
+}
+
+/// Milliseconds with the microseconds behind the point.
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,52 @@
+//! `tubes demo`, on every kind of server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod program;
+
+use program::{events, run};
+use tubes_server::ServerKind;
+
+async fn proves_it(kind: ServerKind) {
+    if !kind.wanted().unwrap() {
+        return;
+    }
+    let name = kind.to_string();
+    let output = run(&["demo", "--size", "300000", "--server-kind", &name, "--output", "json"]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let events = events(&output);
+    let proofs: Vec<_> = events.iter().filter(|one| one["event"] == "proof").collect();
+    assert_eq!(proofs.len(), 2, "{events:?}");
+    for (proof, direction) in proofs.into_iter().zip(["out", "in"]) {
+        assert_eq!(proof["direction"], direction);
+        assert_eq!(proof["bytes"], 300_000);
+        assert_eq!(proof["sent_sha256"].as_str().unwrap().len(), 64);
+        assert_eq!(proof["sent_sha256"], proof["received_sha256"]);
+        assert_eq!(proof["transport"], "ibb");
+    }
+}
+
+#[tokio::test]
+async fn proves_it_on_the_embedded_server() {
+    proves_it(ServerKind::Embedded).await;
+}
+
+#[tokio::test]
+async fn proves_it_on_prosody() {
+    proves_it(ServerKind::Prosody).await;
+}
+
+#[tokio::test]
+async fn proves_it_on_ejabberd() {
+    proves_it(ServerKind::Ejabberd).await;
+}
+
+#[tokio::test]
+async fn tells_people_what_it_proved() {
+    let output = run(&["demo", "--size", "1000"]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    for word in ["server", "alice", "fernand", "transport", "equal", "both ways"] {
+        assert!(text.contains(word), "`{word}` is not in:\n{text}");
+    }
+}

@@ -1,0 +1,96 @@
+//! Logins that fail: the exit code says how, one line says why, and an event does for programs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod program;
+
+use std::fs;
+use std::process::Output;
+
+use program::{complaint, events, friends, run, words};
+use tokio::net::TcpListener;
+use tubes_server::ServerKind;
+
+const OFFER: [&str; 6] = ["offer", "localhost:22", "--to", "fernand@tubes.test", "--service", "ssh"];
+
+async fn offer(options: &[String]) -> Output {
+    run(&[words(options), vec!["--output", "json"]].concat()).await
+}
+
+/// Checks the exit code, the only event, and that both say this much.
+fn failed(output: &Output, code: i32, kind: &str, named: &[&str]) {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    let events = events(output);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["event"], "error");
+    assert_eq!(events[0]["kind"], kind);
+    let line = complaint(output);
+    for word in named {
+        assert!(line.contains(word), "`{word}` is not in: {line}");
+        assert!(events[0]["message"].as_str().unwrap().contains(word));
+    }
+}
+
+async fn wrong_password(kind: ServerKind) {
+    let Some((alice, _)) = friends(kind).await else {
+        return;
+    };
+    fs::write(alice.file("password"), "wrong").unwrap();
+    let output = offer(&alice.with(&OFFER)).await;
+    failed(&output, 77, "refused", &[&alice.jid, "password"]);
+    assert!(!complaint(&output).contains("wrong\n"));
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_not_authorised_on_the_embedded_server() {
+    wrong_password(ServerKind::Embedded).await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_not_authorised_on_prosody() {
+    wrong_password(ServerKind::Prosody).await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_not_authorised_on_ejabberd() {
+    wrong_password(ServerKind::Ejabberd).await;
+}
+
+#[tokio::test]
+async fn an_untrusted_certificate_is_not_authorised_and_the_option_is_named() {
+    let (alice, _) = friends(ServerKind::Embedded).await.unwrap();
+    let mut options = alice.with(&OFFER);
+    let ca_file = options.iter().position(|word| word == "--ca-file").unwrap();
+    options.drain(ca_file..ca_file + 2);
+    failed(&offer(&options).await, 77, "untrusted", &["certificate", "--ca-file"]);
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_unavailable() {
+    let (alice, _) = friends(ServerKind::Embedded).await.unwrap();
+    let mut options = alice.with(&OFFER);
+    let server = options.iter().position(|word| word == "--server").unwrap();
+    options[server + 1] = "nowhere.invalid:5222".to_owned();
+    failed(&offer(&options).await, 69, "unreachable", &["nowhere.invalid", "--server"]);
+}
+
+#[tokio::test]
+async fn a_port_without_a_server_is_unavailable() {
+    let (alice, _) = friends(ServerKind::Embedded).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let mut options = alice.with(&OFFER);
+    let server = options.iter().position(|word| word == "--server").unwrap();
+    options[server + 1] = nobody.clone();
+    failed(&offer(&options).await, 69, "unreachable", &[&nobody]);
+}
+
+#[tokio::test]
+async fn a_ca_file_without_a_certificate_is_named() {
+    let (alice, _) = friends(ServerKind::Embedded).await.unwrap();
+    fs::write(alice.file("ca.pem"), "nothing").unwrap();
+    let output = offer(&alice.with(&OFFER)).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(complaint(&output).contains("ca.pem"));
+}

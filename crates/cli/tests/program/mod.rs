@@ -1,0 +1,189 @@
+//! The binary as a user runs it, and a server with two accounts for it.
+
+#![allow(dead_code, reason = "every test file needs some of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tubes_server::{Server, ServerKind};
+
+/// Runs the binary to its end, with nothing on standard input.
+pub async fn run(args: &[&str]) -> Output {
+    let running = command(args).stdin(Stdio::null()).output();
+    timeout(PATIENCE, running).await.expect("it ends").unwrap()
+}
+
+/// The one line on standard error that says why it failed.
+pub fn complaint(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+/// Standard output as events, each of which must be an object with a name and a time.
+pub fn events(output: &Output) -> Vec<Value> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    text.lines().map(event).collect()
+}
+
+fn event(line: &str) -> Value {
+    let event: Value = serde_json::from_str(line).unwrap();
+    assert!(event["event"].is_string(), "{line}");
+    let time = event["time"].as_str().unwrap();
+    assert!(humantime::parse_rfc3339(time).is_ok(), "{line}");
+    event
+}
+
+/// The binary while it runs. It dies with this value.
+pub struct Program {
+    child: Child,
+    events: Lines<BufReader<ChildStdout>>,
+    complaints: JoinHandle<String>,
+}
+
+impl Program {
+    /// Starts the binary with `--output json`.
+    pub fn start(args: &[&str]) -> Self {
+        let mut child = command(args)
+            .args(["--output", "json"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let events = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut stderr = child.stderr.take().unwrap();
+        let complaints = tokio::spawn(async move {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).await.unwrap();
+            text
+        });
+        Self {
+            child,
+            events,
+            complaints,
+        }
+    }
+
+    /// The next event of this name; others are passed over.
+    pub async fn event(&mut self, name: &str) -> Value {
+        loop {
+            let line = timeout(PATIENCE, self.events.next_line()).await;
+            let Ok(Ok(Some(line))) = line else {
+                self.child.start_kill().ok();
+                let said = (&mut self.complaints).await.unwrap();
+                panic!("no {name} came ({line:?}); it said: {said}");
+            };
+            let event = event(&line);
+            if event["event"] == name {
+                return event;
+            }
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for its end: the exit code, and what it said on standard error.
+    pub async fn end(mut self) -> (Option<i32>, String) {
+        let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends");
+        (status.unwrap().code(), self.complaints.await.unwrap())
+    }
+}
+
+/// A command whose standard input and output are the connection.
+pub fn piped(args: &[&str]) -> (Child, ChildStdin, ChildStdout) {
+    let mut child = command(args).stdin(Stdio::piped()).spawn().unwrap();
+    let stdin = child.stdin.take().unwrap();
+    let stdout = child.stdout.take().unwrap();
+    (child, stdin, stdout)
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tubes"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TUBES_") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(args)
+        // Whoever runs the tests may have accounts of their own.
+        .env("XDG_CONFIG_HOME", "/nonexistent")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// An account on a running server, as options for the command line.
+pub struct Account {
+    pub jid: String,
+    folder: TempDir,
+    server: String,
+}
+
+impl Account {
+    pub async fn new(server: &Server, name: &str) -> Self {
+        let account = server.fresh_account(name).await.unwrap();
+        let folder = TempDir::new().unwrap();
+        let password = format!("{}\n", account.password);
+        std::fs::write(folder.path().join("password"), password).unwrap();
+        std::fs::write(folder.path().join("ca.pem"), server.ca().pem()).unwrap();
+        Self {
+            jid: account.jid.to_string(),
+            folder,
+            server: server.address().to_string(),
+        }
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `command` with this account's options.
+    pub fn with<'a>(&'a self, command: &[&'a str]) -> Vec<String> {
+        let path = |name| self.file(name).to_string_lossy().into_owned();
+        let options = [
+            ("--account", self.jid.clone()),
+            ("--password-file", path("password")),
+            ("--server", self.server.clone()),
+            ("--ca-file", path("ca.pem")),
+        ];
+        command
+            .iter()
+            .map(|word| (*word).to_owned())
+            .chain(options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]))
+            .collect()
+    }
+}
+
+/// Two accounts that have never met, on a server shared by all tests of the file; none where the
+/// server is not installed.
+pub async fn friends(kind: ServerKind) -> Option<(Account, Account)> {
+    if !kind.wanted().unwrap() {
+        return None;
+    }
+    let server = Server::shared(kind).await.unwrap();
+    let alice = Account::new(server, "alice").await;
+    Some((alice, Account::new(server, "fernand").await))
+}
+
+pub fn words(owned: &[String]) -> Vec<&str> {
+    owned.iter().map(String::as_str).collect()
+}
+
+pub fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Everything takes a second at most, unless the machine is very busy.
+pub const PATIENCE: Duration = Duration::from_secs(90);

@@ -1,0 +1,198 @@
+//! A wrong command line: exit code 2 and one line that names what to mend.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod program;
+
+use std::fs;
+use std::process::Output;
+
+use program::{complaint, run};
+use tempfile::TempDir;
+
+const TO: [&str; 5] = ["--to", "fernand@example.org", "--service", "ssh", "--no-subscribe"];
+
+/// Checks that it ends with code 2 and says this much.
+fn refused(output: &Output, named: &[&str]) {
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let line = complaint(output);
+    for word in named {
+        assert!(line.contains(word), "`{word}` is not in: {line}");
+    }
+}
+
+async fn offer(address: &str, more: &[&str]) -> Output {
+    run(&[&["offer", address][..], &TO, more].concat()).await
+}
+
+#[tokio::test]
+async fn nothing_at_all_is_refused_with_the_commands() {
+    let output = run(&[]).await;
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn help_and_version_go_to_standard_output() {
+    for option in ["--help", "--version"] {
+        let output = run(&[option]).await;
+        assert_eq!(output.status.code(), Some(0));
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_option_is_named() {
+    refused(&offer("localhost:22", &["--fast"]).await, &["--fast"]);
+}
+
+#[tokio::test]
+async fn a_missing_option_is_named() {
+    let output = run(&["accept", "--from", "alice@example.org"]).await;
+    refused(&output, &["--listen"]);
+}
+
+#[tokio::test]
+async fn a_malformed_account_is_named() {
+    refused(&offer("localhost:22", &["--account", "al ice@"]).await, &["al ice@"]);
+}
+
+#[tokio::test]
+async fn an_account_without_a_name_is_told_so() {
+    let output = offer("localhost:22", &["--account", "example.org"]).await;
+    refused(&output, &["example.org", "@"]);
+}
+
+#[tokio::test]
+async fn a_contact_with_a_resource_is_told_to_leave_it_out() {
+    let output = run(&["connect", "alice@example.org/laptop"]).await;
+    refused(&output, &["/laptop"]);
+}
+
+#[tokio::test]
+async fn a_malformed_address_is_named() {
+    for (address, named) in [
+        ("localhost", "HOST:PORT"),
+        ("localhost:ssh", "ssh"),
+        ("localhost:65536", "65536"),
+        ("/run/service", "unix:/run/service"),
+        ("abstract:", "abstract:NAME"),
+        ("::1:22", "brackets"),
+    ] {
+        refused(&offer(address, &[]).await, &[named]);
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_server_is_shown_what_one_looks_like() {
+    let output = offer("localhost:22", &["--server", "example.org"]).await;
+    refused(&output, &["--server", "xmpp.example.org:5222"]);
+}
+
+#[tokio::test]
+async fn a_malformed_parameter_is_named() {
+    for (parameter, named) in [("plain", "="), ("k:float=1", "float"), ("k:uint=-1", "-1")] {
+        refused(&offer("localhost:22", &["--param", parameter]).await, &[named]);
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_given_twice_is_named() {
+    let output = offer("localhost:22", &["--param", "k=1", "--param", "k=2"]).await;
+    refused(&output, &["k twice"]);
+}
+
+#[tokio::test]
+async fn without_an_account_the_option_is_named() {
+    refused(&offer("localhost:22", &[]).await, &["--account"]);
+}
+
+#[tokio::test]
+async fn without_a_password_and_a_terminal_the_option_is_named() {
+    let output = offer("localhost:22", &["--account", "alice@example.org"]).await;
+    refused(&output, &["alice@example.org", "--password-file"]);
+}
+
+#[tokio::test]
+async fn an_unreadable_password_file_is_named_with_the_reason() {
+    let account = ["--account", "alice@example.org", "--password-file", "/nonexistent/secret"];
+    refused(
+        &offer("localhost:22", &account).await,
+        &["/nonexistent/secret", "No such file"],
+    );
+}
+
+#[tokio::test]
+async fn a_folder_is_no_password_file() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let account = ["--account", "alice@example.org", "--password-file", path];
+    refused(&offer("localhost:22", &account).await, &[path, "directory"]);
+}
+
+#[tokio::test]
+async fn a_configuration_that_was_named_has_to_exist() {
+    let output = offer("localhost:22", &["--config", "/nonexistent/config.toml"]).await;
+    refused(&output, &["/nonexistent/config.toml", "No such file"]);
+}
+
+#[tokio::test]
+async fn a_broken_configuration_is_named_with_its_line() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("config.toml");
+    fs::write(&path, "[account.\"alice@example.org\"]\nport = 1\n").unwrap();
+    let path = path.to_str().unwrap();
+    refused(
+        &offer("localhost:22", &["--config", path]).await,
+        &[path, "line 2", "port"],
+    );
+}
+
+#[tokio::test]
+async fn no_encryption_is_refused_beyond_this_machine() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("password");
+    fs::write(&path, "secret").unwrap();
+    let options = [
+        "--account",
+        "alice@example.org",
+        "--password-file",
+        path.to_str().unwrap(),
+        "--server",
+        "192.0.2.1:5222",
+        "--tls",
+        "none",
+    ];
+    refused(&offer("localhost:22", &options).await, &["192.0.2.1", "--tls none"]);
+}
+
+#[tokio::test]
+async fn access_by_credentials_needs_a_unix_socket() {
+    let output = run(&[
+        "accept",
+        "--from",
+        "alice@example.org",
+        "--listen",
+        "localhost:0",
+        "--access",
+        "credentials",
+    ])
+    .await;
+    refused(&output, &["--access credentials", "localhost:0"]);
+}
+
+#[tokio::test]
+async fn events_and_a_connection_cannot_share_standard_output() {
+    let output = run(&["connect", "alice@example.org", "--output", "json"]).await;
+    refused(&output, &["--output json"]);
+}
+
+#[tokio::test]
+async fn a_demo_of_nothing_is_refused() {
+    refused(&run(&["demo", "--size", "0"]).await, &["--size"]);
+}
+
+#[tokio::test]
+async fn an_unknown_server_kind_is_named() {
+    refused(&run(&["demo", "--server-kind", "openfire"]).await, &["openfire", "embedded"]);
+}

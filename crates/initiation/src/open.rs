@@ -1,0 +1,92 @@
+//! The requester's side: asks, and walks the ladder in the order of the answer.
+
+use std::time::Duration;
+
+use tracing::debug;
+use tubes_protocol::si::{Requester, RequesterAction, SiAnswer, SiError, SiRequest};
+use tubes_transport::{
+    AskError, Gone, OpenError, Opened, Patience, Question, Request, Role, Tried, Wire,
+};
+
+use crate::kind;
+use crate::ladder::{Ladder, attempt, exhausted, plan, stopped};
+
+/// Asks the peer for a bytestream and opens it.
+pub(crate) async fn open(ladder: &Ladder, request: Request) -> Result<Opened, OpenError> {
+    // Claimed before anything is said, so that nothing the peer says can get lost.
+    let mut wire = request
+        .stanzas
+        .claim(request.peer.clone().into(), request.stream.clone())
+        .ok_or_else(|| OpenError::Protocol("the stream's identifier is in use".to_owned()))?;
+    let mut requester = Requester::new(ladder.namespaces());
+    let answer = tokio::select! {
+        biased;
+        answer = ask(ladder, &request) => answer?,
+        gone = hung_up(&mut wire) => return Err(gone.into()),
+    };
+    debug!(methods = ?answer.methods, ours = answer.ours, "accepted by the peer");
+    let kind = kind(answer.ours);
+    let mut attempts = Vec::new();
+    let mut action = requester.handle_answer(&answer);
+    loop {
+        let RequesterAction::Try(method) = action else {
+            return Err(exhausted(attempts));
+        };
+        // The machine names only what the ladder offered.
+        let Some(rung) = ladder.rung(&method) else {
+            return Err(exhausted(attempts));
+        };
+        let transport = rung.namespace();
+        let plan = plan(&request, Role::Requester, kind);
+        let reason = match attempt(rung, plan, &mut wire).await {
+            Ok(stream) => {
+                return Ok(Opened {
+                    stream,
+                    kind,
+                    extensions: answer.extensions,
+                    attempts,
+                });
+            }
+            Err(failed) => failed.into_why(),
+        };
+        action = requester.handle_failed(reason.may_fall_back());
+        if action == RequesterAction::Stop {
+            return Err(stopped(reason, transport, attempts));
+        }
+        attempts.push(Tried { transport, reason });
+    }
+}
+
+/// Sends the request and reads the answer.
+async fn ask(ladder: &Ladder, request: &Request) -> Result<SiAnswer, OpenError> {
+    let profile = request.purpose.ns();
+    let mut si = SiRequest::new(
+        request.stream.as_str(),
+        request.purpose.clone(),
+        ladder.namespaces().map(str::to_owned).collect(),
+    );
+    si.extensions.clone_from(&request.extensions);
+    let to = Some(request.peer.clone().into());
+    let patience = Patience::Within(ANSWER);
+    let asked = request.stanzas.ask(to, Question::Set, si.into(), patience);
+    let answer = match asked.await?.await {
+        Ok(Some(answer)) => answer,
+        Ok(None) => return Err(OpenError::Protocol("an empty answer".to_owned())),
+        Err(AskError::Refused(why)) if SiError::is_no_valid_streams(&why) => {
+            return Err(exhausted(Vec::new()));
+        }
+        Err(why) => return Err(why.into()),
+    };
+    SiAnswer::read(&answer, &profile).map_err(|why| OpenError::Protocol(why.to_string()))
+}
+
+/// Waits for the end of the wire; what the peer says too early stays in it.
+async fn hung_up(wire: &mut Wire) -> Gone {
+    match wire.peek().await {
+        Ok(_) => std::future::pending().await,
+        Err(gone) => gone,
+    }
+}
+
+/// For the answer to a request. A person took the tube before, so no person is waited for.
+const ANSWER: Duration = Duration::from_secs(60);

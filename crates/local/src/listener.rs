@@ -1,0 +1,235 @@
+//! Lets local programs in.
+
+use std::future;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use rustix::io::Errno;
+use tokio::net::{TcpListener, UnixListener};
+use tracing::{debug, warn};
+
+use crate::access::Gate;
+use crate::bind;
+use crate::path::{self, SocketFile};
+use crate::{Access, Address, BindError, Socket, Source};
+
+/// A listening socket that programs connect to.
+///
+/// Stops listening when dropped, and then removes its file, if that is still its own.
+#[derive(Debug)]
+pub struct Listener {
+    kind: Kind,
+    address: Address,
+    access: Access,
+}
+
+impl Listener {
+    /// Listens at the address.
+    ///
+    /// A host name is listened at on all addresses it stands for. A Unix socket's file has mode
+    /// 0600 from the start; a stale one is replaced. Must be called within a tokio runtime.
+    /// Cancel safe.
+    pub async fn bind(address: &Address, access: Access) -> Result<Self, BindError> {
+        if !access.fits(address) {
+            let address = address.clone();
+            return Err(BindError::Access { address, access });
+        }
+        let (kind, address) = match address {
+            Address::Tcp { host, port } => {
+                let (listeners, port) = bind::listen_tcp(host, *port).await?;
+                let host = host.clone();
+                (Kind::Tcp(listeners), Address::Tcp { host, port })
+            }
+            Address::Unix(path) => {
+                let path = if path.as_os_str().is_empty() {
+                    path::fresh(std::env::var_os("XDG_RUNTIME_DIR"))?
+                } else {
+                    path.clone()
+                };
+                let (listener, file) = path::listen(path).await?;
+                let address = Address::Unix(file.path().to_owned());
+                let file = Some(file);
+                (Kind::Unix { listener, file }, address)
+            }
+            Address::Abstract(name) => {
+                let listener = bind::listen_abstract(name)?;
+                let file = None;
+                (Kind::Unix { listener, file }, address.clone())
+            }
+            Address::Stdio => (Kind::Stdio(AtomicBool::new(false)), Address::Stdio),
+        };
+        debug!(%address, %access, "listening");
+        Ok(Self {
+            kind,
+            address,
+            access,
+        })
+    }
+
+    /// Where it listens: with the port that the kernel chose, or the path that was made up.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Waits for the next program that may come in.
+    ///
+    /// One that may not is cut off, and a warning logged. Standard input and output are yielded
+    /// once, after which this waits for ever. Cancel safe; of several tasks that wait, only the
+    /// last is sure to be woken.
+    pub async fn accept(&self) -> Result<(Socket, Source), AcceptError> {
+        loop {
+            let (socket, gate) = future::poll_fn(|cx| self.poll_accept(cx)).await?;
+            let source = socket.source().clone();
+            if self.access.permits(gate, &source) {
+                return Ok((socket, source));
+            }
+            warn!(address = %self.address, %source, access = %self.access, "access denied");
+            socket.abort();
+        }
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<(Socket, Gate), AcceptError>> {
+        match &self.kind {
+            Kind::Tcp(listeners) => {
+                for listener in listeners {
+                    if let Poll::Ready(accepted) = poll_tcp(listener, cx) {
+                        return Poll::Ready(accepted);
+                    }
+                }
+                Poll::Pending
+            }
+            Kind::Unix { listener, file } => poll_unix(listener, file.is_some(), cx),
+            Kind::Stdio(taken) if taken.swap(true, Ordering::Relaxed) => Poll::Pending,
+            Kind::Stdio(_) => Poll::Ready(match Socket::stdio() {
+                Ok(socket) => Ok((socket, Gate::Open)),
+                Err(why) => Err(AcceptError::from(why)),
+            }),
+        }
+    }
+}
+
+/// Why a program could not be let in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// No descriptors or memory are left. The program goes on waiting in the backlog: try again
+    /// when a connection has ended.
+    #[error("too many open connections: {0}")]
+    Exhausted(io::Error),
+    /// The listening socket is of no use any more.
+    #[error("cannot accept connections: {0}")]
+    Io(io::Error),
+}
+
+impl AcceptError {
+    /// Whether it may work again later, so that the caller is to pause instead of giving up.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Exhausted(_))
+    }
+}
+
+impl From<io::Error> for AcceptError {
+    fn from(why: io::Error) -> Self {
+        match Errno::from_io_error(&why) {
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                Self::Exhausted(why)
+            }
+            _ => Self::Io(why),
+        }
+    }
+}
+
+impl From<AcceptError> for io::Error {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::Exhausted(why) | AcceptError::Io(why) => why,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// One for each address that the host name stands for.
+    Tcp(Vec<TcpListener>),
+    Unix {
+        listener: UnixListener,
+        /// None for an abstract socket.
+        file: Option<SocketFile>,
+    },
+    /// Whether it was yielded.
+    Stdio(AtomicBool),
+}
+
+fn poll_tcp(
+    listener: &TcpListener,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(Socket, Gate), AcceptError>> {
+    loop {
+        match ready!(listener.poll_accept(cx)) {
+            Ok((stream, source)) => {
+                // Small messages are to leave at once; who writes many small ones is no worse
+                // off than without a tube.
+                if let Err(why) = stream.set_nodelay(true) {
+                    debug!(%source, %why, "cannot set TCP_NODELAY");
+                }
+                let gate = match listener.local_addr() {
+                    Ok(addr) if addr.ip().to_canonical().is_loopback() => Gate::Loopback,
+                    _ => Gate::Open,
+                };
+                return Poll::Ready(Ok((Socket::tcp(stream, Source::Tcp(source)), gate)));
+            }
+            Err(why) if is_of_one_connection(&why) => debug!(%why, "gone before it came in"),
+            Err(why) => return Poll::Ready(Err(why.into())),
+        }
+    }
+}
+
+fn poll_unix(
+    listener: &UnixListener,
+    has_file: bool,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(Socket, Gate), AcceptError>> {
+    let gate = if has_file { Gate::File } else { Gate::Open };
+    loop {
+        match ready!(listener.poll_accept(cx)) {
+            Ok((stream, _unnamed)) => return Poll::Ready(Ok((Socket::from(stream), gate))),
+            Err(why) if is_of_one_connection(&why) => debug!(%why, "gone before it came in"),
+            Err(why) => return Poll::Ready(Err(why.into())),
+        }
+    }
+}
+
+/// Whether the error is that of the connection that would have been next (accept(2), "Error
+/// handling"), and says nothing of the listening socket.
+fn is_of_one_connection(why: &io::Error) -> bool {
+    let Some(errno) = Errno::from_io_error(why) else {
+        return false;
+    };
+    [
+        Errno::CONNABORTED,
+        Errno::CONNRESET,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::INTR,
+        Errno::NETDOWN,
+        Errno::NETUNREACH,
+        Errno::PERM,
+        Errno::PROTO,
+        Errno::TIMEDOUT,
+    ]
+    .contains(&errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_descriptors_may_pass() {
+        for errno in [Errno::MFILE, Errno::NFILE] {
+            assert!(AcceptError::from(io::Error::from(errno)).may_pass());
+        }
+        assert!(!AcceptError::from(io::Error::from(Errno::BADF)).may_pass());
+    }
+}

@@ -1,0 +1,251 @@
+//! One open connection with a local program or service.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::event::{self, PollFd, PollFlags, Timespec};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time;
+use tracing::debug;
+
+use crate::stdio::Stdio;
+
+/// An open connection with a local program.
+///
+/// Dropping it closes it, which the program may take for a proper end; [`abort`](Self::abort)
+/// is for ends that are none. Must be used within the tokio runtime it was made in.
+#[derive(Debug)]
+pub struct Socket {
+    kind: Kind,
+    source: Source,
+}
+
+impl Socket {
+    /// Standard input and output, as one connection.
+    ///
+    /// Never blocks a thread on a pipe, socket or terminal, and changes no flag that others
+    /// share: pipes and terminals are opened anew, sockets are asked call by call not to wait.
+    /// Fails if a descriptor cannot be had.
+    pub fn stdio() -> io::Result<Self> {
+        Ok(Self {
+            kind: Kind::Stdio(Stdio::of_process()?),
+            source: Source::Stdio,
+        })
+    }
+
+    /// Who opened the connection: the program, or this side where it dialled.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Ends the connection so that the program sees an error where there is one to see.
+    ///
+    /// Over TCP it is reset, and what the program has not got yet is lost. Unix sockets and pipes know no reset: they are closed.
+    pub fn abort(self) {
+        self.reset_when_closed();
+    }
+
+    /// Makes the coming close an [`abort`](Self::abort).
+    pub(crate) fn reset_when_closed(&self) {
+        if let Kind::Tcp(stream) = &self.kind
+            && let Err(why) = stream.set_zero_linger()
+        {
+            debug!(%why, "cannot reset");
+        }
+    }
+
+    /// Waits until the kernel has handed to the program's side what was written.
+    ///
+    /// Only TCP needs this before an [`abort`](Self::abort): what was written to a Unix socket
+    /// or pipe stays readable. The caller bounds the time. Cancel safe.
+    pub(crate) async fn drain(&mut self) {
+        match &mut self.kind {
+            Kind::Tcp(stream) => drain(stream).await,
+            Kind::Unix(_) => {}
+            Kind::Stdio(stdio) => {
+                // What cannot be flushed has nobody to read it.
+                let _ = stdio.flush().await;
+            }
+        }
+    }
+
+    pub(crate) fn tcp(stream: TcpStream, source: Source) -> Self {
+        let kind = Kind::Tcp(stream);
+        Self { kind, source }
+    }
+
+    pub(crate) fn unix(stream: UnixStream, source: Source) -> Self {
+        let kind = Kind::Unix(stream);
+        Self { kind, source }
+    }
+}
+
+impl From<TcpStream> for Socket {
+    /// Takes the remote address for the source, if the socket is still connected.
+    fn from(stream: TcpStream) -> Self {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let source = Source::Tcp(stream.peer_addr().unwrap_or(unknown));
+        Self::tcp(stream, source)
+    }
+}
+
+impl From<UnixStream> for Socket {
+    /// Takes whoever is at the other end for the source.
+    fn from(stream: UnixStream) -> Self {
+        let source = Source::of_unix(&stream);
+        Self::unix(stream, source)
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Kind::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Kind::Stdio(stdio) => Pin::new(stdio).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Kind::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Kind::Stdio(stdio) => Pin::new(stdio).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Kind::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Kind::Stdio(stdio) => Pin::new(stdio).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Stdio(stdio) => Pin::new(stdio).poll_shutdown(cx),
+        }
+    }
+}
+
+/// Who opened a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// A TCP socket with this address.
+    Tcp(SocketAddr),
+    /// A process, over a Unix socket.
+    Unix {
+        /// Its effective user when it connected, where the kernel tells.
+        uid: Option<u32>,
+        /// Its process number, where the kernel tells. It may belong to another one by now.
+        pid: Option<i32>,
+    },
+    /// Whoever holds the other ends of standard input and output.
+    Stdio,
+}
+
+impl Source {
+    /// The address, if it is one of TCP.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(addr) => Some(*addr),
+            Self::Unix { .. } | Self::Stdio => None,
+        }
+    }
+
+    /// The user, if the connection is one over a Unix socket and the kernel tells.
+    pub fn uid(&self) -> Option<u32> {
+        match self {
+            Self::Unix { uid, .. } => *uid,
+            Self::Tcp(_) | Self::Stdio => None,
+        }
+    }
+
+    /// Whoever is at the other end of this socket.
+    pub(crate) fn of_unix(stream: &UnixStream) -> Self {
+        let cred = stream.peer_cred().ok();
+        Self::Unix {
+            uid: cred.map(|cred| cred.uid()),
+            pid: cred.and_then(|cred| cred.pid()),
+        }
+    }
+
+    /// This process.
+    pub(crate) fn own() -> Self {
+        Self::Unix {
+            uid: Some(rustix::process::geteuid().as_raw()),
+            pid: Some(rustix::process::getpid().as_raw_pid()),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(addr) => addr.fmt(f),
+            Self::Unix { uid: None, .. } => f.write_str("unix"),
+            Self::Unix {
+                uid: Some(uid),
+                pid: None,
+            } => write!(f, "unix, uid {uid}"),
+            Self::Unix {
+                uid: Some(uid),
+                pid: Some(pid),
+            } => write!(f, "unix, uid {uid}, pid {pid}"),
+            Self::Stdio => f.write_str("standard input and output"),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Stdio(Stdio),
+}
+
+/// Waits until nothing unsent is left in the kernel.
+async fn drain(stream: &TcpStream) {
+    // There is no safe call that tells how much is unsent. But with this option a socket counts
+    // as writable only while less than that is (tcp(7)).
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if socket2::SockRef::from(stream)
+        .set_tcp_notsent_lowat(1)
+        .is_err()
+    {
+        return;
+    }
+    while !is_writable(stream) {
+        time::sleep(GLANCE).await;
+    }
+}
+
+/// Whether the kernel would take bytes now, or an error is waiting that would end the wait.
+fn is_writable(stream: &TcpStream) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::OUT)];
+    let now = Timespec::default();
+    !matches!(event::poll(&mut fds, Some(&now)), Ok(0))
+}
+
+/// How often a dying connection is looked at. Readiness cannot be awaited here: the reactor
+/// has the socket down as writable until a write would block, and nothing is left to write.
+const GLANCE: Duration = Duration::from_millis(10);

@@ -1,0 +1,23 @@
+//! The namespaces by which the protocols are known.
+
+/// Advanced Message Processing (XEP-0079): rules that keep an offer from being stored.
+pub const AMP: &str = "http://jabber.org/protocol/amp";
+/// SOCKS5 bytestreams (XEP-0065).
+pub const BYTESTREAMS: &str = "http://jabber.org/protocol/bytestreams";
+/// Data forms (XEP-0004).
+pub const DATA_FORMS: &str = "jabber:x:data";
+/// Feature negotiation (XEP-0020).
+pub const FEATURE_NEG: &str = "http://jabber.org/protocol/feature-neg";
+/// Message processing hints (XEP-0334).
+pub const HINTS: &str = "urn:xmpp:hints";
+/// In-band bytestreams (XEP-0047).
+pub const IBB: &str = "http://jabber.org/protocol/ibb";
+/// What this project adds to the XEPs: a disco#info feature, and an element in both halves of a
+/// Stream Initiation.
+pub const KIND: &str = "urn:x-tubes:0";
+/// Stream Initiation (XEP-0095).
+pub const SI: &str = "http://jabber.org/protocol/si";
+/// Several transports in one Stream Initiation, to fall back from one to the next.
+pub const SI_MULTIPLE: &str = "http://telepathy.freedesktop.org/xmpp/si-multiple";
+/// Tubes: offers, closes, the profile of their Stream Initiations, and a disco#info feature.
+pub const TUBES: &str = "http://telepathy.freedesktop.org/xmpp/tubes";

@@ -1,0 +1,255 @@
+//! A throwaway ejabberd (23.01) in a folder of its own.
+//!
+//! It is started without Erlang's distribution, so that there is no node name to collide, no
+//! port mapper (`epmd`) to stay behind and no cookie; accounts are made over its HTTP API.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs, io,
+    net::SocketAddr,
+    path::Path,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time,
+};
+use xmpp_parsers::jid::BareJid;
+
+use crate::{
+    AccountError, ServerKind, Setup, StartError,
+    ca::Identity,
+    kind::find,
+    probe::{self, loopback},
+    supervised::Supervised,
+};
+
+/// A running ejabberd.
+#[derive(Debug)]
+pub(crate) struct Ejabberd {
+    ports: [u16; 3],
+    /// Where the API is: other users of the machine cannot guess it.
+    secret: String,
+    domain: String,
+    process: Supervised,
+}
+
+impl Ejabberd {
+    pub(crate) async fn start(
+        setup: &Setup,
+        domain: &BareJid,
+        identity: &Identity,
+    ) -> Result<Self, StartError> {
+        let kind = ServerKind::Ejabberd;
+        let program = find(kind, "erl")?;
+        let libraries = libraries(&find(kind, "ejabberdctl")?)
+            .map_err(StartError::io("looking for ejabberd's code"))?;
+        let secret = format!("{:032x}", rand::random::<u128>());
+        let launch = |ports: [u16; 3]| {
+            let folder = tempfile::Builder::new()
+                .prefix("tubes-ejabberd-")
+                .tempdir()?;
+            write_files(&folder, setup, domain, identity, ports, &secret)?;
+            let path = folder.path().to_owned();
+            // Erlang reads the value of `dir` as a term: a string in quotes.
+            let spool = format!("{:?}", path.join("spool"));
+            let arguments = ["-noinput", "-mnesia", "dir", &spool, "-s", "ejabberd"];
+            let environment = [
+                ("EJABBERD_CONFIG_PATH", path.join(CONFIG).into_os_string()),
+                (
+                    "EJABBERD_LOG_PATH",
+                    path.join("ejabberd.log").into_os_string(),
+                ),
+                ("ERL_CRASH_DUMP_BYTES", OsString::from("0")),
+                ("ERL_LIBS", OsString::from(&libraries)),
+            ];
+            Supervised::start(
+                folder,
+                &program,
+                &arguments.map(OsStr::new),
+                &environment
+                    .each_ref()
+                    .map(|(name, value)| (*name, value.as_os_str())),
+            )
+        };
+        let (process, ports) = probe::start(kind, domain, &identity.ca, launch).await?;
+        Ok(Self {
+            ports,
+            secret,
+            domain: domain.to_string(),
+            process,
+        })
+    }
+
+    pub(crate) fn process(&self) -> &Supervised {
+        &self.process
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        let [start_tls, ..] = self.ports;
+        loopback(start_tls)
+    }
+
+    pub(crate) fn direct_tls_address(&self) -> SocketAddr {
+        let [_, direct, _] = self.ports;
+        loopback(direct)
+    }
+
+    pub(crate) async fn add_account(
+        &self,
+        jid: &BareJid,
+        name: &str,
+        password: &str,
+    ) -> Result<(), AccountError> {
+        let body = serde_json::json!({
+            "user": name,
+            "host": self.domain,
+            "password": password,
+        });
+        let (status, body) = time::timeout(ANSWER, self.call("register", &body.to_string()))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        match status.as_str() {
+            "200" => Ok(()),
+            "409" => Err(AccountError::Exists(jid.to_string())),
+            _ => Err(AccountError::Refused(format!("{status} {body}"))),
+        }
+    }
+
+    /// Calls one of the server's commands: HTTP status and body of the answer.
+    async fn call(&self, command: &str, body: &str) -> io::Result<(String, String)> {
+        let [.., api] = self.ports;
+        let mut tcp = TcpStream::connect(loopback(api)).await?;
+        let request = format!(
+            "POST /{}/{command} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.secret,
+            body.len(),
+        );
+        tcp.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        tcp.take(ANSWER_SIZE).read_to_string(&mut answer).await?;
+        let status = answer.split(' ').nth(1).unwrap_or_default().to_owned();
+        let body = answer.split_once("\r\n\r\n").unwrap_or_default().1;
+        Ok((status, body.to_owned()))
+    }
+}
+
+/// Where ejabberd's own code is: the folder's name depends on the architecture, and
+/// `ejabberdctl` knows it.
+fn libraries(ejabberdctl: &Path) -> io::Result<String> {
+    let script = fs::read_to_string(ejabberdctl)?;
+    let line = script
+        .lines()
+        .find_map(|line| line.strip_prefix("ERL_LIBS="));
+    let folder = line.map(|line| line.trim_matches(['\'', '"']).to_owned());
+    folder.ok_or_else(|| io::Error::other("ejabberdctl names no ERL_LIBS"))
+}
+
+fn write_files(
+    folder: &TempDir,
+    setup: &Setup,
+    domain: &BareJid,
+    identity: &Identity,
+    ports: [u16; 3],
+    secret: &str,
+) -> io::Result<()> {
+    let path = folder.path();
+    let both = format!("{}{}", identity.certificate_pem(), identity.key_pem());
+    fs::write(path.join("both.pem"), both)?;
+    fs::write(path.join("ca.pem"), identity.ca.pem())?;
+    fs::write(
+        path.join(CONFIG),
+        config(path, setup, domain, ports, secret),
+    )
+}
+
+/// Debian's configuration without what reaches beyond this machine.
+fn config(
+    folder: &Path,
+    setup: &Setup,
+    domain: &BareJid,
+    [start_tls, direct, api]: [u16; 3],
+    secret: &str,
+) -> String {
+    let folder = folder.to_string_lossy();
+    let shaper = if setup.stock_limits { "normal" } else { "none" };
+    let refused = if setup.plain { "" } else { "\n  - \"plain\"" };
+    let stanza_size = setup.stanza_size;
+    format!(
+        r#"
+loglevel: info
+log_rotate_count: 0
+hosts:
+  - "{domain}"
+certfiles:
+  - "{folder}/both.pem"
+ca_file: "{folder}/ca.pem"
+auth_password_format: plain
+disable_sasl_mechanisms:
+  - "digest-md5"
+  - "X-OAUTH2"{refused}
+s2s_access: none
+listen:
+  - port: {start_tls}
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    max_stanza_size: {stanza_size}
+    shaper: {shaper}
+    starttls_required: true
+  - port: {direct}
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    max_stanza_size: {stanza_size}
+    shaper: {shaper}
+    tls: true
+  - port: {api}
+    ip: "127.0.0.1"
+    module: ejabberd_http
+    request_handlers:
+      /{secret}: mod_http_api
+api_permissions:
+  "accounts":
+    who:
+      ip: 127.0.0.1/8
+    what:
+      - register
+shaper:
+  normal:
+    rate: 3000
+    burst_size: 20000
+modules:
+  mod_adhoc: {{}}
+  mod_blocking: {{}}
+  mod_caps: {{}}
+  mod_carboncopy: {{}}
+  mod_client_state: {{}}
+  mod_disco: {{}}
+  mod_http_api: {{}}
+  mod_last: {{}}
+  mod_offline: {{}}
+  mod_ping: {{}}
+  mod_privacy: {{}}
+  mod_private: {{}}
+  mod_roster:
+    versioning: true
+  mod_stream_mgmt:
+    resend_on_timeout: if_offline
+  mod_vcard:
+    search: false
+  mod_version: {{}}
+"#
+    )
+}
+
+/// The configuration file, in the server's folder.
+const CONFIG: &str = "ejabberd.yml";
+
+/// How long the API may take; it takes a few milliseconds.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Bytes of an answer that are read.
+const ANSWER_SIZE: u64 = 65_536;

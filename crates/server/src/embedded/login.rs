@@ -1,0 +1,212 @@
+//! From a fresh connection to a bound resource: TLS, SASL, bind (RFC 6120 §5, §6, §7).
+
+use std::{io, sync::Arc};
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::{io::BufReader, net::TcpStream};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_xmpp::{
+    Stanza,
+    xmlstream::{
+        AcceptedStream, FallibleStreamElement, PendingFeaturesSend, ReadError, StreamHeader,
+        Timeouts, XmppStream, XmppStreamElement, accept_stream,
+    },
+};
+use xmpp_parsers::{
+    bind::{BindFeature, BindQuery, BindResponse},
+    iq::Iq,
+    jid::{BareJid, FullJid},
+    minidom::Element,
+    ns,
+    sasl::Success,
+    stanza_error::{self, ErrorType},
+    starttls::{self, StartTls},
+    stream_error::{DefinedCondition, StreamError},
+    stream_features::StreamFeatures,
+};
+
+use super::{
+    hub::{Hub, Me},
+    meter::Meter,
+    outbox::Outgoings,
+    route, sasl,
+};
+
+/// What a logged-in client is reached by.
+pub(super) type Io = Meter<BufReader<TlsStream<TcpStream>>>;
+
+/// What all connections have in common.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) hub: Arc<Hub>,
+    pub(super) tls: TlsAcceptor,
+    pub(super) plain: bool,
+    pub(super) stanza_size: usize,
+}
+
+impl Door {
+    /// Speaks plain XMPP until the client asks for TLS (RFC 6120 §5.4).
+    pub(super) async fn start_tls(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let io = Meter::new(BufReader::new(tcp), BEFORE_LOGIN);
+        let stream = self
+            .greet(accept_stream(io, ns::DEFAULT_NS, TIMEOUTS).await?)
+            .await?;
+        let features = StreamFeatures {
+            starttls: Some(StartTls { required: true }),
+            ..StreamFeatures::default()
+        };
+        let mut stream: XmppStream<_> = stream.send_features(&features).await?;
+        match next(&mut stream).await? {
+            XmppStreamElement::Starttls(starttls::Nonza::Request(_)) => {}
+            _ => return Err(close(stream, DefinedCondition::PolicyViolation).await),
+        }
+        stream
+            .send(&starttls::Nonza::Proceed(starttls::Proceed))
+            .await?;
+        // RFC 6120 §5.4.3.3: what came before TLS and was not read yet is dropped here.
+        let tcp = stream.into_inner().into_inner().into_inner();
+        self.tls.accept(tcp).await
+    }
+
+    /// Lets a client log in and bind a resource.
+    pub(super) async fn log_in(
+        &self,
+        io: TlsStream<TcpStream>,
+    ) -> io::Result<(XmppStream<Io>, Me, Outgoings)> {
+        let io = Meter::new(BufReader::new(io), BEFORE_LOGIN);
+        let stream = self
+            .greet(accept_stream(io, ns::DEFAULT_NS, TIMEOUTS).await?)
+            .await?;
+        let features = StreamFeatures {
+            sasl_mechanisms: sasl::mechanisms(self.plain),
+            ..StreamFeatures::default()
+        };
+        let mut stream = stream.send_features(&features).await?;
+        let Some((account, data)) = sasl::negotiate(&mut stream, &self.hub, self.plain).await?
+        else {
+            return Err(close(stream, DefinedCondition::PolicyViolation).await);
+        };
+        let stream = self
+            .greet(stream.accept_reset(&Success { data }).await?)
+            .await?;
+        let features = StreamFeatures {
+            bind: Some(BindFeature { required: false }),
+            ..StreamFeatures::default()
+        };
+        let stream: XmppStream<_> = stream.send_features(&features).await?;
+        stream.get_stream().set_limit(self.stanza_size);
+        self.bind(stream, &account).await
+    }
+
+    async fn bind(
+        &self,
+        mut stream: XmppStream<Io>,
+        account: &BareJid,
+    ) -> io::Result<(XmppStream<Io>, Me, Outgoings)> {
+        let (id, wanted) = match next(&mut stream).await? {
+            XmppStreamElement::Stanza(Stanza::Iq(Iq::Set { id, payload, .. })) => {
+                (id, BindQuery::try_from(payload).ok())
+            }
+            _ => return Err(close(stream, DefinedCondition::NotAuthorized).await),
+        };
+        let jid = wanted.and_then(|wanted| resource(account, wanted.resource.as_deref()));
+        let Some((me, outgoings)) = jid.and_then(|jid| self.hub.enter(jid)) else {
+            let error = route::stanza_error(
+                ErrorType::Modify,
+                stanza_error::DefinedCondition::BadRequest,
+            );
+            stream
+                .send(&Stanza::from(Iq::from_error(id, error)))
+                .await?;
+            return Err(close(stream, DefinedCondition::NotAuthorized).await);
+        };
+        let jid = me.jid.clone();
+        let answer = Iq::from_result(id, Some(BindResponse { jid }));
+        if let Err(error) = stream.send(&Stanza::from(answer)).await {
+            self.hub.leave(&me, outgoings);
+            return Err(error);
+        }
+        Ok((stream, me, outgoings))
+    }
+
+    /// Answers a stream header; the client has to name the domain that is served.
+    async fn greet<I>(&self, stream: AcceptedStream<I>) -> io::Result<PendingFeaturesSend<I>>
+    where
+        I: tokio::io::AsyncBufRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let domain = self.hub.domain().as_str();
+        let to = stream.header().to.and_then(|to| BareJid::new(&to).ok());
+        let ours = to.is_some_and(|to| to == *self.hub.domain());
+        let header = StreamHeader {
+            from: Some(domain.into()),
+            to: None,
+            id: Some(format!("{:016x}", rand::random::<u64>()).into()),
+        };
+        let stream = stream.send_header(header).await?;
+        if !ours {
+            let error = stream_error(DefinedCondition::HostUnknown);
+            stream.send_error(&error).await?;
+            return Err(io::Error::other("the client wants another domain"));
+        }
+        Ok(stream)
+    }
+}
+
+/// The next element a client sends, before it has logged in.
+pub(super) async fn next<I>(stream: &mut XmppStream<I>) -> io::Result<XmppStreamElement>
+where
+    I: tokio::io::AsyncBufRead + tokio::io::AsyncWrite + Unpin,
+{
+    loop {
+        match stream.next().await {
+            Some(Ok(FallibleStreamElement::Ok(element))) => return Ok(element),
+            Some(Ok(FallibleStreamElement::Err(error))) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+            Some(Err(ReadError::SoftTimeout)) => {}
+            Some(Err(ReadError::HardError(error))) => return Err(error),
+            Some(Err(error)) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+            None => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// Ends a stream with an error, which is also what the caller is to go on with.
+pub(super) async fn close<I>(mut stream: XmppStream<I>, condition: DefinedCondition) -> io::Error
+where
+    I: tokio::io::AsyncBufRead + tokio::io::AsyncWrite + Unpin,
+{
+    let why = io::Error::other(condition.to_string());
+    let said = stream.send(&stream_error(condition)).await;
+    match said {
+        Ok(()) => stream.shutdown().await.err().unwrap_or(why),
+        Err(error) => error,
+    }
+}
+
+pub(super) fn stream_error(condition: DefinedCondition) -> StreamError {
+    StreamError {
+        condition,
+        texts: Default::default(),
+        application_specific: Vec::<Element>::new(),
+    }
+}
+
+fn resource(account: &BareJid, wanted: Option<&str>) -> Option<FullJid> {
+    match wanted {
+        Some(wanted) => account.with_resource_str(wanted).ok(),
+        None => {
+            let drawn = format!("{:016x}", rand::random::<u64>());
+            account.with_resource_str(&drawn).ok()
+        }
+    }
+}
+
+/// What Prosody takes from strangers.
+const BEFORE_LOGIN: usize = 10_000;
+
+/// A silent client is asked for a sign of life after a minute, and dropped after another.
+const TIMEOUTS: Timeouts = Timeouts {
+    read_timeout: std::time::Duration::from_secs(60),
+    response_timeout: std::time::Duration::from_secs(60),
+};

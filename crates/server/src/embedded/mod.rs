@@ -1,0 +1,190 @@
+//! An XMPP server inside this process: enough of RFC 6120 and RFC 6121 to try things on.
+//!
+//! - `login`, `sasl`, `scram`: TLS, authentication, binding
+//! - `client`, `meter`, `outbox`: one connection, and what waits for it
+//! - `hub`, `route`, `disco`: who is there, and where stanzas go
+//! - `presence`, `subscription`, `roster`: who may see whom
+//!
+//! Deliberately absent so far: stream management (XEP-0198), rooms (XEP-0045), SOCKS5 proxies
+//! (XEP-0065), a store for messages to nobody, pre-approved subscriptions, privacy lists, other
+//! servers. A subscription request is kept without what else was in its stanza.
+
+mod client;
+mod disco;
+mod hub;
+mod login;
+mod meter;
+mod outbox;
+mod presence;
+mod roster;
+mod route;
+mod sasl;
+mod scram;
+mod subscription;
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use tokio::{runtime, sync::oneshot, task::JoinSet, time};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
+use xmpp_parsers::jid::BareJid;
+
+use self::{hub::Hub, login::Door};
+use crate::{AccountError, Setup, StartError, ca::Identity};
+
+/// The server, on a thread and a runtime of its own: a runtime of a test ends with the test.
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    hub: Arc<Hub>,
+    address: SocketAddr,
+    direct: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Embedded {
+    pub(crate) fn start(
+        setup: &Setup,
+        domain: &BareJid,
+        identity: &Identity,
+    ) -> Result<Self, StartError> {
+        let hub = Arc::new(Hub::new(domain.clone()));
+        let door = Door {
+            hub: Arc::clone(&hub),
+            tls: TlsAcceptor::from(Arc::new(identity.tls()?)),
+            plain: setup.plain,
+            stanza_size: setup.stanza_size,
+        };
+        let (plain, address) = listen().map_err(StartError::io("listening"))?;
+        let (tls, direct) = listen().map_err(StartError::io("listening"))?;
+        let (stop, stopped) = oneshot::channel();
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(StartError::io("making a runtime"))?;
+        let thread = std::thread::Builder::new()
+            .name("xmpp-server".to_owned())
+            .spawn(move || runtime.block_on(serve(door, plain, tls, stopped)))
+            .map_err(StartError::io("starting a thread"))?;
+        Ok(Self {
+            hub,
+            address,
+            direct,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn direct_tls_address(&self) -> SocketAddr {
+        self.direct
+    }
+
+    pub(crate) fn add_account(&self, jid: &BareJid, password: &str) -> Result<(), AccountError> {
+        self.hub.add_account(jid, password)
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It would have to panic to fail, and has said so then.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn listen() -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Accepts clients until `stopped`, then sends all of them away.
+async fn serve(door: Door, plain: TcpListener, tls: TcpListener, stopped: oneshot::Receiver<()>) {
+    let (plain, tls) = match (
+        tokio::net::TcpListener::from_std(plain),
+        tokio::net::TcpListener::from_std(tls),
+    ) {
+        (Ok(plain), Ok(tls)) => (plain, tls),
+        (Err(why), _) | (_, Err(why)) => {
+            warn!(%why, "the runtime refuses the listening sockets");
+            return;
+        }
+    };
+    let mut clients = JoinSet::new();
+    tokio::pin!(stopped);
+    loop {
+        let room = clients.len() < CLIENTS;
+        let (accepted, mode) = tokio::select! {
+            _ = &mut stopped => break,
+            Some(_) = clients.join_next() => continue,
+            accepted = plain.accept(), if room => (accepted, Mode::StartTls),
+            accepted = tls.accept(), if room => (accepted, Mode::Direct),
+        };
+        match accepted {
+            Ok((tcp, _)) => {
+                clients.spawn(client(door.clone(), tcp, mode));
+            }
+            Err(why) => {
+                // Out of descriptors, most likely: there is no event for that being over.
+                warn!(%why, "no connection accepted");
+                time::sleep(RETRY).await;
+            }
+        }
+    }
+    door.hub.shut_down();
+    let all_gone = async { while clients.join_next().await.is_some() {} };
+    if time::timeout(SHUTDOWN, all_gone).await.is_err() {
+        debug!("clients were cut off");
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Direct,
+    StartTls,
+}
+
+async fn client(door: Door, tcp: tokio::net::TcpStream, mode: Mode) {
+    let login = async {
+        // Answers are small and awaited: 5,069 instead of 34 round trips a second.
+        tcp.set_nodelay(true)?;
+        let io = match mode {
+            Mode::Direct => door.tls.accept(tcp).await?,
+            Mode::StartTls => door.start_tls(tcp).await?,
+        };
+        door.log_in(io).await
+    };
+    match time::timeout(LOGIN, login).await {
+        Ok(Ok((stream, me, outgoings))) => {
+            debug!(jid = %me.jid, "client has logged in");
+            client::serve(door.hub, stream, me, outgoings).await;
+        }
+        Ok(Err(why)) => debug!(%why, "client has not logged in"),
+        Err(_) => debug!("client took too long to log in"),
+    }
+}
+
+/// Connections at a time; more of them wait in the kernel.
+const CLIENTS: usize = 1024;
+
+/// How long a client may take from the first byte to a bound resource.
+const LOGIN: Duration = Duration::from_secs(30);
+
+/// How long to wait after the system refused to accept.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// How long all clients together are given to take the end of their streams.
+const SHUTDOWN: Duration = Duration::from_secs(2);

@@ -1,0 +1,173 @@
+//! Finds ports for a server, and finds out when it is ready.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use tokio::{io::BufStream, net::TcpStream, time};
+use tokio_rustls::TlsConnector;
+use tokio_xmpp::xmlstream::{
+    FallibleStreamElement, StreamHeader, Timeouts, XmppStream, XmppStreamElement, initiate_stream,
+};
+use xmpp_parsers::{jid::BareJid, ns, starttls};
+
+use crate::{Ca, ServerKind, StartError, ca::provider, supervised::Supervised};
+
+/// Starts a server on free ports, and once more on others should somebody be quicker.
+///
+/// `start` is given the ports; the first two are to be those for StartTLS and for direct TLS.
+pub(crate) async fn start<const N: usize>(
+    kind: ServerKind,
+    domain: &BareJid,
+    ca: &Ca,
+    start: impl Fn([u16; N]) -> io::Result<Supervised>,
+) -> Result<(Supervised, [u16; N]), StartError> {
+    let probe = Probe::new(domain, ca)?;
+    let deadline = time::Instant::now() + START;
+    loop {
+        let ports = free_ports().map_err(StartError::io("looking for free ports"))?;
+        let server = start(ports).map_err(StartError::io("starting the server"))?;
+        loop {
+            let why = match time::timeout(START, probe.is_ready(&ports)).await {
+                Ok(Ok(())) => return Ok((server, ports)),
+                Ok(Err(why)) => why.to_string(),
+                Err(_) => "it does not answer".to_owned(),
+            };
+            let log = server.log();
+            if collided(&log) {
+                break;
+            }
+            if server.has_ended() {
+                return Err(StartError::Ended { kind, log });
+            }
+            if time::Instant::now() > deadline {
+                return Err(StartError::TimedOut {
+                    kind,
+                    within: START,
+                    log: format!("{log}({why})"),
+                });
+            }
+            time::sleep(POLL).await;
+        }
+    }
+}
+
+/// A loopback address.
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// Ports that nobody uses at the moment, and that differ from each other.
+fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
+    let mut listeners = Vec::with_capacity(N);
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = TcpListener::bind(loopback(0))?;
+        *port = listener.local_addr()?.port();
+        listeners.push(listener);
+    }
+    Ok(ports)
+}
+
+/// Whether somebody took a port between our looking and the server's listening.
+fn collided(log: &str) -> bool {
+    let log = log.to_ascii_lowercase();
+    log.contains("address already in use") || log.contains("eaddrinuse")
+}
+
+/// Only a TLS handshake with our own certificate proves that it is our server that answers.
+struct Probe {
+    domain: String,
+    name: ServerName<'static>,
+    tls: TlsConnector,
+}
+
+impl Probe {
+    fn new(domain: &BareJid, ca: &Ca) -> Result<Self, StartError> {
+        let certificate = |why: rustls::Error| StartError::Certificate(why.to_string());
+        let mut roots = RootCertStore::empty();
+        roots.add(ca.der().clone()).map_err(certificate)?;
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(certificate)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(domain.to_string())
+            .map_err(|_| StartError::Domain(domain.to_string()))?;
+        Ok(Self {
+            domain: domain.to_string(),
+            name,
+            tls: TlsConnector::from(Arc::new(config)),
+        })
+    }
+
+    async fn is_ready(&self, ports: &[u16]) -> io::Result<()> {
+        for (index, port) in ports.iter().enumerate() {
+            let tcp = TcpStream::connect(loopback(*port)).await?;
+            match index {
+                0 => self.secure(self.ask_for_tls(tcp).await?).await?,
+                1 => self.secure(tcp).await?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_for_tls(&self, tcp: TcpStream) -> io::Result<TcpStream> {
+        let header = StreamHeader {
+            from: None,
+            to: Some(self.domain.as_str().into()),
+            id: None,
+        };
+        let io = BufStream::new(tcp);
+        let stream = initiate_stream(io, ns::DEFAULT_NS, header, Timeouts::tight()).await?;
+        let features = stream.recv_features().await.map_err(io::Error::other)?;
+        let mut stream: XmppStream<_> = features.1;
+        stream
+            .send(&starttls::Nonza::Request(starttls::Request))
+            .await?;
+        match stream.next().await {
+            Some(Ok(FallibleStreamElement::Ok(XmppStreamElement::Starttls(
+                starttls::Nonza::Proceed(_),
+            )))) => Ok(stream.into_inner().into_inner()),
+            other => Err(io::Error::other(format!("no TLS: {other:?}"))),
+        }
+    }
+
+    async fn secure(&self, tcp: TcpStream) -> io::Result<()> {
+        self.tls.connect(self.name.clone(), tcp).await.map(drop)
+    }
+}
+
+/// How long a server may take to start.
+const START: Duration = Duration::from_secs(30);
+
+/// How often it is asked whether it has started.
+const POLL: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn free_ports_differ_from_each_other() {
+        let [a, b, c] = free_ports().unwrap();
+        assert!(a != b && b != c && a != c);
+    }
+
+    #[test]
+    fn recognises_what_both_servers_say_of_a_taken_port() {
+        assert!(collided(
+            "Failed to open server port 5222: Address already in use"
+        ));
+        assert!(collided("Failed to open socket: eaddrinuse"));
+        assert!(!collided("Activated service 'c2s'"));
+    }
+}

@@ -1,0 +1,193 @@
+//! A running server of any kind, and its accounts.
+
+use std::{net::SocketAddr, path::Path};
+
+use tokio::sync::OnceCell;
+use xmpp_parsers::jid::{BareJid, NodePart};
+
+use crate::{
+    AccountError, Ca, ServerKind, Setup, StartError, ca::Identity, ejabberd::Ejabberd,
+    embedded::Embedded, prosody::Prosody, supervised::Supervised,
+};
+
+/// A running server. Dropping it stops it and removes all that it left; that may block for a
+/// moment, [`Server::stop`] does the same without blocking.
+#[derive(Debug)]
+pub struct Server {
+    domain: BareJid,
+    ca: Ca,
+    running: Running,
+}
+
+impl Server {
+    /// Starts a server and waits until clients can log in.
+    ///
+    /// It does not depend on the runtime it is started from, only on the process. A future that
+    /// is dropped stops what it has started.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]. A missing program is found out first.
+    pub async fn start(kind: ServerKind, setup: Setup) -> Result<Self, StartError> {
+        kind.available()?;
+        let domain = BareJid::new(&setup.domain)
+            .ok()
+            .filter(|domain| domain.node().is_none())
+            .ok_or_else(|| StartError::Domain(setup.domain.clone()))?;
+        let identity = Identity::new(domain.as_str())?;
+        let running = match kind {
+            ServerKind::Embedded => Running::Embedded(Embedded::start(&setup, &domain, &identity)?),
+            ServerKind::Prosody => {
+                Running::Prosody(Prosody::start(&setup, &domain, &identity).await?)
+            }
+            ServerKind::Ejabberd => {
+                Running::Ejabberd(Ejabberd::start(&setup, &domain, &identity).await?)
+            }
+        };
+        let server = Self {
+            domain,
+            ca: identity.ca,
+            running,
+        };
+        for (name, password) in &setup.accounts {
+            server.add_account(name, password).await?;
+        }
+        Ok(server)
+    }
+
+    /// The one server of this kind that all tests of a process share. It lives as long as the
+    /// process; every test makes accounts of its own with [`Server::fresh_account`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::start`]; the next call tries again.
+    pub async fn shared(kind: ServerKind) -> Result<&'static Self, StartError> {
+        static EMBEDDED: OnceCell<Server> = OnceCell::const_new();
+        static PROSODY: OnceCell<Server> = OnceCell::const_new();
+        static EJABBERD: OnceCell<Server> = OnceCell::const_new();
+        let cell = match kind {
+            ServerKind::Embedded => &EMBEDDED,
+            ServerKind::Prosody => &PROSODY,
+            ServerKind::Ejabberd => &EJABBERD,
+        };
+        cell.get_or_try_init(|| Self::start(kind, Setup::new()))
+            .await
+    }
+
+    /// Which server this is.
+    pub fn kind(&self) -> ServerKind {
+        match self.running {
+            Running::Embedded(_) => ServerKind::Embedded,
+            Running::Prosody(_) => ServerKind::Prosody,
+            Running::Ejabberd(_) => ServerKind::Ejabberd,
+        }
+    }
+
+    /// The domain that it serves, and that its certificate is for.
+    pub fn domain(&self) -> &BareJid {
+        &self.domain
+    }
+
+    /// Where it waits for clients that then ask for TLS (RFC 6120 §5).
+    pub fn address(&self) -> SocketAddr {
+        match &self.running {
+            Running::Embedded(server) => server.address(),
+            Running::Prosody(server) => server.address(),
+            Running::Ejabberd(server) => server.address(),
+        }
+    }
+
+    /// Where it waits for clients that begin with TLS (XEP-0368).
+    pub fn direct_tls_address(&self) -> SocketAddr {
+        match &self.running {
+            Running::Embedded(server) => server.direct_tls_address(),
+            Running::Prosody(server) => server.direct_tls_address(),
+            Running::Ejabberd(server) => server.direct_tls_address(),
+        }
+    }
+
+    /// The root certificate that clients are to trust.
+    pub fn ca(&self) -> &Ca {
+        &self.ca
+    }
+
+    /// Where a real server keeps its files. The folder goes with the server.
+    pub fn folder(&self) -> Option<&Path> {
+        Some(self.process()?.folder())
+    }
+
+    /// The end of what a real server has logged.
+    pub fn log(&self) -> Option<String> {
+        Some(self.process()?.log())
+    }
+
+    fn process(&self) -> Option<&Supervised> {
+        match &self.running {
+            Running::Embedded(_) => None,
+            Running::Prosody(server) => Some(server.process()),
+            Running::Ejabberd(server) => Some(server.process()),
+        }
+    }
+
+    /// Makes an account, which can be used at once; a few milliseconds on every kind.
+    ///
+    /// # Errors
+    ///
+    /// See [`AccountError`]; a name that is taken is [`AccountError::Exists`].
+    pub async fn add_account(&self, name: &str, password: &str) -> Result<Account, AccountError> {
+        // Built from parts: an `@` or a `/` in a name would else be taken for a separator.
+        let node =
+            NodePart::new(name).map_err(|why| AccountError::Invalid(format!("{name}: {why}")))?;
+        let password = stringprep::saslprep(password)
+            .map_err(|why| AccountError::Invalid(format!("password of {name}: {why}")))?;
+        if password.is_empty() {
+            return Err(AccountError::Invalid(format!("{name} has no password")));
+        }
+        let jid = BareJid::from_parts(Some(&node), self.domain.domain());
+        match &self.running {
+            Running::Embedded(server) => server.add_account(&jid, &password)?,
+            Running::Prosody(server) => server.add_account(&jid, node.as_str(), &password)?,
+            Running::Ejabberd(server) => {
+                server.add_account(&jid, node.as_str(), &password).await?;
+            }
+        }
+        Ok(Account {
+            jid,
+            password: password.into_owned(),
+        })
+    }
+
+    /// Makes an account that nobody else uses; its name begins with `name`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::add_account`].
+    pub async fn fresh_account(&self, name: &str) -> Result<Account, AccountError> {
+        let name = format!("{name}-{:08x}", rand::random::<u32>());
+        let password = format!("{:016x}", rand::random::<u64>());
+        self.add_account(&name, &password).await
+    }
+
+    /// Stops the server. When this returns there is no process and no folder of it any more.
+    pub async fn stop(self) {
+        let stopping = tokio::task::spawn_blocking(move || drop(self));
+        // Only a panic could come back, and that has been reported where it happened.
+        let _ = stopping.await;
+    }
+}
+
+/// An account on a [`Server`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its bare JID.
+    pub jid: BareJid,
+    /// Its password, prepared as RFC 4013 has it.
+    pub password: String,
+}
+
+#[derive(Debug)]
+enum Running {
+    Embedded(Embedded),
+    Prosody(Prosody),
+    Ejabberd(Ejabberd),
+}

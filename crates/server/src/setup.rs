@@ -1,0 +1,82 @@
+//! How a server is to be: its domain, its accounts, its limits.
+
+/// How a server is to be.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub(crate) domain: String,
+    pub(crate) accounts: Vec<(String, String)>,
+    pub(crate) stock_limits: bool,
+    pub(crate) plain: bool,
+    pub(crate) stanza_size: usize,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            domain: DOMAIN.to_owned(),
+            accounts: Vec::new(),
+            stock_limits: false,
+            plain: false,
+            stanza_size: STANZA_SIZE,
+        }
+    }
+}
+
+impl Setup {
+    /// A server for `tubes.test` without accounts and without rate limits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Serves this domain instead of `tubes.test`.
+    #[must_use]
+    pub fn with_domain(mut self, domain: &str) -> Self {
+        domain.clone_into(&mut self.domain);
+        self
+    }
+
+    /// Begins with one more account.
+    #[must_use]
+    pub fn with_account(mut self, name: &str, password: &str) -> Self {
+        self.accounts.push((name.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Begins with these accounts, too: `(local part, password)`.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: &[(&str, &str)]) -> Self {
+        for (name, password) in accounts {
+            self = self.with_account(name, password);
+        }
+        self
+    }
+
+    /// Leaves the rate limits on that Debian's configuration comes with: Prosody 10 kB/s with
+    /// 2 s of burst, ejabberd 3000 B/s with a burst of 20,000 B. The embedded server has none.
+    #[must_use]
+    pub fn with_stock_limits(mut self) -> Self {
+        self.stock_limits = true;
+        self
+    }
+
+    /// Offers the mechanism PLAIN beside SCRAM; ever under TLS only.
+    #[must_use]
+    pub fn with_plain(mut self) -> Self {
+        self.plain = true;
+        self
+    }
+
+    /// Ends the stream of a client that sends a stanza of more than so many bytes, instead of
+    /// the 262,144 that all three servers have by default.
+    #[must_use]
+    pub fn with_stanza_size(mut self, bytes: usize) -> Self {
+        self.stanza_size = bytes;
+        self
+    }
+}
+
+/// A domain that no resolver will ever know (RFC 6761 §6.2).
+const DOMAIN: &str = "tubes.test";
+
+/// What Prosody and ejabberd take out of the box.
+const STANZA_SIZE: usize = 262_144;

@@ -1,0 +1,122 @@
+//! A server process that never outlives us, and its folder.
+//!
+//! ```text
+//!   we ──(pipe)──► sh ──► the server
+//! ```
+//!
+//! The shell waits for the end of the pipe, which comes when we close it and also when we are
+//! killed. Then it kills the server and removes the folder.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::TempDir;
+use tracing::warn;
+
+/// A running server process and the folder that all its files are in.
+#[derive(Debug)]
+pub(crate) struct Supervised {
+    shell: Child,
+    folder: TempDir,
+}
+
+impl Supervised {
+    /// Starts `program` with a clean environment except for `PATH` and `environment`; what it
+    /// prints becomes the log.
+    pub(crate) fn start(
+        folder: TempDir,
+        program: &Path,
+        arguments: &[&OsStr],
+        environment: &[(&str, &OsStr)],
+    ) -> io::Result<Self> {
+        let log = File::create(folder.path().join(LOG))?;
+        let shell = Command::new("/bin/sh")
+            .args(["-c", SCRIPT, "tubes-server"])
+            .arg(folder.path())
+            .arg(program)
+            .args(arguments)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("HOME", folder.path())
+            .envs(environment.iter().copied())
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // A terminal's interrupt is for us, not for the server.
+            .process_group(0)
+            .spawn()?;
+        Ok(Self { shell, folder })
+    }
+
+    /// The folder; it is gone when this is dropped.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Whether the server has ended by itself.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.folder().join("ended").exists()
+    }
+
+    /// The end of what the server printed.
+    pub(crate) fn log(&self) -> String {
+        let log = std::fs::read(self.folder().join(LOG)).unwrap_or_default();
+        let start = log.len().saturating_sub(LOG_KEPT);
+        String::from_utf8_lossy(log.get(start..).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.shell.try_wait() {
+                Ok(Some(status)) if status.success() => return,
+                Ok(None) if Instant::now() < deadline => thread::sleep(POLL),
+                _ => break,
+            }
+        }
+        // Somebody has killed or stopped the shell: what it was to do is done here.
+        warn!("the shell that watches over a server did not do its work");
+        if let Some(group) = i32::try_from(self.shell.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.shell.wait();
+    }
+}
+
+/// `ended` says that the server ended by itself; its log stays until we have read it.
+const SCRIPT: &str = r#"
+folder=$1; shift
+exec 3<&0 </dev/null
+"$@" 3<&- & server=$!
+{ read -r _ <&3; [ -e "$folder/ended" ] || kill -KILL "$server"; } &
+exec 3<&-
+wait "$server"
+: >"$folder/ended"
+wait
+rm -rf "$folder"
+"#;
+
+/// Where the server's output goes, in its folder.
+const LOG: &str = "log";
+
+/// Bytes of the log that an error shows.
+const LOG_KEPT: usize = 4096;
+
+/// How long the shell may take to kill the server and to clear up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The kernel has no wait with a deadline.
+const POLL: Duration = Duration::from_millis(5);

@@ -1,0 +1,208 @@
+//! The way from an account to an authenticated stream.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use tokio_xmpp::stanzastream::Connection;
+use tracing::debug;
+use tubes_transport::Io;
+use xmpp_parsers::jid::BareJid;
+
+use crate::account::{Account, Tls};
+use crate::dns::{self, Target};
+use crate::handshake::{self, within};
+use crate::login_error::{LoginError, LoginFailure, Occasion};
+use crate::sasl::Security;
+use crate::tcp::Socket;
+use crate::tls::Encryption;
+
+/// Logs one account in, as often as needed. Clones share what they have learned.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    account: Arc<Account>,
+    encryption: Arc<OnceCell<Encryption>>,
+    succeeded: Arc<AtomicBool>,
+}
+
+/// An authenticated stream without a resource.
+pub(crate) struct Established {
+    pub(crate) connection: Connection,
+    /// The server: `host:port`.
+    pub(crate) server: String,
+    /// The version of TLS.
+    pub(crate) tls: Option<&'static str>,
+}
+
+impl Connector {
+    /// Nothing is done yet.
+    pub(crate) fn new(account: Account) -> Self {
+        Self {
+            account: Arc::new(account),
+            encryption: Arc::default(),
+            succeeded: Arc::default(),
+        }
+    }
+
+    /// Tries each server at each of its addresses until one lets the account in. Every step has
+    /// its deadline. Cancel safe: dropping the future closes what was opened.
+    ///
+    /// A server that refuses the account ends it at once: a wrong password is sent once. Of all
+    /// other failures the one that says most is returned.
+    pub(crate) async fn connect(&self) -> Result<Established, LoginError> {
+        match self.try_all().await {
+            Ok(established) => {
+                self.succeeded.store(true, Ordering::Relaxed);
+                Ok(established)
+            }
+            Err(failure) => {
+                let occasion = match self.succeeded.load(Ordering::Relaxed) {
+                    true => Occasion::Again,
+                    false => Occasion::First,
+                };
+                let account: BareJid = self.account.jid().to_bare();
+                Err(LoginError::new(account, occasion, failure))
+            }
+        }
+    }
+
+    async fn try_all(&self) -> Result<Established, LoginFailure> {
+        let domain = ascii(self.account.domain());
+        let mut failed = Failed::default();
+        let mut tries = 0;
+        for target in dns::targets(&self.account, &domain).await? {
+            let addresses = match target.resolve().await {
+                Ok(addresses) => addresses,
+                Err(failure) => {
+                    failed.add(failure);
+                    continue;
+                }
+            };
+            for address in addresses {
+                if tries == MOST_TRIES {
+                    return Err(failed.into_failure(&domain));
+                }
+                tries += 1;
+                match self.try_one(&target, address, &domain).await {
+                    Ok(established) => return Ok(established),
+                    Err(failure) if failure.concerns_account() => return Err(failure),
+                    Err(failure) => {
+                        debug!(%address, why = %failure, "login failed");
+                        failed.add(failure);
+                    }
+                }
+            }
+        }
+        Err(failed.into_failure(&domain))
+    }
+
+    async fn try_one(
+        &self,
+        target: &Target,
+        address: SocketAddr,
+        domain: &str,
+    ) -> Result<Established, LoginFailure> {
+        // A name can resolve to anything.
+        if target.tls == Tls::None && !address.ip().to_canonical().is_loopback() {
+            return Err(LoginFailure::NotLoopback(address.ip().to_string()));
+        }
+        let socket = within(TCP, "connecting", async {
+            let connected = Socket::connect(address).await;
+            connected.map_err(|why| LoginFailure::Unreachable(format!("{address} ({why})")))
+        })
+        .await?;
+        let allowance = socket.allowance();
+        let (io, security, tls) = self.secure(Box::new(socket), target.tls, domain).await?;
+        let connection = handshake::log_in(io, &security, &self.account).await?;
+        allowance.lift();
+        Ok(Established {
+            connection,
+            server: name(target),
+            tls,
+        })
+    }
+
+    /// Encrypts, as far as wanted.
+    async fn secure(
+        &self,
+        io: Box<dyn Io>,
+        tls: Tls,
+        domain: &str,
+    ) -> Result<(Box<dyn Io>, Security, Option<&'static str>), LoginFailure> {
+        let (io, encryption) = match tls {
+            Tls::None => return Ok((io, Security::Loopback, None)),
+            Tls::Direct => (io, self.encryption().await?.announced()),
+            Tls::StartTls => {
+                let io = handshake::start_tls(io, &self.account).await?;
+                (io, self.encryption().await?.clone())
+            }
+        };
+        let encrypted = encryption.encrypt(io, domain);
+        let encrypted = within(TLS, "setting up encryption", encrypted).await?;
+        let security = Security::Tls(encrypted.bindings());
+        let version = encrypted.version();
+        Ok((encrypted.into_io(), security, Some(version)))
+    }
+
+    /// The system's certificate authorities are read once.
+    async fn encryption(&self) -> Result<&Encryption, LoginFailure> {
+        self.encryption
+            .get_or_try_init(|| async {
+                let account = Arc::clone(&self.account);
+                tokio::task::spawn_blocking(move || Encryption::load(account.roots()))
+                    .await
+                    .map_err(|why| LoginFailure::Tls(why.to_string()))?
+            })
+            .await
+    }
+}
+
+/// What went wrong so far.
+#[derive(Default)]
+struct Failed(Option<LoginFailure>);
+
+impl Failed {
+    fn add(&mut self, failure: LoginFailure) {
+        self.0 = Some(match self.0.take() {
+            Some(LoginFailure::Unreachable(before)) => match failure {
+                LoginFailure::Unreachable(now) => {
+                    LoginFailure::Unreachable(format!("{before}, {now}"))
+                }
+                other => other,
+            },
+            Some(before) if before.weight() >= failure.weight() => before,
+            _ => failure,
+        });
+    }
+
+    fn into_failure(self, domain: &str) -> LoginFailure {
+        self.0.unwrap_or_else(|| LoginFailure::HostUnknown {
+            host: domain.to_owned(),
+            why: "it has no address".to_owned(),
+        })
+    }
+}
+
+/// The server's name for people.
+fn name(target: &Target) -> String {
+    match target.host.contains(':') {
+        true => format!("[{}]:{}", target.host, target.port),
+        false => format!("{}:{}", target.host, target.port),
+    }
+}
+
+/// The domain as DNS and certificates have it.
+fn ascii(domain: &str) -> String {
+    idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_owned())
+}
+
+/// Where a packet is answered at all, it is answered sooner.
+const TCP: Duration = Duration::from_secs(10);
+
+/// Two or three round trips and some arithmetic.
+const TLS: Duration = Duration::from_secs(10);
+
+/// Addresses that are tried in one login, over all servers.
+const MOST_TRIES: usize = 16;

@@ -1,0 +1,62 @@
+//! What a session reports.
+
+use std::time::Duration;
+
+use tubes_protocol::disco::Abilities;
+use tubes_transport::Inbound;
+use xmpp_parsers::jid::FullJid;
+
+use crate::LoginError;
+
+/// Something that happened on a session.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// The link to the server changed.
+    Link(Link),
+    /// A contact's resource went offline. Questions to it have failed, its wires have ended.
+    Offline(FullJid),
+    /// A contact's resource is online, and this is what it can do. Comes again when that changes.
+    Online {
+        /// The resource.
+        jid: FullJid,
+        /// What it can do.
+        abilities: Abilities,
+    },
+    /// A known contact, or anybody else, said something that no wire claims.
+    Unclaimed {
+        /// What.
+        inbound: Inbound,
+        /// Whether the sender is in the roster, or was named by the user.
+        known: bool,
+    },
+}
+
+/// The state of the link to the server.
+#[derive(Debug)]
+pub enum Link {
+    /// Given up. Nothing follows.
+    Down(LoginError),
+    /// A new session began; of an earlier one nothing is left.
+    Reset(Login),
+    /// The same session goes on, nothing was lost (XEP-0198).
+    Resumed(Login),
+    /// The connection was lost; it is being re-established.
+    Suspended {
+        /// What is known of the reason.
+        reason: String,
+        /// The wait before the next try.
+        retry_in: Duration,
+    },
+}
+
+/// A completed login.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The address the server gave this client.
+    pub jid: FullJid,
+    /// The server: host and port.
+    pub server: String,
+    /// The TLS protocol, if any.
+    pub tls: Option<&'static str>,
+}

@@ -1,0 +1,171 @@
+//! The handle of a logged-in account.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_xmpp::stanzastream::{Event, StanzaStream, StreamEvent};
+use tubes_transport::Stanzas;
+use xmpp_parsers::jid::{BareJid, FullJid, ResourcePart};
+
+use crate::connector::{Connector, Established};
+use crate::event::{Login, SessionEvent};
+use crate::identity::Identity;
+use crate::pump::{Command, DEPTH, Phase, Pump};
+use crate::reconnect::reconnector;
+use crate::router::{Router, Subscribe};
+use crate::{Account, LoginError};
+
+/// One logged-in account. Dropping the last clone ends the session without ceremony.
+#[derive(Clone, Debug)]
+pub struct Session {
+    commands: mpsc::Sender<Command>,
+    jid: FullJid,
+    stanzas: Stanzas,
+}
+
+impl Session {
+    /// Logs in and announces these features (disco#info).
+    ///
+    /// Returns once the server has bound a resource; the first event is [`Link::Reset`]. Later
+    /// losses of the connection are mended in the background and reported as events.
+    ///
+    /// [`Link::Reset`]: crate::Link::Reset
+    pub async fn start(
+        account: Account,
+        features: Vec<String>,
+    ) -> Result<(Self, mpsc::Receiver<SessionEvent>), LoginError> {
+        let account = with_resource(account);
+        let connector = Connector::new(account);
+        let Established {
+            connection,
+            server,
+            tls,
+        } = connector.connect().await?;
+        let (notices_tx, notices) = mpsc::channel(NOTICES);
+        let mut stream = StanzaStream::new(reconnector(connector, connection, notices_tx), DEPTH);
+        let jid = bound(&mut stream).await?;
+
+        let (stanzas, outbox, switchboard) = Stanzas::pair();
+        let (commands_tx, commands) = mpsc::channel(COMMANDS);
+        let (events, events_rx) = mpsc::channel(EVENTS);
+        let login = Login {
+            jid: jid.clone(),
+            server,
+            tls,
+        };
+        let router = Router::new(
+            jid.clone(),
+            Identity::new(features),
+            rand::random(),
+            switchboard,
+        );
+        let unsent = VecDeque::new();
+        let phase = Phase::Flowing;
+        let pump = Pump {
+            stream,
+            router,
+            outbox,
+            commands,
+            notices,
+            events,
+            login,
+            unsent,
+            phase,
+        };
+        tokio::spawn(pump.run());
+        Ok((
+            Self {
+                commands: commands_tx,
+                jid,
+                stanzas,
+            },
+            events_rx,
+        ))
+    }
+
+    /// The address of this client at login. A later [`Link::Reset`] may bring another.
+    ///
+    /// [`Link::Reset`]: crate::Link::Reset
+    pub fn jid(&self) -> &FullJid {
+        &self.jid
+    }
+
+    /// The way to say things over this session.
+    pub fn stanzas(&self) -> &Stanzas {
+        &self.stanzas
+    }
+
+    /// Announces these features from now on instead of the former ones.
+    pub async fn advertise(&self, features: Vec<String>) {
+        self.command(Command::Advertise(features)).await;
+    }
+
+    /// The user deals with this contact: its presence is followed, and what it says counts as
+    /// said by somebody known. With [`Subscribe::Yes`] presence subscription is asked for and
+    /// granted.
+    pub async fn consent(&self, contact: BareJid, subscribe: Subscribe) {
+        self.command(Command::Consent(contact, subscribe)).await;
+    }
+
+    /// Says what is still to be said and logs out; done within 5 seconds.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        self.command(Command::Close(done)).await;
+        // A session that is gone already is closed.
+        let _ = closed.await;
+    }
+
+    async fn command(&self, command: Command) {
+        // A session that is gone has said so in an event.
+        let _ = self.commands.send(command).await;
+    }
+}
+
+/// tokio-xmpp binds the resource without a deadline.
+async fn bound(stream: &mut StanzaStream) -> Result<FullJid, LoginError> {
+    let jid = timeout(BIND, async {
+        while let Some(event) = stream.next().await {
+            match event {
+                Event::Stream(StreamEvent::Reset { bound_jid, .. }) => {
+                    return bound_jid.try_into_full().ok();
+                }
+                Event::Stream(StreamEvent::Suspended) => return None,
+                _ => {}
+            }
+        }
+        None
+    })
+    .await;
+    match jid {
+        Ok(Some(jid)) => Ok(jid),
+        Ok(None) => Err(LoginError::bind_failed()),
+        Err(_) => Err(LoginError::bind_timed_out()),
+    }
+}
+
+/// A resource of our own choice stays the same over reconnections.
+fn with_resource(account: Account) -> Account {
+    if account.jid().resource().is_some() {
+        return account;
+    }
+    let name = format!("tubes-{:08x}", rand::random::<u32>());
+    match ResourcePart::new(&name) {
+        Ok(resource) => account.with_resource(&resource),
+        Err(_) => account,
+    }
+}
+
+/// Time for the server to bind a resource.
+const BIND: Duration = Duration::from_secs(30);
+
+/// Commands that wait for the pump.
+const COMMANDS: usize = 16;
+
+/// Events that wait for the owner. While it is busy the session reads no further.
+const EVENTS: usize = 64;
+
+/// Notices that wait for the pump.
+const NOTICES: usize = 4;

@@ -1,0 +1,221 @@
+//! The TCP connection below a session.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A TCP connection that is tuned for many small stanzas.
+///
+/// Until [`Allowance::lift`] it takes only so many bytes: a server that is not yet trusted
+/// cannot fill the memory with an endless list of features.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: TcpStream,
+    allowance: Allowance,
+}
+
+impl Socket {
+    /// Connects. The caller sets the deadline.
+    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        // A stanza waits for no acknowledgement: 34 round trips a second become 5,000.
+        stream.set_nodelay(true)?;
+        tune(&stream)?;
+        Ok(Self {
+            stream,
+            allowance: Allowance::default(),
+        })
+    }
+
+    /// The limit on what may still be read.
+    pub(crate) fn allowance(&self) -> Allowance {
+        self.allowance.clone()
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        acknowledge(&self.stream);
+        Poll::Ready(self.allowance.spend(buf.filled().len() - before))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// How many bytes a server may send before the login is done.
+#[derive(Clone, Debug)]
+pub(crate) struct Allowance(Arc<AtomicUsize>);
+
+impl Allowance {
+    /// Takes the limit away.
+    pub(crate) fn lift(&self) {
+        self.0.store(usize::MAX, Ordering::Relaxed);
+    }
+
+    fn spend(&self, bytes: usize) -> io::Result<()> {
+        let left = self.0.load(Ordering::Relaxed);
+        if left == usize::MAX {
+            return Ok(());
+        }
+        match left.checked_sub(bytes) {
+            Some(left) => {
+                self.0.store(left, Ordering::Relaxed);
+                Ok(())
+            }
+            None => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "more data than any login needs",
+            )),
+        }
+    }
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(BEFORE_LOGIN)))
+    }
+}
+
+/// A dead peer is noticed even while nothing is said, and while what is said is not acknowledged.
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(IDLE)
+        .with_interval(PROBE_INTERVAL);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    Ok(())
+}
+
+/// Acknowledges at once what was read.
+///
+/// A server that has Nagle's algorithm on (Prosody 0.12) holds the next stanza back for as long
+/// as we delay the acknowledgement. The kernel forgets the setting, so it is made after each read.
+#[cfg(target_os = "linux")]
+fn acknowledge(stream: &TcpStream) {
+    // Without it all is as before, only slower.
+    let _ = rustix::net::sockopt::set_tcp_quickack(stream, true);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn acknowledge(_stream: &TcpStream) {}
+
+/// A login takes a few kilobytes, a chain of certificates a few more.
+const BEFORE_LOGIN: usize = 1024 * 1024;
+
+/// Silence before the kernel asks whether the peer is still there.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// From one unanswered probe to the next.
+const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Data may stay unacknowledged so long. Longer than [`IDLE`], or Linux would give up at the
+/// first lost probe.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (socket, accepted) = tokio::join!(Socket::connect(address), listener.accept());
+        (socket.unwrap(), accepted.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn sends_at_once_and_notices_a_dead_peer() {
+        let (socket, _server) = pair().await;
+        assert!(socket.stream.nodelay().unwrap());
+        let raw = SockRef::from(&socket.stream);
+        assert!(raw.keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(raw.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
+    }
+
+    #[tokio::test]
+    async fn acknowledges_at_once_after_each_read() {
+        let (mut socket, mut server) = pair().await;
+        for _ in 0..3 {
+            #[cfg(target_os = "linux")]
+            rustix::net::sockopt::set_tcp_quickack(&socket.stream, false).unwrap();
+            server.write_all(b"x").await.unwrap();
+            socket.read_u8().await.unwrap();
+            #[cfg(target_os = "linux")]
+            assert!(rustix::net::sockopt::tcp_quickack(&socket.stream).unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn takes_only_so_much_before_the_login() {
+        let (mut socket, mut server) = pair().await;
+        let flood = tokio::spawn(async move { server.write_all(&vec![0; 2 * BEFORE_LOGIN]).await });
+        let mut sink = Vec::new();
+        let error = socket.read_to_end(&mut sink).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(sink.len() <= BEFORE_LOGIN);
+        drop(socket);
+        assert!(flood.await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn takes_everything_after_the_login() {
+        let (mut socket, mut server) = pair().await;
+        socket.allowance().lift();
+        let flood = tokio::spawn(async move { server.write_all(&vec![0; 2 * BEFORE_LOGIN]).await });
+        let mut sink = Vec::new();
+        socket.read_to_end(&mut sink).await.unwrap();
+        assert_eq!(sink.len(), 2 * BEFORE_LOGIN);
+        flood.await.unwrap().unwrap();
+    }
+}

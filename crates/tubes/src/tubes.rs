@@ -1,0 +1,89 @@
+//! The handle of an account and its tubes.
+
+use tubes_actors::{AcceptError, Events, OfferError, Subscribe, TubeId};
+use tubes_local::{Access, Address, Socket};
+use tubes_session::Account;
+use xmpp_parsers::jid::BareJid;
+
+use crate::{Builder, Offer};
+
+/// A logged-in account and its tubes. Cheap to clone; dropping the last clone closes it, and
+/// [`leave`](Self::leave) does so properly.
+#[derive(Clone, Debug)]
+pub struct Tubes(tubes_actors::Account);
+
+impl Tubes {
+    /// Puts an account together.
+    pub fn builder(account: Account) -> Builder {
+        Builder::new(account)
+    }
+
+    pub(crate) fn new(account: tubes_actors::Account) -> Self {
+        Self(account)
+    }
+
+    /// A further listener, for what happens from now on.
+    pub fn events(&self) -> Events {
+        self.0.events()
+    }
+
+    /// Deals with a contact: hears its offers, and makes sure that both see each other's
+    /// presence. Asks for the subscription and grants theirs (RFC 6121 §3).
+    pub async fn befriend(&self, contact: &BareJid) {
+        self.0.consent(contact.clone(), Subscribe::Yes).await;
+    }
+
+    /// Deals with a contact without touching the roster. Offers reach each other only as far as
+    /// presence does.
+    pub async fn trust(&self, contact: &BareJid) {
+        self.0.consent(contact.clone(), Subscribe::No).await;
+    }
+
+    /// Announces that offers of these services are welcome, instead of the former ones.
+    pub async fn welcome<S: Into<String>>(&self, services: impl IntoIterator<Item = S>) {
+        self.0
+            .welcome(services.into_iter().map(Into::into).collect())
+            .await;
+    }
+
+    /// Offers a service to a contact: to every resource of it that does tubes, now and later,
+    /// until the tube is closed.
+    pub async fn offer(&self, offer: Offer) -> Result<TubeId, OfferError> {
+        let Offer {
+            peer,
+            service,
+            address,
+            parameters,
+        } = offer;
+        self.0.offer(peer, service, address, parameters).await
+    }
+
+    /// Accepts an offer: programs connect at `address` from now on. Returns where exactly, as
+    /// the kernel may have chosen the port.
+    pub async fn accept(
+        &self,
+        tube: TubeId,
+        address: Address,
+        access: Access,
+    ) -> Result<Address, AcceptError> {
+        self.0.accept(tube, address, access).await
+    }
+
+    /// Accepts an offer, if that was not done, and connects a socket in hand through the tube.
+    pub async fn attach(&self, tube: TubeId, socket: Socket) -> Result<(), AcceptError> {
+        self.0.attach(tube, socket).await
+    }
+
+    /// Closes a tube, or declines an offer.
+    ///
+    /// Its connections finish what they were given, within a few seconds; returns when the tube
+    /// is gone.
+    pub async fn close(&self, tube: TubeId) {
+        self.0.close(tube).await;
+    }
+
+    /// Closes all tubes and logs out, within about five seconds.
+    pub async fn leave(self) {
+        self.0.leave().await;
+    }
+}

@@ -1,0 +1,474 @@
+//! Whole bytestreams between two sessions that are joined in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "this is a test")]
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tubes_ibb::Ibb;
+use tubes_testkit::Hub;
+use tubes_transport::{
+    AskError, Bytestream, ConnectError, Gone, Inbound, Kind, Patience, Plan, Question, Role,
+    Stanzas, StreamId, Transport, Wire,
+};
+use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
+
+const IBB: &str = "http://jabber.org/protocol/ibb";
+
+fn alice() -> FullJid {
+    "alice@tubes.example/desk".parse().unwrap()
+}
+
+fn fernand() -> FullJid {
+    "fernand@tubes.example/lab".parse().unwrap()
+}
+
+fn plan(role: Role, kind: Kind, stanzas: &Stanzas) -> Plan {
+    let (local, peer) = match role {
+        Role::Requester => (alice(), fernand()),
+        Role::Responder => (fernand(), alice()),
+    };
+    Plan {
+        role,
+        stream: StreamId::from("s1"),
+        local,
+        peer,
+        kind,
+        offer: None,
+        stanzas: stanzas.clone(),
+    }
+}
+
+async fn connect(ibb: Ibb, plan: Plan, wire: &mut Wire) -> Result<Bytestream, ConnectError> {
+    let attempt = ibb.prepare(plan).await?;
+    attempt.connect(None, wire).await
+}
+
+fn wires(a: &Stanzas, b: &Stanzas) -> (Wire, Wire) {
+    let stream = StreamId::from("s1");
+    let here = a.claim(fernand().into(), stream.clone()).unwrap();
+    let there = b.claim(alice().into(), stream).unwrap();
+    (here, there)
+}
+
+/// Alice asks, Fernand answers; both are of this kind.
+async fn open(ibb: Ibb, kind: Kind) -> (Bytestream, Bytestream, Hub) {
+    let (a, b, hub) = Hub::pair(alice(), fernand());
+    let (mut here, mut there) = wires(&a, &b);
+    let (here, there) = tokio::join!(
+        connect(ibb, plan(Role::Requester, kind, &a), &mut here),
+        connect(ibb, plan(Role::Responder, kind, &b), &mut there),
+    );
+    (here.unwrap(), there.unwrap(), hub)
+}
+
+/// Bytes that repeat nowhere near, so that a lost or doubled block shows.
+fn pattern(length: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+async fn send(mut to: impl AsyncWrite + Unpin, bytes: Vec<u8>) {
+    to.write_all(&bytes).await.unwrap();
+    to.shutdown().await.unwrap();
+}
+
+async fn receive(mut from: impl AsyncRead + Unpin) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).await.unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn echoes() {
+    let (mut a, mut b, _hub) = open(Ibb::new(), Kind::Ours).await;
+    assert_eq!(a.label(), "ibb");
+    assert!(a.half_close());
+    for word in ["one", "two", "three"] {
+        a.write_all(word.as_bytes()).await.unwrap();
+        let mut heard = vec![0; word.len()];
+        b.read_exact(&mut heard).await.unwrap();
+        b.write_all(&heard).await.unwrap();
+        a.read_exact(&mut heard).await.unwrap();
+        assert_eq!(heard, word.as_bytes());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn carries_a_mebibyte_both_ways_at_once() {
+    for kind in [Kind::Ours, Kind::Other] {
+        let (a, b, _hub) = open(Ibb::new(), kind).await;
+        let (up, down) = (pattern(1 << 20, 1), pattern(1 << 20, 2));
+        let (mut a_in, mut a_out) = tokio::io::split(a);
+        let (mut b_in, mut b_out) = tokio::io::split(b);
+        let mut at_b = vec![0; up.len()];
+        let mut at_a = vec![0; down.len()];
+        let (one, two, three, four) = tokio::join!(
+            a_out.write_all(&up),
+            b_out.write_all(&down),
+            a_in.read_exact(&mut at_a),
+            b_in.read_exact(&mut at_b),
+        );
+        one.and(two)
+            .and(three.map(drop))
+            .and(four.map(drop))
+            .unwrap();
+        assert!(at_b == up && at_a == down);
+    }
+}
+
+#[tokio::test]
+async fn one_direction_ends_before_the_other_between_our_own_kind() {
+    let (a, b, hub) = open(Ibb::new(), Kind::Ours).await;
+    let (a_in, a_out) = tokio::io::split(a);
+    send(a_out, b"question".to_vec()).await;
+    let (b_in, b_out) = tokio::io::split(b);
+    assert_eq!(receive(b_in).await, b"question");
+    let answer = pattern(100_000, 3);
+    let (_, heard) = tokio::join!(send(b_out, answer.clone()), receive(a_in));
+    assert!(heard == answer);
+    let closes = passed(&hub, "close");
+    // The answer to the one close ended the other direction.
+    assert_eq!(closes, [alice()]);
+}
+
+#[tokio::test]
+async fn both_may_close_at_the_same_time() {
+    for kind in [Kind::Ours, Kind::Other] {
+        let (a, b, _hub) = open(Ibb::new(), kind).await;
+        let (a_in, a_out) = tokio::io::split(a);
+        let (b_in, b_out) = tokio::io::split(b);
+        let ((), (), at_a, at_b) = tokio::join!(
+            send(a_out, Vec::new()),
+            send(b_out, Vec::new()),
+            receive(a_in),
+            receive(b_in),
+        );
+        assert!(at_a.is_empty() && at_b.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn to_others_a_close_is_the_end_of_both_directions() {
+    let (a, mut b, _hub) = open(Ibb::new(), Kind::Other).await;
+    assert!(!a.half_close());
+    let (a_in, a_out) = tokio::io::split(a);
+    send(a_out, b"last".to_vec()).await;
+    assert_eq!(receive(&mut b).await, b"last");
+    let why = b.write_all(b"too late").await.unwrap_err();
+    assert_eq!(why.kind(), ErrorKind::BrokenPipe);
+    // Nothing was lost, so there is nothing to complain of.
+    b.shutdown().await.unwrap();
+    assert!(receive(a_in).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_reader_that_never_reads_stops_the_writer() {
+    let (mut a, b, _hub) = open(Ibb::new(), Kind::Ours).await;
+    let mut written = 0;
+    let chunk = [7; 4096];
+    // The clock jumps only when nothing can go on any more.
+    tokio::time::pause();
+    let idle = Duration::from_secs(3600);
+    while let Ok(wrote) = tokio::time::timeout(idle, a.write(&chunk)).await {
+        written += wrote.unwrap();
+        assert!(written < 1 << 20);
+    }
+    assert!(written >= 64 * 1024, "{written}");
+    drop(b);
+}
+
+#[tokio::test]
+async fn goes_on_when_a_slow_reader_reads_at_last() {
+    let (a, b, _hub) = open(Ibb::new(), Kind::Ours).await;
+    let bytes = pattern(1 << 20, 4);
+    let sender = tokio::spawn(send(a, bytes.clone()));
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    tokio::time::resume();
+    assert!(receive(b).await == bytes);
+    sender.await.unwrap();
+}
+
+#[tokio::test]
+async fn dropping_breaks_the_stream_for_the_peer_after_what_was_sent() {
+    let (mut a, mut b, _hub) = open(Ibb::new(), Kind::Ours).await;
+    a.write_all(b"unfinished").await.unwrap();
+    a.flush().await.unwrap();
+    drop(a);
+    let mut heard = Vec::new();
+    let why = b.read_to_end(&mut heard).await.unwrap_err();
+    assert_eq!(heard, b"unfinished");
+    assert_eq!(why.kind(), ErrorKind::ConnectionReset);
+    let why = b.write_all(b"x").await.unwrap_err();
+    assert_eq!(why.kind(), ErrorKind::BrokenPipe);
+}
+
+#[tokio::test]
+async fn dropping_while_the_peer_waits_for_our_end_is_no_end() {
+    let (mut a, b, _hub) = open(Ibb::new(), Kind::Ours).await;
+    a.shutdown().await.unwrap();
+    let mut b = b;
+    assert!(receive(&mut b).await.is_empty());
+    drop(b);
+    let why = a.read(&mut [0]).await.unwrap_err();
+    assert_eq!(why.kind(), ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn dropping_after_shutdown_stops_the_peers_writer_only() {
+    let (mut a, b, _hub) = open(Ibb::new(), Kind::Ours).await;
+    a.write_all(b"all").await.unwrap();
+    a.shutdown().await.unwrap();
+    drop(a);
+    let (b_in, mut b_out) = tokio::io::split(b);
+    let why = loop {
+        if let Err(why) = b_out.write_all(&[0; 4096]).await {
+            break why;
+        }
+    };
+    assert_eq!(why.kind(), ErrorKind::BrokenPipe);
+    assert_eq!(receive(b_in).await, b"all");
+}
+
+#[tokio::test]
+async fn what_was_shut_down_arrives_after_both_ends_are_dropped_in_order() {
+    let (mut a, mut b, hub) = open(Ibb::new(), Kind::Ours).await;
+    b.shutdown().await.unwrap();
+    assert_eq!(a.read(&mut [0]).await.unwrap(), 0);
+    let bytes = pattern(300_000, 5);
+    let (_, heard) = tokio::join!(send(a, bytes.clone()), receive(&mut b));
+    assert!(heard == bytes);
+    drop(b);
+    assert!(passed(&hub, "close").len() == 1, "no abort");
+}
+
+#[tokio::test]
+async fn a_lost_session_breaks_both_ends_and_says_why() {
+    let (mut a, mut b, hub) = open(Ibb::new(), Kind::Ours).await;
+    a.write_all(b"sent").await.unwrap();
+    a.flush().await.unwrap();
+    hub.cut();
+    let mut heard = Vec::new();
+    let why = b.read_to_end(&mut heard).await.unwrap_err();
+    assert_eq!(heard, b"sent");
+    assert_eq!(why.kind(), ErrorKind::ConnectionAborted);
+    assert_eq!(why.to_string(), Gone::Session.to_string());
+    let why = a.read(&mut [0]).await.unwrap_err();
+    assert_eq!(why.kind(), ErrorKind::ConnectionAborted);
+    let why = a.write_all(b"x").await.unwrap_err();
+    assert_eq!(why.kind(), ErrorKind::ConnectionAborted);
+}
+
+#[tokio::test]
+async fn a_refused_open_leaves_the_wire_usable() {
+    let (a, b, _hub) = Hub::pair(alice(), fernand());
+    let (mut here, mut there) = wires(&a, &b);
+    let decline = async {
+        let Inbound::Ask(ask) = there.next().await.unwrap() else {
+            panic!("not a question");
+        };
+        ask.refuse_with(ErrorType::Cancel, DefinedCondition::NotAcceptable);
+    };
+    let plan_a = || plan(Role::Requester, Kind::Ours, &a);
+    let (refused, ()) = tokio::join!(connect(Ibb::new(), plan_a(), &mut here), decline);
+    let Err(ConnectError::Refused(why)) = refused else {
+        panic!("not refused");
+    };
+    assert_eq!(why.defined_condition, DefinedCondition::NotAcceptable);
+    let (mine, theirs) = tokio::join!(
+        connect(Ibb::new(), plan_a(), &mut here),
+        connect(
+            Ibb::new(),
+            plan(Role::Responder, Kind::Ours, &b),
+            &mut there
+        ),
+    );
+    let mut theirs = theirs.unwrap();
+    theirs.write_all(b"x").await.unwrap();
+    assert_eq!(mine.unwrap().read(&mut [0]).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn offers_smaller_blocks_to_a_peer_that_wants_them() {
+    let (a, b, hub) = Hub::pair(alice(), fernand());
+    let (mut here, mut there) = wires(&a, &b);
+    let narrow = Ibb::new().with_largest_block(3000);
+    let (mine, theirs) = tokio::join!(
+        connect(Ibb::new(), plan(Role::Requester, Kind::Ours, &a), &mut here),
+        connect(narrow, plan(Role::Responder, Kind::Ours, &b), &mut there),
+    );
+    let sizes: Vec<_> = opens(&hub);
+    assert_eq!(sizes, ["5888", "4096", "2048"]);
+    let bytes = pattern(10_000, 6);
+    let (_, heard) = tokio::join!(send(mine.unwrap(), bytes.clone()), async {
+        let mut theirs = theirs.unwrap();
+        let heard = receive(&mut theirs).await;
+        theirs.shutdown().await.unwrap();
+        heard
+    });
+    assert!(heard == bytes);
+}
+
+#[tokio::test]
+async fn gives_up_on_a_peer_that_wants_no_block_at_all() {
+    let (a, b, hub) = Hub::pair(alice(), fernand());
+    let (mut here, mut there) = wires(&a, &b);
+    let refuse = async {
+        loop {
+            if let Ok(Inbound::Ask(ask)) = there.next().await {
+                ask.refuse_with(ErrorType::Modify, DefinedCondition::ResourceConstraint);
+            }
+        }
+    };
+    let connecting = connect(Ibb::new(), plan(Role::Requester, Kind::Ours, &a), &mut here);
+    let failed = tokio::select! {
+        failed = connecting => failed,
+        () = refuse => unreachable!(),
+    };
+    assert!(matches!(failed, Err(ConnectError::Refused(_))));
+    assert_eq!(opens(&hub).last().unwrap(), "256");
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_speak_into_the_stream() {
+    let (mut a, b, hub) = open(Ibb::new(), Kind::Ours).await;
+    let stranger = hub.join("alice@tubes.example/phone".parse().unwrap());
+    let data = format!("<data xmlns='{IBB}' sid='s1' seq='0'>AAAA</data>");
+    let data: Element = data.parse().unwrap();
+    let to = Jid::from(fernand());
+    let patience = Patience::default();
+    let answer = stranger
+        .ask(Some(to.clone()), Question::Set, data.clone(), patience)
+        .await
+        .unwrap();
+    let Err(AskError::Refused(why)) = answer.await else {
+        panic!("not refused");
+    };
+    assert_eq!(why.defined_condition, DefinedCondition::ItemNotFound);
+    let close: Element = format!("<close xmlns='{IBB}' sid='s1'/>").parse().unwrap();
+    stranger.tell(to, vec![data, close]).await.unwrap();
+    let sender = tokio::spawn(async move {
+        a.write_all(b"mine").await.unwrap();
+        a.shutdown().await.unwrap();
+        a
+    });
+    let mut b = b;
+    assert_eq!(receive(&mut b).await, b"mine");
+    drop(sender.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_dropped_connect_takes_its_offer_back_and_releases_the_claim() {
+    let (a, b, hub) = Hub::pair(alice(), fernand());
+    let (mut here, mut there) = wires(&a, &b);
+    let attempt = Ibb::new()
+        .prepare(plan(Role::Requester, Kind::Ours, &a))
+        .await
+        .unwrap();
+    let asked = {
+        let connecting = attempt.connect(None, &mut here);
+        tokio::select! {
+            _ = connecting => panic!("nobody answered"),
+            asked = there.next() => asked.unwrap(),
+        }
+    };
+    assert_eq!(asked.payload().name(), "open");
+    assert_eq!(there.next().await.unwrap().payload().name(), "close");
+    drop(here);
+    assert!(a.claim(fernand().into(), StreamId::from("s1")).is_some());
+    drop((asked, hub));
+}
+
+#[tokio::test]
+async fn the_claim_is_released_when_both_directions_are_over() {
+    let (a, b, hub) = Hub::pair(alice(), fernand());
+    let (mut here, mut there) = wires(&a, &b);
+    let (mine, theirs) = tokio::join!(
+        connect(Ibb::new(), plan(Role::Requester, Kind::Ours, &a), &mut here),
+        connect(
+            Ibb::new(),
+            plan(Role::Responder, Kind::Ours, &b),
+            &mut there
+        ),
+    );
+    // The wire left behind holds nothing.
+    drop((here, there));
+    let (mut mine, mut theirs) = (mine.unwrap(), theirs.unwrap());
+    assert!(a.claim(fernand().into(), StreamId::from("s1")).is_none());
+    mine.shutdown().await.unwrap();
+    theirs.shutdown().await.unwrap();
+    assert_eq!(mine.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0);
+    drop((mine, theirs));
+    while a.claim(fernand().into(), StreamId::from("s1")).is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(hub.pending(), 0);
+}
+
+#[tokio::test]
+async fn a_responder_that_nobody_opens_to_gives_up() {
+    let (a, b, _hub) = Hub::pair(alice(), fernand());
+    let (_here, mut there) = wires(&a, &b);
+    tokio::time::pause();
+    let plan = plan(Role::Responder, Kind::Ours, &b);
+    let failed = connect(Ibb::new(), plan, &mut there).await;
+    assert!(matches!(failed, Err(ConnectError::TimedOut(_))));
+}
+
+#[tokio::test]
+async fn a_responder_leaves_another_transports_stanza_where_it_is() {
+    let (a, b, _hub) = Hub::pair(alice(), fernand());
+    let (here, mut there) = wires(&a, &b);
+    let query: Element = "<query xmlns='http://jabber.org/protocol/bytestreams' sid='s1'/>"
+        .parse()
+        .unwrap();
+    let patience = Patience::default();
+    let _answer = here.ask(Question::Set, query.clone(), patience).await;
+    let plan = plan(Role::Responder, Kind::Ours, &b);
+    let failed = connect(Ibb::new(), plan, &mut there).await;
+    assert!(matches!(failed, Err(ConnectError::Protocol(_))));
+    assert_eq!(there.next().await.unwrap().payload(), &query);
+}
+
+#[tokio::test]
+async fn a_full_block_fits_what_prosody_reads_at_a_time() {
+    let (mut a, mut b, hub) = open(Ibb::new(), Kind::Ours).await;
+    let bytes = pattern(100_000, 7);
+    let mut heard = vec![0; bytes.len()];
+    let (wrote, read) = tokio::join!(a.write_all(&bytes), b.read_exact(&mut heard));
+    wrote.and(read.map(drop)).unwrap();
+    let lengths = hub.transcript().into_iter().map(|(_, stanza)| {
+        let mut text = Vec::new();
+        stanza.write_to(&mut text).unwrap();
+        text.len()
+    });
+    let longest = lengths.max().unwrap();
+    assert!((7900..=8192).contains(&longest), "{longest}");
+}
+
+/// Who said an element of this name, in order.
+fn passed(hub: &Hub, name: &str) -> Vec<FullJid> {
+    let said = |stanza: &Element| stanza.children().any(|child| child.is(name, IBB));
+    let transcript = hub.transcript().into_iter();
+    transcript
+        .filter(|(_, stanza)| said(stanza))
+        .map(|(from, _)| from)
+        .collect()
+}
+
+/// The block sizes that were offered, in order.
+fn opens(hub: &Hub) -> Vec<String> {
+    hub.transcript()
+        .iter()
+        .filter_map(|(_, stanza)| stanza.get_child("open", IBB))
+        .filter_map(|open| open.attr("block-size").map(str::to_owned))
+        .collect()
+}
