@@ -17,7 +17,7 @@ use actix::{
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tubes_local::{Socket, Totals, splice};
+use tubes_local::{Socket, Totals, splice_until};
 use tubes_transport::{Opened, Proposal, Request, Signalling};
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
@@ -238,7 +238,13 @@ impl Work {
             setup: self.started.elapsed(),
             source,
         });
-        let outcome = splice(socket, opened.stream, self.totals).await;
+        let outcome = splice_until(
+            socket,
+            opened.stream,
+            self.totals,
+            self.wind_down.cancelled_owned(),
+        )
+        .await;
         outcome
             .error
             .map_or(Ok(()), |error| Err(failure::splice(&error)))

@@ -45,6 +45,7 @@ pub(crate) fn splice(error: &SpliceError) -> Failure {
             ErrorKind::TimedOut => FailureKind::TimedOut,
             _ => FailureKind::Io,
         },
+        SpliceError::Stopped => return abandoned(),
         _ => FailureKind::Io,
     };
     Failure::new(kind, error.to_string())

@@ -12,10 +12,22 @@ async fn proves_it(kind: ServerKind) {
         return;
     }
     let name = kind.to_string();
-    let output = run(&["demo", "--size", "300000", "--server-kind", &name, "--output", "json"]).await;
+    let output = run(&[
+        "demo",
+        "--size",
+        "300000",
+        "--server-kind",
+        &name,
+        "--output",
+        "json",
+    ])
+    .await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let events = events(&output);
-    let proofs: Vec<_> = events.iter().filter(|one| one["event"] == "proof").collect();
+    let proofs: Vec<_> = events
+        .iter()
+        .filter(|one| one["event"] == "proof")
+        .collect();
     assert_eq!(proofs.len(), 2, "{events:?}");
     for (proof, direction) in proofs.into_iter().zip(["out", "in"]) {
         assert_eq!(proof["direction"], direction);
@@ -46,7 +58,14 @@ async fn tells_people_what_it_proved() {
     let output = run(&["demo", "--size", "1000"]).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    for word in ["server", "alice", "fernand", "transport", "equal", "both ways"] {
+    for word in [
+        "server",
+        "alice",
+        "fernand",
+        "transport",
+        "equal",
+        "both ways",
+    ] {
         assert!(text.contains(word), "`{word}` is not in:\n{text}");
     }
 }

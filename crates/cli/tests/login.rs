@@ -11,7 +11,14 @@ use program::{complaint, events, friends, run, words};
 use tokio::net::TcpListener;
 use tubes_server::ServerKind;
 
-const OFFER: [&str; 6] = ["offer", "localhost:22", "--to", "fernand@tubes.test", "--service", "ssh"];
+const OFFER: [&str; 6] = [
+    "offer",
+    "localhost:22",
+    "--to",
+    "fernand@tubes.test",
+    "--service",
+    "ssh",
+];
 
 async fn offer(options: &[String]) -> Output {
     run(&[words(options), vec!["--output", "json"]].concat()).await
@@ -62,7 +69,12 @@ async fn an_untrusted_certificate_is_not_authorised_and_the_option_is_named() {
     let mut options = alice.with(&OFFER);
     let ca_file = options.iter().position(|word| word == "--ca-file").unwrap();
     options.drain(ca_file..ca_file + 2);
-    failed(&offer(&options).await, 77, "untrusted", &["certificate", "--ca-file"]);
+    failed(
+        &offer(&options).await,
+        77,
+        "untrusted",
+        &["certificate", "--ca-file"],
+    );
 }
 
 #[tokio::test]
@@ -71,7 +83,12 @@ async fn an_unknown_host_is_unavailable() {
     let mut options = alice.with(&OFFER);
     let server = options.iter().position(|word| word == "--server").unwrap();
     options[server + 1] = "nowhere.invalid:5222".to_owned();
-    failed(&offer(&options).await, 69, "unreachable", &["nowhere.invalid", "--server"]);
+    failed(
+        &offer(&options).await,
+        69,
+        "unreachable",
+        &["nowhere.invalid", "--server"],
+    );
 }
 
 #[tokio::test]

@@ -32,7 +32,16 @@ async fn service() -> String {
 }
 
 fn offer(account: &Account, to: &Account, address: &str) -> Program {
-    let command = ["offer", address, "--to", &to.jid, "--service", "backwards", "--param", "n:uint=7"];
+    let command = [
+        "offer",
+        address,
+        "--to",
+        &to.jid,
+        "--service",
+        "backwards",
+        "--param",
+        "n:uint=7",
+    ];
     Program::start(&words(&account.with(&command)))
 }
 
@@ -79,7 +88,10 @@ async fn shares(kind: ServerKind) {
     assert_eq!(opened["tube"], offered["tube"]);
     for side in [&mut offering, &mut accepting] {
         let closed = side.event("connection_closed").await;
-        assert_eq!((&closed["sent"], &closed["received"]), (&8.into(), &8.into()));
+        assert_eq!(
+            (&closed["sent"], &closed["received"]),
+            (&8.into(), &8.into())
+        );
         assert_eq!(closed["error"], Value::Null);
     }
 
@@ -143,18 +155,31 @@ async fn the_next_tube_is_found_at_the_same_port() {
     assert_eq!(ask(second, b"pots").await, b"stop");
 }
 
-#[tokio::test]
-async fn the_offer_is_made_again_when_the_contact_returns() {
+/// The contact ends, with or without having used the tube, and comes back.
+async fn returns(used: bool) {
     let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
     let _offering = offer(&alice, &fernand, &service().await);
     let mut accepting = accept(&fernand, &alice, &[]);
-    accepting.event("listening").await;
+    let tube = address(&accepting.event("listening").await);
+    if used {
+        assert_eq!(ask(tube, b"lager").await, b"regal");
+    }
     accepting.signal(Signal::TERM);
     accepting.end().await;
 
     let mut accepting = accept(&fernand, &alice, &[]);
     let tube = address(&accepting.event("listening").await);
     assert_eq!(ask(tube, b"drawer").await, b"reward");
+}
+
+#[tokio::test]
+async fn a_tube_is_offered_again_when_the_contact_returns() {
+    returns(true).await;
+}
+
+#[tokio::test]
+async fn an_unused_tube_is_offered_again_when_the_contact_returns() {
+    returns(false).await;
 }
 
 #[tokio::test]
@@ -192,7 +217,10 @@ async fn connect_gives_up_when_nothing_is_offered() {
     assert_eq!(output.status.code(), Some(69), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
     let last = said.lines().last().unwrap();
-    assert!(last.contains(&alice.jid) && last.contains("backwards"), "{said}");
+    assert!(
+        last.contains(&alice.jid) && last.contains("backwards"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -205,7 +233,9 @@ async fn a_service_that_is_not_there_ends_the_connection_with_a_reason() {
     let mut accepting = accept(&fernand, &alice, &[]);
     let tube = address(&accepting.event("listening").await);
     let mut socket = TcpStream::connect(tube).await.unwrap();
-    let read = timeout(PATIENCE, socket.read(&mut [0; 1])).await.expect("an end");
+    let read = timeout(PATIENCE, socket.read(&mut [0; 1]))
+        .await
+        .expect("an end");
     assert!(!matches!(read, Ok(1)));
     for side in [&mut offering, &mut accepting] {
         let closed = side.event("connection_closed").await;

@@ -10,7 +10,13 @@ use std::process::Output;
 use program::{complaint, run};
 use tempfile::TempDir;
 
-const TO: [&str; 5] = ["--to", "fernand@example.org", "--service", "ssh", "--no-subscribe"];
+const TO: [&str; 5] = [
+    "--to",
+    "fernand@example.org",
+    "--service",
+    "ssh",
+    "--no-subscribe",
+];
 
 /// Checks that it ends with code 2 and says this much.
 fn refused(output: &Output, named: &[&str]) {
@@ -54,7 +60,10 @@ async fn a_missing_option_is_named() {
 
 #[tokio::test]
 async fn a_malformed_account_is_named() {
-    refused(&offer("localhost:22", &["--account", "al ice@"]).await, &["al ice@"]);
+    refused(
+        &offer("localhost:22", &["--account", "al ice@"]).await,
+        &["al ice@"],
+    );
 }
 
 #[tokio::test]
@@ -92,7 +101,10 @@ async fn a_malformed_server_is_shown_what_one_looks_like() {
 #[tokio::test]
 async fn a_malformed_parameter_is_named() {
     for (parameter, named) in [("plain", "="), ("k:float=1", "float"), ("k:uint=-1", "-1")] {
-        refused(&offer("localhost:22", &["--param", parameter]).await, &[named]);
+        refused(
+            &offer("localhost:22", &["--param", parameter]).await,
+            &[named],
+        );
     }
 }
 
@@ -115,7 +127,12 @@ async fn without_a_password_and_a_terminal_the_option_is_named() {
 
 #[tokio::test]
 async fn an_unreadable_password_file_is_named_with_the_reason() {
-    let account = ["--account", "alice@example.org", "--password-file", "/nonexistent/secret"];
+    let account = [
+        "--account",
+        "alice@example.org",
+        "--password-file",
+        "/nonexistent/secret",
+    ];
     refused(
         &offer("localhost:22", &account).await,
         &["/nonexistent/secret", "No such file"],
@@ -163,7 +180,10 @@ async fn no_encryption_is_refused_beyond_this_machine() {
         "--tls",
         "none",
     ];
-    refused(&offer("localhost:22", &options).await, &["192.0.2.1", "--tls none"]);
+    refused(
+        &offer("localhost:22", &options).await,
+        &["192.0.2.1", "--tls none"],
+    );
 }
 
 #[tokio::test]
@@ -194,5 +214,8 @@ async fn a_demo_of_nothing_is_refused() {
 
 #[tokio::test]
 async fn an_unknown_server_kind_is_named() {
-    refused(&run(&["demo", "--server-kind", "openfire"]).await, &["openfire", "embedded"]);
+    refused(
+        &run(&["demo", "--server-kind", "openfire"]).await,
+        &["openfire", "embedded"],
+    );
 }

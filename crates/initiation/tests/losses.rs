@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tubes_initiation::Si;
 use tubes_testkit::Fate;
-use tubes_transport::{Gone, OpenError, Opened, Signalling};
+use tubes_transport::{Gone, OpenError, Opened, Request, Signalling, Stanzas};
 
 const CHOSEN: &str = "<si-multiple xmlns='http://telepathy.freedesktop.org/xmpp/si-multiple'>\
     <value>urn:example:a</value></si-multiple>";
@@ -37,6 +37,22 @@ async fn the_responder_goes_offline_before_the_answer() {
     let opened = at_once(alices.open(request), async {
         let _ask = peers.asked().await;
         peers.hub.hang_up(&fernand());
+    });
+    assert!(matches!(opened.await, Err(OpenError::Gone(Gone::Peer))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wire_that_hangs_up_ends_the_wait_for_the_answer() {
+    let (stanzas, mut outbox, switchboard) = Stanzas::pair();
+    let request = Request {
+        stanzas,
+        ..Peers::new().request()
+    };
+    let alices = si([(A, Opens)]);
+    let opened = at_once(alices.open(request), async {
+        let unanswered = outbox.next().await;
+        switchboard.hang_up(&fernand().into(), Gone::Peer);
+        unanswered
     });
     assert!(matches!(opened.await, Err(OpenError::Gone(Gone::Peer))));
 }
@@ -163,9 +179,14 @@ async fn an_open_dropped_before_the_answer_releases_the_stream() {
     let (alices, request) = (si([(A, Opens)]), peers.request());
     let claimed = peers.alice.clone();
     let claim = || claimed.claim(fernand().into(), SID.into());
+    let script = async {
+        let ask = peers.asked().await;
+        assert!(claim().is_none());
+        ask
+    };
     tokio::select! {
         opened = alices.open(request) => panic!("{opened:?}"),
-        _ask = peers.asked() => assert!(claim().is_none()),
+        _ask = script => {}
     }
     assert!(claim().is_some());
 }
@@ -186,10 +207,11 @@ async fn an_open_dropped_in_the_midst_of_an_attempt_releases_the_stream() {
         let script = async {
             peers.asked().await.grant(Some(answer(CHOSEN)));
             planned.recv().await.unwrap();
+            assert!(claim().is_none());
         };
         tokio::select! {
             opened = alices.open(request) => panic!("{opened:?}"),
-            () = script => assert!(claim().is_none()),
+            () = script => {}
         }
         assert!(claim().is_some(), "{course:?}");
     }
@@ -227,8 +249,7 @@ async fn accept(fernands: Si, script: impl AsyncFnOnce(&Peers)) -> Result<Opened
 
 /// Runs both, and fails if that takes any time on the paused clock.
 async fn at_once<T>(run: impl Future<Output = T>, script: impl Future) -> T {
-    let began = Instant::now();
-    let (done, _) = tokio::join!(run, script);
-    assert_eq!(began.elapsed(), Duration::ZERO);
-    done
+    let both = async { tokio::join!(run, script).0 };
+    let no_time = Duration::from_millis(1);
+    tokio::time::timeout(no_time, both).await.unwrap()
 }

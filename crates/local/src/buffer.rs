@@ -60,8 +60,33 @@ thread_local! {
 }
 
 /// Bytes read at a time: with more, memory grows and speed hardly does.
-pub(crate) const SIZE: usize = 64 * 1024;
+const SIZE: usize = 64 * 1024;
 
 /// Spare buffers that a thread keeps. Lanes are polled one at a time, so one is enough as long
 /// as writers keep up.
 const SPARES: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_memory_only_while_something_is_left_to_write() {
+        let mut buffer = Buffer::default();
+        buffer.fill(b"hello".to_vec());
+        buffer.advance(2);
+        assert_eq!(buffer.rest(), b"llo");
+        buffer.advance(3);
+        assert!(buffer.is_empty() && buffer.bytes.is_none());
+    }
+
+    #[test]
+    fn a_buffer_that_is_given_back_is_lent_again() {
+        let buffer = lend();
+        assert!(buffer.capacity() >= SIZE);
+        let place = buffer.as_ptr();
+        give_back(buffer);
+        let again = lend();
+        assert_eq!(again.as_ptr(), place);
+    }
+}

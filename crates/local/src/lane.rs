@@ -17,6 +17,7 @@ pub(crate) struct Lane {
     buffer: Buffer,
     moved: u64,
     is_flushed: bool,
+    is_idle: bool,
 }
 
 impl Lane {
@@ -28,6 +29,11 @@ impl Lane {
     /// Whether something was read that is not written yet.
     pub(crate) fn is_laden(&self) -> bool {
         !self.buffer.is_empty()
+    }
+
+    /// Whether, when last asked, the reader had nothing for now and all it gave was written.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_idle
     }
 
     /// Copies until the reader has ended and all it gave is written.
@@ -42,6 +48,7 @@ impl Lane {
         to: &mut (impl AsyncWrite + Unpin),
         count: impl Fn(u64),
     ) -> Poll<Result<(), Fault>> {
+        self.is_idle = false;
         for _ in 0..ROUNDS {
             if self.buffer.is_empty() {
                 match self.poll_fill(cx, from) {
@@ -49,6 +56,7 @@ impl Lane {
                     Poll::Ready(Ok(_)) => {}
                     Poll::Ready(Err(why)) => return Poll::Ready(Err(Fault::Read(why))),
                     Poll::Pending => {
+                        self.is_idle = true;
                         if let Poll::Ready(Err(why)) = self.poll_flush(cx, to) {
                             return Poll::Ready(Err(Fault::Write(why)));
                         }

@@ -11,9 +11,10 @@
 //! - [`Address`]: where a local service is, or where programs are to find one
 //! - [`Access`]: which programs may use what listens there
 //! - [`Listener`]: lets programs in
-//! - [`dial`]: reaches a service
+//! - [`dial()`]: reaches a service
 //! - [`Socket`], [`Source`]: one open connection and who opened it
-//! - [`splice`]: carries bytes between a socket and a bytestream until both ends are done
+//! - [`splice()`]: carries bytes between a socket and a bytestream until both ends are done;
+//!   [`splice_until`]: or until it is stopped
 //! - [`Totals`]: how many bytes went each way, readable meanwhile
 //!
 //! Nothing here knows of XMPP, and nothing spawns a task.
@@ -25,6 +26,7 @@ mod buffer;
 mod dial;
 mod lane;
 mod listener;
+mod outcome;
 mod path;
 mod socket;
 mod splice;
@@ -36,6 +38,7 @@ pub use addr::{Address, AddressError};
 pub use bind::BindError;
 pub use dial::{DialError, dial};
 pub use listener::{AcceptError, Listener};
+pub use outcome::{Outcome, SpliceError};
 pub use socket::{Socket, Source};
-pub use splice::{Outcome, SpliceError, splice};
+pub use splice::{splice, splice_until};
 pub use totals::Totals;

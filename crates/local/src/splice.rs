@@ -2,7 +2,7 @@
 
 use std::future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use tracing::debug;
 use tubes_transport::Bytestream;
 
 use crate::lane::{Fault, Lane};
-use crate::{Socket, Totals};
+use crate::outcome::Failure;
+use crate::{Outcome, Socket, SpliceError, Totals};
 
 /// Copies both ways until both directions have ended.
 ///
@@ -35,6 +36,21 @@ pub fn splice(
     stream: Bytestream,
     totals: Arc<Totals>,
 ) -> impl Future<Output = Outcome> + Send {
+    splice_until(socket, stream, totals, future::pending())
+}
+
+/// Like [`splice`](splice()), but takes no more from the local program once `stop` is done.
+///
+/// What the program had written by then is still delivered and the bytestream shut down; what
+/// the peer still has to say is awaited up to its end of file. Then the program's connection is
+/// aborted, with [`SpliceError::Stopped`]: an end of file would make what it got look complete.
+/// The caller bounds the time that this may take.
+pub fn splice_until(
+    socket: Socket,
+    stream: Bytestream,
+    totals: Arc<Totals>,
+    stop: impl Future<Output = ()> + Send,
+) -> impl Future<Output = Outcome> + Send {
     // Made at once, so that both sides are aborted even if the future is never polled.
     let splice = Splice {
         socket,
@@ -46,33 +62,11 @@ pub fn splice(
         down_phase: Phase::Copying,
         sent_at_eof: 0,
         timer: None,
+        is_stopping: false,
+        is_cut: false,
         is_clean: false,
     };
-    splice.run()
-}
-
-/// How a splice ended.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Outcome {
-    /// Bytes that the bytestream took from the local program.
-    pub sent: u64,
-    /// Bytes that the local program took from the bytestream.
-    pub received: u64,
-    /// What ended it, unless both directions ended properly.
-    pub error: Option<SpliceError>,
-}
-
-/// Which side broke the connection.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SpliceError {
-    /// The local program's.
-    #[error("the local program broke the connection: {0}")]
-    Local(#[source] io::Error),
-    /// The bytestream.
-    #[error("the connection to the peer broke: {0}")]
-    Remote(#[source] io::Error),
+    splice.run(stop)
 }
 
 /// ```text
@@ -102,12 +96,24 @@ struct Splice {
     sent_at_eof: u64,
     /// Ends the time for which a local end of file is held, or a program may go on.
     timer: Option<Pin<Box<Sleep>>>,
+    is_stopping: bool,
+    /// Whether an end was passed on that was not the program's own.
+    is_cut: bool,
     is_clean: bool,
 }
 
 impl Splice {
-    async fn run(mut self) -> Outcome {
-        let failure = future::poll_fn(|cx| self.poll(cx)).await.err();
+    async fn run(mut self, stop: impl Future<Output = ()>) -> Outcome {
+        let mut stop = pin!(async {
+            stop.await;
+            // What the program wrote before may be known to the kernel only.
+            time::sleep(SETTLING).await;
+        });
+        let flow = future::poll_fn(|cx| {
+            self.is_stopping = self.is_stopping || stop.as_mut().poll(cx).is_ready();
+            self.poll(cx)
+        });
+        let failure = flow.await.err();
         match &failure {
             None => self.is_clean = true,
             Some(failure) => {
@@ -129,7 +135,11 @@ impl Splice {
         let down = self.poll_down(cx)?;
         let up = self.poll_up(cx)?;
         if down.is_ready() && up.is_ready() {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(if self.is_cut {
+                Err(Failure::stopped())
+            } else {
+                Ok(())
+            });
         }
         Poll::Pending
     }
@@ -144,7 +154,13 @@ impl Splice {
                         self.put_off_hold();
                     }
                     ready!(copied).map_err(Failure::on_the_way_down)?;
-                    self.down_phase = Phase::Closing;
+                    // The peer stops likewise: its end of file need not be its program's.
+                    self.is_cut |= self.is_stopping;
+                    self.down_phase = if self.is_cut {
+                        Phase::Ended
+                    } else {
+                        Phase::Closing
+                    };
                 }
                 Phase::Held | Phase::Closing => {
                     ready!(Pin::new(&mut self.socket).poll_shutdown(cx))
@@ -168,6 +184,10 @@ impl Splice {
                     Poll::Ready(Ok(())) => self.up_phase = Phase::Held,
                     Poll::Ready(Err(fault)) => {
                         return Poll::Ready(Err(Failure::on_the_way_up(fault)));
+                    }
+                    Poll::Pending if self.is_stopping && self.up.is_idle() => {
+                        self.is_cut = true;
+                        self.up_phase = Phase::Closing;
                     }
                     Poll::Pending => {
                         ready!(self.poll_grace(cx))?;
@@ -212,7 +232,7 @@ impl Splice {
 
     /// Waits until the program's end of file may be passed on.
     fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        if self.down_phase == Phase::Ended {
+        if self.is_stopping || self.down_phase == Phase::Ended {
             return Poll::Ready(Ok(()));
         }
         // The peer can answer only what it has got.
@@ -269,6 +289,7 @@ impl Splice {
                 }
                 self.socket.drain().await;
             }
+            SpliceError::Stopped => self.socket.drain().await,
         }
     }
 }
@@ -282,40 +303,15 @@ impl Drop for Splice {
     }
 }
 
-/// A failure of one side.
-#[derive(Debug)]
-struct Failure {
-    error: SpliceError,
-    /// Whether that side may still be read: it was a write that failed.
-    may_speak: bool,
-}
-
-impl Failure {
-    fn on_the_way_up(fault: Fault) -> Self {
-        match fault {
-            Fault::Read(why) => Self::of(SpliceError::Local(why), false),
-            Fault::Write(why) => Self::of(SpliceError::Remote(why), true),
-        }
-    }
-
-    fn on_the_way_down(fault: Fault) -> Self {
-        match fault {
-            Fault::Read(why) => Self::of(SpliceError::Remote(why), false),
-            Fault::Write(why) => Self::of(SpliceError::Local(why), true),
-        }
-    }
-
-    fn of(error: SpliceError, may_speak: bool) -> Self {
-        Self { error, may_speak }
-    }
-}
-
 /// How long a peer may be silent before a local end of file that was held back is passed on:
 /// long enough for an answer over a slow server, short enough for who waits for the end.
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// How long a program may take to finish after a peer that closed both directions at once.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Time for the reactor to take note of what the program wrote before a stop.
+const SETTLING: Duration = Duration::from_millis(10);
 
 /// How long what was read before a failure may take to be delivered.
 const PARTING: Duration = Duration::from_secs(10);

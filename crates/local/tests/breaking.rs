@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tubes_local::{Outcome, Socket, SpliceError, Totals, splice};
+use tubes_local::{Outcome, Socket, SpliceError, Totals, splice, splice_until};
 use tubes_transport::Bytestream;
 
 /// A bytestream over TCP that remembers whether it was shut down.
@@ -223,5 +223,33 @@ async fn an_answer_to_a_request_that_is_cut_short_arrives() {
 async fn an_aborted_socket_is_a_reset_for_the_program() {
     let (mut program, socket) = pair().await;
     Socket::from(socket).abort();
+    assert!(is_reset(&mut program).await);
+}
+
+#[tokio::test]
+async fn a_stop_lets_what_was_written_arrive_and_then_resets_the_program() {
+    let (mut program, socket) = pair().await;
+    let (mut peer, stream) = pair().await;
+    program.write_all(b"question").await.unwrap();
+    let stop = async {};
+    let splice = splice_until(
+        Socket::from(socket),
+        Bytestream::new(stream, "test"),
+        Arc::default(),
+        stop,
+    );
+    let splice = tokio::spawn(splice);
+    // The peer hears all there was and an end, and may still have its say.
+    let mut got = Vec::new();
+    peer.read_to_end(&mut got).await.unwrap();
+    assert_eq!(got, b"question");
+    peer.write_all(b"answer").await.unwrap();
+    peer.shutdown().await.unwrap();
+    let outcome = splice.await.unwrap();
+    assert!(matches!(outcome.error, Some(SpliceError::Stopped)));
+    assert_eq!((outcome.sent, outcome.received), (8, 6));
+    let mut got = [0; 6];
+    program.read_exact(&mut got).await.unwrap();
+    assert_eq!(&got, b"answer");
     assert!(is_reset(&mut program).await);
 }

@@ -1,6 +1,9 @@
 //! A throwaway certificate authority, and the one certificate it ever signs.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::StartError;
@@ -43,11 +46,13 @@ impl Identity {
         root.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         root.distinguished_name
             .push(DnType::CommonName, format!("Throwaway CA of {domain}"));
+        root.not_after = date_time_ymd(LAST_YEAR, 12, 31);
         let root_key = KeyPair::generate()?;
         let root_certificate = root.self_signed(&root_key)?;
 
         let mut leaf = CertificateParams::new(vec![domain.to_owned()])?;
         leaf.distinguished_name.push(DnType::CommonName, domain);
+        leaf.not_after = date_time_ymd(LAST_YEAR, 12, 31);
         let key = KeyPair::generate()?;
         let certificate = leaf.signed_by(&key, &Issuer::new(root, root_key))?;
         Ok(Self {
@@ -86,3 +91,6 @@ impl Identity {
 pub(crate) fn provider() -> std::sync::Arc<rustls::crypto::CryptoProvider> {
     std::sync::Arc::new(rustls::crypto::ring::default_provider())
 }
+
+/// The last year of two digits (RFC 5280 §4.1.2.5.1). ejabberd 23.01 refuses rcgen's year 4096.
+const LAST_YEAR: i32 = 2049;

@@ -18,7 +18,7 @@ use xmpp_parsers::{jid::BareJid, ns, starttls};
 
 use crate::{Ca, ServerKind, StartError, ca::provider, supervised::Supervised};
 
-/// Starts a server on free ports, and once more on others should somebody be quicker.
+/// Starts a server on free ports, and again on others whenever somebody was quicker.
 ///
 /// `start` is given the ports; the first two are to be those for StartTLS and for direct TLS.
 pub(crate) async fn start<const N: usize>(
@@ -32,27 +32,27 @@ pub(crate) async fn start<const N: usize>(
     loop {
         let ports = free_ports().map_err(StartError::io("looking for free ports"))?;
         let server = start(ports).map_err(StartError::io("starting the server"))?;
+        let mut pause = POLL;
         loop {
-            let why = match time::timeout(START, probe.is_ready(&ports)).await {
+            let why = match time::timeout_at(deadline, probe.is_ready(&ports)).await {
                 Ok(Ok(())) => return Ok((server, ports)),
                 Ok(Err(why)) => why.to_string(),
                 Err(_) => "it does not answer".to_owned(),
             };
             let log = server.log();
+            if server.has_ended() && !collided(&log) {
+                return Err(StartError::Ended { kind, log });
+            }
+            if time::Instant::now() >= deadline {
+                let log = format!("{log}\n({why})");
+                let within = START;
+                return Err(StartError::TimedOut { kind, within, log });
+            }
             if collided(&log) {
                 break;
             }
-            if server.has_ended() {
-                return Err(StartError::Ended { kind, log });
-            }
-            if time::Instant::now() > deadline {
-                return Err(StartError::TimedOut {
-                    kind,
-                    within: START,
-                    log: format!("{log}({why})"),
-                });
-            }
-            time::sleep(POLL).await;
+            time::sleep(pause).await;
+            pause = (pause * 2).min(POLL_AT_MOST);
         }
     }
 }
@@ -147,8 +147,11 @@ impl Probe {
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(30);
 
-/// How often it is asked whether it has started.
+/// How soon it is asked again whether it has started, at first.
 const POLL: Duration = Duration::from_millis(20);
+
+/// And later: each time leaves lines in the server's log.
+const POLL_AT_MOST: Duration = Duration::from_millis(320);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! A running server of any kind, and its accounts.
 
-use std::{net::SocketAddr, path::Path};
+use std::{fmt, net::SocketAddr, path::Path};
 
 use tokio::sync::OnceCell;
 use xmpp_parsers::jid::{BareJid, NodePart};
@@ -116,7 +116,7 @@ impl Server {
         Some(self.process()?.folder())
     }
 
-    /// The end of what a real server has logged.
+    /// What a real server has logged: all of it, or the beginning and the end.
     pub fn log(&self) -> Option<String> {
         Some(self.process()?.log())
     }
@@ -177,12 +177,20 @@ impl Server {
 }
 
 /// An account on a [`Server`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its bare JID.
     pub jid: BareJid,
     /// Its password, prepared as RFC 4013 has it.
     pub password: String,
+}
+
+/// Without the password: what is shown may end in a log.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Account");
+        shown.field("jid", &self.jid).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]

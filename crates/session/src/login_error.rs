@@ -82,14 +82,14 @@ impl std::error::Error for LoginError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoginFailure {
+    /// The server's certificate does not prove that it serves the account's domain.
+    #[error("the server's certificate {0}")]
+    Certificate(CertificateFault),
     /// The server lists ways to bind the login to the encryption, and none that exists here.
     #[error(
         "{0}; somebody may be reading along: try from another network, or ask the server's operator"
     )]
     ChannelBinding(&'static str),
-    /// The server's certificate does not prove that it serves the account's domain.
-    #[error("the server's certificate {0}")]
-    Certificate(CertificateFault),
     /// No address of the server is known.
     #[error(
         "cannot find the server {host}: {why}; check the domain, or name the server with --server"

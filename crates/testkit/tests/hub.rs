@@ -110,12 +110,29 @@ async fn a_filter_drops_and_replaces() {
 }
 
 #[tokio::test]
-async fn a_third_end_cannot_answer_for_another() {
+async fn what_one_end_says_never_reaches_the_wire_to_another() {
     let (a, b, hub) = Hub::pair(alice(), fernand());
     let other: FullJid = "alice@tubes.example/phone".parse().unwrap();
     let _c = hub.join(other.clone());
     let mut wire = b.claim(other.into(), StreamId::from("s")).unwrap();
+    let mut unclaimed = hub.unclaimed(&fernand());
     a.tell(fernand().into(), vec![said("s")]).await.unwrap();
+    assert_eq!(unclaimed.recv().await.unwrap().payload(), &said("s"));
     hub.cut();
     assert_eq!(wire.next().await.unwrap_err(), Gone::Session);
+}
+
+#[tokio::test]
+async fn dropping_the_hub_cuts_every_end() {
+    let (a, b, hub) = Hub::pair(alice(), fernand());
+    let mut wire = b.claim(alice().into(), StreamId::from("s")).unwrap();
+    drop(hub);
+    assert_eq!(wire.next().await.unwrap_err(), Gone::Session);
+    let to = Some(Jid::from(fernand()));
+    let patience = Patience::WhileAlive;
+    let answered = match a.ask(to, Question::Get, said("s"), patience).await {
+        Ok(answer) => answer.await,
+        Err(gone) => Err(gone.into()),
+    };
+    assert!(matches!(answered, Err(AskError::Gone(Gone::Session))));
 }

@@ -108,7 +108,7 @@ fn handle_heard(shared: &Shared, wire: &mut Wire, heard: Result<Inbound, Gone>) 
                 Ok(Inbound::Tell(tell)) => machine.handle_tell(&tell.payload),
                 // Information inside the negotiation comes too late and says nothing here.
                 Ok(_) => {}
-                Err(gone) => machine.handle_gone(gone),
+                Err(gone) => return machine.handle_gone(gone),
             }
             left -= 1;
             if left > 0 {

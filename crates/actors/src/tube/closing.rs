@@ -55,10 +55,16 @@ impl TubeActor {
         // Our own kind winds down likewise when it hears of it, so it hears of it first.
         let (now, tell_last) = tell.into_iter().partition(|jid| self.is_ours(jid));
         self.closing = Some(Closing { error, tell_last });
-        self.streams.wind_down();
-        ctx.run_later(limits::WIND_DOWN, |actor, _| actor.streams.abort());
         self.tell_closed(now, ctx);
-        self.finish_closing(ctx);
+        ctx.spawn(
+            std::future::ready(())
+                .into_actor(self)
+                .map(|(), actor, ctx| {
+                    actor.streams.wind_down();
+                    ctx.run_later(limits::WIND_DOWN, |actor, _| actor.streams.abort());
+                    actor.finish_closing(ctx);
+                }),
+        );
     }
 
     /// Stops when the last connection is gone.

@@ -1,6 +1,8 @@
 //! `tubes offer`: shares the service that listens at an address.
 
-use tubes::{Address, BareJid, Event, Failure, FailureKind, Parameters, TubeId, Tubes};
+use std::collections::BTreeMap;
+
+use tubes::{Address, BareJid, Direction, Event, FailureKind, FullJid, Parameters, TubeId, Tubes};
 
 use super::name;
 use crate::args::{Global, Offer};
@@ -27,54 +29,98 @@ pub(crate) async fn run(global: &Global, offer: Offer, interrupt: &Interrupt) ->
                 "offering {} to {} as soon as it is online; interrupt to end",
                 offer.service, offer.to
             ))?;
-            loop {
-                let tube = tubes.offer(wanted.clone()).await?;
-                let failure = closed(feed, tube).await?;
-                await_return(feed, &offer.to, failure).await?;
-            }
+            again_and_again(tubes, feed, &wanted, &offer.to).await
         })
         .await
 }
 
-/// Waits for the end of the tube.
-async fn closed(feed: &mut Feed, tube: TubeId) -> Result<Option<Failure>, Stop> {
+/// Offers until interrupted: a contact that has left or closed the tube may come back.
+async fn again_and_again(
+    tubes: &Tubes,
+    feed: &mut Feed,
+    wanted: &tubes::Offer,
+    peer: &BareJid,
+) -> Result<(), Stop> {
+    let mut audience = Audience::default();
     loop {
-        match feed.next().await? {
-            Event::TubeClosed { tube: which, error } if which == tube => return Ok(error),
+        let tube = tubes.offer(wanted.clone()).await?;
+        match closed(feed, tube, peer, &mut audience).await? {
+            // An offer waits for the contact by itself.
+            Some(FailureKind::Gone) => {
+                feed.remark(&format!("{peer} has left; offering again when it returns"))?;
+            }
+            // On the wire, closing a tube that was never used is the same as declining it. Either
+            // way the same program would only do it again.
+            _ => {
+                feed.remark(&format!(
+                    "{peer} closed it; offering again when another program of it comes online"
+                ))?;
+                while !audience.has_somebody_new() {
+                    let event = feed.next().await?;
+                    audience.note(&event, peer);
+                }
+            }
+        }
+        audience.forget_the_offer();
+    }
+}
+
+/// Waits for the end of the tube, and says what ended it.
+async fn closed(
+    feed: &mut Feed,
+    tube: TubeId,
+    peer: &BareJid,
+    audience: &mut Audience,
+) -> Result<Option<FailureKind>, Stop> {
+    loop {
+        let event = feed.next().await?;
+        audience.note(&event, peer);
+        match event {
+            Event::TubeClosed { tube: which, error } if which == tube => {
+                return Ok(error.map(|failure| failure.kind));
+            }
             _ => {}
         }
     }
 }
 
-/// Decides whether a closed tube is to be offered again, and when.
-async fn await_return(
-    feed: &mut Feed,
-    peer: &BareJid,
-    failure: Option<Failure>,
-) -> Result<(), Stop> {
-    match failure {
-        // An offer waits for the contact by itself.
-        Some(Failure {
-            kind: FailureKind::Gone,
-            ..
-        }) => feed.remark(&format!("{peer} has left; offering again when it returns")),
-        // The same program would close it again: wait for another, or for a new start.
-        None
-        | Some(Failure {
-            kind: FailureKind::Closed,
-            ..
-        }) => {
-            feed.remark(&format!(
-                "{peer} has closed the tube; offering again when it comes online anew"
-            ))?;
-            loop {
-                match feed.next().await? {
-                    Event::PeerOnline { peer: who } if who.to_bare() == *peer => return Ok(()),
-                    _ => {}
-                }
-            }
+/// The contact's resources that do tubes and are online, and whether each was offered ours.
+#[derive(Debug, Default)]
+struct Audience(BTreeMap<FullJid, Told>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Offered,
+    Nothing,
+}
+
+impl Audience {
+    fn note(&mut self, event: &Event, contact: &BareJid) {
+        match event {
+            Event::PeerOffline { peer } => drop(self.0.remove(peer)),
+            Event::PeerOnline { peer } if peer.to_bare() == *contact => self.came(peer),
+            Event::TubeOffered {
+                peer,
+                direction: Direction::Out,
+                ..
+            } => drop(self.0.insert(peer.clone(), Told::Offered)),
+            _ => {}
         }
-        Some(other) => Err(other.into()),
+    }
+
+    /// It may also have been there, and have changed what it can do.
+    fn came(&mut self, peer: &FullJid) {
+        self.0.entry(peer.clone()).or_insert(Told::Nothing);
+    }
+
+    fn has_somebody_new(&self) -> bool {
+        self.0.values().any(|told| *told == Told::Nothing)
+    }
+
+    fn forget_the_offer(&mut self) {
+        for told in self.0.values_mut() {
+            *told = Told::Nothing;
+        }
     }
 }
 
@@ -89,4 +135,57 @@ fn together(list: Vec<Parameter>) -> Result<Parameters, Stop> {
             .map_err(|why| Stop::Usage(format!("--param {key} cannot be sent: {why}")))?;
     }
     Ok(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn fernand(resource: &str) -> FullJid {
+        format!("fernand@example.org/{resource}").parse().unwrap()
+    }
+
+    fn note(audience: &mut Audience, event: &Event) {
+        audience.note(event, &fernand("any").to_bare());
+    }
+
+    fn offered(resource: &str) -> Audience {
+        Audience(BTreeMap::from([(fernand(resource), Told::Offered)]))
+    }
+
+    #[test]
+    fn whoever_closed_the_tube_is_not_asked_again() {
+        let mut audience = offered("laptop");
+        let peer = fernand("laptop");
+        note(&mut audience, &Event::PeerOnline { peer });
+        assert!(!audience.has_somebody_new());
+    }
+
+    #[test]
+    fn another_program_of_the_contact_is_asked() {
+        let mut audience = offered("laptop");
+        let peer = fernand("phone");
+        note(&mut audience, &Event::PeerOnline { peer });
+        assert!(audience.has_somebody_new());
+    }
+
+    #[test]
+    fn one_that_left_and_returned_is_asked() {
+        let mut audience = offered("laptop");
+        let peer = fernand("laptop");
+        note(&mut audience, &Event::PeerOffline { peer: peer.clone() });
+        assert!(!audience.has_somebody_new());
+        note(&mut audience, &Event::PeerOnline { peer });
+        assert!(audience.has_somebody_new());
+    }
+
+    #[test]
+    fn somebody_else_is_nobody() {
+        let mut audience = offered("laptop");
+        let peer = "alice@example.org/laptop".parse().unwrap();
+        note(&mut audience, &Event::PeerOnline { peer });
+        assert!(!audience.has_somebody_new());
+    }
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "every test file needs some of it")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ use tokio::time::timeout;
 use tubes_server::{Server, ServerKind};
 
 /// Runs the binary to its end, with nothing on standard input.
-pub async fn run(args: &[&str]) -> Output {
+pub(crate) async fn run(args: &[&str]) -> Output {
     let running = command(args).stdin(Stdio::null()).output();
     timeout(PATIENCE, running).await.expect("it ends").unwrap()
 }
 
 /// The one line on standard error that says why it failed.
-pub fn complaint(output: &Output) -> String {
+pub(crate) fn complaint(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}");
     text
 }
 
 /// Standard output as events, each of which must be an object with a name and a time.
-pub fn events(output: &Output) -> Vec<Value> {
+pub(crate) fn events(output: &Output) -> Vec<Value> {
     let text = std::str::from_utf8(&output.stdout).unwrap();
     text.lines().map(event).collect()
 }
@@ -43,7 +43,7 @@ fn event(line: &str) -> Value {
 }
 
 /// The binary while it runs. It dies with this value.
-pub struct Program {
+pub(crate) struct Program {
     child: Child,
     events: Lines<BufReader<ChildStdout>>,
     complaints: JoinHandle<String>,
@@ -51,7 +51,7 @@ pub struct Program {
 
 impl Program {
     /// Starts the binary with `--output json`.
-    pub fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = command(args)
             .args(["--output", "json"])
             .stdin(Stdio::null())
@@ -72,7 +72,7 @@ impl Program {
     }
 
     /// The next event of this name; others are passed over.
-    pub async fn event(&mut self, name: &str) -> Value {
+    pub(crate) async fn event(&mut self, name: &str) -> Value {
         loop {
             let line = timeout(PATIENCE, self.events.next_line()).await;
             let Ok(Ok(Some(line))) = line else {
@@ -87,20 +87,20 @@ impl Program {
         }
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id().unwrap()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
     /// Waits for its end: the exit code, and what it said on standard error.
-    pub async fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) async fn end(mut self) -> (Option<i32>, String) {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends");
         (status.unwrap().code(), self.complaints.await.unwrap())
     }
 }
 
 /// A command whose standard input and output are the connection.
-pub fn piped(args: &[&str]) -> (Child, ChildStdin, ChildStdout) {
+pub(crate) fn piped(args: &[&str]) -> (Child, ChildStdin, ChildStdout) {
     let mut child = command(args).stdin(Stdio::piped()).spawn().unwrap();
     let stdin = child.stdin.take().unwrap();
     let stdout = child.stdout.take().unwrap();
@@ -125,14 +125,14 @@ fn command(args: &[&str]) -> Command {
 }
 
 /// An account on a running server, as options for the command line.
-pub struct Account {
-    pub jid: String,
+pub(crate) struct Account {
+    pub(crate) jid: String,
     folder: TempDir,
     server: String,
 }
 
 impl Account {
-    pub async fn new(server: &Server, name: &str) -> Self {
+    pub(crate) async fn new(server: &Server, name: &str) -> Self {
         let account = server.fresh_account(name).await.unwrap();
         let folder = TempDir::new().unwrap();
         let password = format!("{}\n", account.password);
@@ -145,12 +145,12 @@ impl Account {
         }
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// `command` with this account's options.
-    pub fn with<'a>(&'a self, command: &[&'a str]) -> Vec<String> {
+    pub(crate) fn with<'a>(&'a self, command: &[&'a str]) -> Vec<String> {
         let path = |name| self.file(name).to_string_lossy().into_owned();
         let options = [
             ("--account", self.jid.clone()),
@@ -161,14 +161,18 @@ impl Account {
         command
             .iter()
             .map(|word| (*word).to_owned())
-            .chain(options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]))
+            .chain(
+                options
+                    .into_iter()
+                    .flat_map(|(name, value)| [name.to_owned(), value]),
+            )
             .collect()
     }
 }
 
 /// Two accounts that have never met, on a server shared by all tests of the file; none where the
 /// server is not installed.
-pub async fn friends(kind: ServerKind) -> Option<(Account, Account)> {
+pub(crate) async fn friends(kind: ServerKind) -> Option<(Account, Account)> {
     if !kind.wanted().unwrap() {
         return None;
     }
@@ -177,13 +181,9 @@ pub async fn friends(kind: ServerKind) -> Option<(Account, Account)> {
     Some((alice, Account::new(server, "fernand").await))
 }
 
-pub fn words(owned: &[String]) -> Vec<&str> {
+pub(crate) fn words(owned: &[String]) -> Vec<&str> {
     owned.iter().map(String::as_str).collect()
 }
 
-pub fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
-}
-
 /// Everything takes a second at most, unless the machine is very busy.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);

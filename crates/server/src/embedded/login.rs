@@ -120,12 +120,10 @@ impl Door {
                 .await?;
             return Err(close(stream, DefinedCondition::NotAuthorized).await);
         };
+        // Nothing is awaited from here on: a session that nobody serves would stay for ever.
         let jid = me.jid.clone();
-        let answer = Iq::from_result(id, Some(BindResponse { jid }));
-        if let Err(error) = stream.send(&Stanza::from(answer)).await {
-            self.hub.leave(&me, outgoings);
-            return Err(error);
-        }
+        me.outbox
+            .post(Iq::from_result(id, Some(BindResponse { jid })));
         Ok((stream, me, outgoings))
     }
 

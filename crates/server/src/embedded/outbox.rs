@@ -145,7 +145,7 @@ const LEAST: u32 = 1024;
 const ENTRIES: usize = (BUDGET / LEAST) as usize + 1024;
 
 /// How long a client may leave its box full while somebody waits.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

@@ -44,8 +44,8 @@ impl State {
             (Some(to), Type::Error) => self.post(&to, &presence),
             (Some(to), Type::Probe) => self.probe(me, &to),
             (Some(to), what) => {
-                if !self.subscription(me, &to.to_bare(), what) {
-                    return refused(DefinedCondition::RemoteServerNotFound);
+                if let Err(why) = self.subscription(me, &to.to_bare(), what) {
+                    return refused(why);
                 }
             }
         }

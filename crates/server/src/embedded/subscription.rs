@@ -3,17 +3,22 @@
 use xmpp_parsers::{
     jid::BareJid,
     presence::{Presence, Type},
+    stanza_error::DefinedCondition,
 };
 
 use super::hub::{Me, State};
 
 impl State {
-    /// Takes a presence stanza that is about subscriptions. `false` if there is no room for it,
-    /// or the other domain is not served here.
-    pub(super) fn subscription(&mut self, me: &Me, to: &BareJid, what: &Type) -> bool {
+    /// Takes a presence stanza that is about subscriptions, or says why not.
+    pub(super) fn subscription(
+        &mut self,
+        me: &Me,
+        to: &BareJid,
+        what: &Type,
+    ) -> Result<(), DefinedCondition> {
         if *to == me.account {
             // One's own presence is seen without asking.
-            return true;
+            return Ok(());
         }
         match what {
             Type::Subscribe => return self.subscribe(me, to),
@@ -21,7 +26,7 @@ impl State {
             Type::Unsubscribe => self.unsubscribe(me, to),
             _ => self.revoke(me, to),
         }
-        true
+        Ok(())
     }
 
     /// Delivers the requests that came while nobody was there (RFC 6121 §3.1.3).
@@ -34,23 +39,20 @@ impl State {
         }
     }
 
-    fn subscribe(&mut self, me: &Me, to: &BareJid) -> bool {
-        let Some(mine) = self.contact(&me.account, to) else {
-            return false;
-        };
+    fn subscribe(&mut self, me: &Me, to: &BareJid) -> Result<(), DefinedCondition> {
+        let full = DefinedCondition::ResourceConstraint;
+        let mine = self.contact(&me.account, to).ok_or_else(|| full.clone())?;
         mine.listed = true;
         mine.asked = !mine.to;
         self.push(&me.account, to);
         if to.domain() != self.domain.domain() {
-            return false;
+            return Err(DefinedCondition::RemoteServerNotFound);
         }
         if !self.accounts.contains_key(to) {
             // RFC 6121 §8.5.1: nobody learns this way which accounts exist.
-            return true;
+            return Ok(());
         }
-        let Some(theirs) = self.contact(to, &me.account) else {
-            return false;
-        };
+        let theirs = self.contact(to, &me.account).ok_or(full)?;
         if theirs.from {
             // §3.1.3: granted long ago; the server answers for the contact.
             self.granted(&me.account, to);
@@ -61,7 +63,7 @@ impl State {
                 session.outbox.post(request.clone());
             }
         }
-        true
+        Ok(())
     }
 
     fn grant(&mut self, me: &Me, to: &BareJid) {

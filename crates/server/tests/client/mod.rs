@@ -1,6 +1,7 @@
 //! A small client: enough to log in and to see every stanza that comes.
 #![allow(
     dead_code,
+    unused_macros,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -23,7 +24,7 @@ use tokio_xmpp::{
         initiate_stream,
     },
 };
-use tubes_server::{Account, Server};
+use tubes_server::{Account, Server, ServerKind};
 use xmpp_parsers::{
     bind::{BindQuery, BindResponse},
     iq::Iq,
@@ -36,18 +37,45 @@ use xmpp_parsers::{
     stream_features::StreamFeatures,
 };
 
-pub type Io = BufStream<TlsStream<TcpStream>>;
+/// The same tests for every kind of server.
+macro_rules! on_every_kind {
+    ($($name:ident),+ $(,)?) => {
+        on_every_kind!(@ embedded Embedded $($name)+);
+        on_every_kind!(@ prosody Prosody $($name)+);
+        on_every_kind!(@ ejabberd Ejabberd $($name)+);
+    };
+    (@ $folder:ident $kind:ident $($name:ident)+) => {
+        mod $folder {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(super::ServerKind::$kind).await;
+                }
+            )+
+        }
+    };
+}
+
+/// The server that the tests of a file share, unless it is missing and may be.
+pub(crate) async fn shared(kind: ServerKind) -> Option<&'static Server> {
+    if !kind.wanted().unwrap() {
+        return None;
+    }
+    Some(Server::shared(kind).await.unwrap())
+}
+
+pub(crate) type Io = BufStream<TlsStream<TcpStream>>;
 
 /// A logged-in client.
-pub struct Client {
-    pub jid: FullJid,
-    pub stream: XmppStream<Io>,
+pub(crate) struct Client {
+    pub(crate) jid: FullJid,
+    pub(crate) stream: XmppStream<Io>,
     skipped: VecDeque<Stanza>,
 }
 
 /// The two hash functions of SCRAM, and no SCRAM at all.
 #[derive(Clone, Copy, Debug)]
-pub enum How {
+pub(crate) enum How {
     Plain,
     Sha1,
     Sha256,
@@ -55,14 +83,14 @@ pub enum How {
 
 impl Client {
     /// Logs in by StartTLS and SCRAM-SHA-256.
-    pub async fn log_in(server: &Server, account: &Account, resource: &str) -> Self {
+    pub(crate) async fn log_in(server: &Server, account: &Account, resource: &str) -> Self {
         let tls = start_tls(server).await;
         Self::log_in_over(tls, server, account, How::Sha256, resource)
             .await
             .expect("a login")
     }
 
-    pub async fn log_in_over(
+    pub(crate) async fn log_in_over(
         tls: TlsStream<TcpStream>,
         server: &Server,
         account: &Account,
@@ -98,13 +126,13 @@ impl Client {
     }
 
     /// Logs in, asks for the roster and sends its first presence, whose echo is consumed.
-    pub async fn come_online(server: &Server, account: &Account, resource: &str) -> Self {
+    pub(crate) async fn come_online(server: &Server, account: &Account, resource: &str) -> Self {
         let mut client = Self::log_in(server, account, resource).await;
         client.be_present(Presence::available()).await;
         client
     }
 
-    pub async fn be_present(&mut self, presence: Presence) {
+    pub(crate) async fn be_present(&mut self, presence: Presence) {
         let roster = xmpp_parsers::roster::Roster {
             ver: None,
             items: Vec::new(),
@@ -117,12 +145,12 @@ impl Client {
             .await;
     }
 
-    pub async fn send(&mut self, stanza: impl Into<Stanza>) {
+    pub(crate) async fn send(&mut self, stanza: impl Into<Stanza>) {
         self.stream.send(&stanza.into()).await.expect("to send");
     }
 
     /// The next stanza that was not skipped already.
-    pub async fn next(&mut self) -> Stanza {
+    pub(crate) async fn next(&mut self) -> Stanza {
         loop {
             match self.element().await {
                 Ok(XmppStreamElement::Stanza(stanza)) => return stanza,
@@ -133,7 +161,7 @@ impl Client {
     }
 
     /// The condition that the server ends the stream with.
-    pub async fn end(&mut self) -> DefinedCondition {
+    pub(crate) async fn end(&mut self) -> DefinedCondition {
         loop {
             match self.element().await {
                 Ok(XmppStreamElement::StreamError(error)) => return error.0.condition,
@@ -156,7 +184,7 @@ impl Client {
     }
 
     /// The first stanza, of those skipped and those to come, that `wanted` makes something of.
-    pub async fn find<T>(&mut self, mut wanted: impl FnMut(&Stanza) -> Option<T>) -> T {
+    pub(crate) async fn find<T>(&mut self, mut wanted: impl FnMut(&Stanza) -> Option<T>) -> T {
         for index in 0..self.skipped.len() {
             if let Some(found) = wanted(&self.skipped[index]) {
                 self.skipped.remove(index);
@@ -172,7 +200,7 @@ impl Client {
         }
     }
 
-    pub async fn presence(&mut self, wanted: impl Fn(&Presence) -> bool) -> Presence {
+    pub(crate) async fn presence(&mut self, wanted: impl Fn(&Presence) -> bool) -> Presence {
         self.find(|stanza| match stanza {
             Stanza::Presence(presence) if wanted(presence) => Some(presence.clone()),
             _ => None,
@@ -181,7 +209,7 @@ impl Client {
     }
 
     /// Sends a question and waits for its answer.
-    pub async fn ask(&mut self, question: Iq) -> Iq {
+    pub(crate) async fn ask(&mut self, question: Iq) -> Iq {
         let id = question.id().to_owned();
         self.send(question).await;
         self.find(|stanza| match stanza {
@@ -195,7 +223,7 @@ impl Client {
 
     /// What has come before the server answers a ping: with it everything that was sent to this
     /// client before is known, also that nothing was.
-    pub async fn all_so_far(&mut self) -> Vec<Stanza> {
+    pub(crate) async fn all_so_far(&mut self) -> Vec<Stanza> {
         let ping = Iq::from_get(
             format!("{:x}", rand::random::<u64>()),
             xmpp_parsers::ping::Ping,
@@ -205,12 +233,12 @@ impl Client {
     }
 
     /// Cuts the connection without a word.
-    pub fn cut(self) {
+    pub(crate) fn cut(self) {
         drop(self);
     }
 }
 
-pub fn tls(server: &Server) -> TlsConnector {
+pub(crate) fn tls(server: &Server) -> TlsConnector {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(server.ca().der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -223,7 +251,7 @@ pub fn tls(server: &Server) -> TlsConnector {
 }
 
 /// A connection that takes little before it is read.
-pub async fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(65_536).unwrap();
     let tcp = socket.connect(address).await.unwrap();
@@ -231,12 +259,12 @@ pub async fn connect(address: SocketAddr) -> TcpStream {
     tcp
 }
 
-pub async fn direct_tls(server: &Server) -> TlsStream<TcpStream> {
+pub(crate) async fn direct_tls(server: &Server) -> TlsStream<TcpStream> {
     let tcp = connect(server.direct_tls_address()).await;
     secure(server, tcp).await
 }
 
-pub async fn start_tls(server: &Server) -> TlsStream<TcpStream> {
+pub(crate) async fn start_tls(server: &Server) -> TlsStream<TcpStream> {
     let tcp = connect(server.address()).await;
     let (features, mut stream) = open(BufStream::new(tcp), server).await;
     assert!(features.starttls.expect("StartTLS").required);
@@ -259,7 +287,7 @@ async fn secure(server: &Server, tcp: TcpStream) -> TlsStream<TcpStream> {
     tls(server).connect(name, tcp).await.expect("a handshake")
 }
 
-pub async fn open<I>(io: I, server: &Server) -> (StreamFeatures, XmppStream<I>)
+pub(crate) async fn open<I>(io: I, server: &Server) -> (StreamFeatures, XmppStream<I>)
 where
     I: tokio::io::AsyncBufRead + tokio::io::AsyncWrite + Unpin,
 {

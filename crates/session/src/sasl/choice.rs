@@ -167,13 +167,11 @@ fn gs2(
     if !plus {
         return Ok(Gs2::Unoffered);
     }
+    // Without a list tls-unique is meant, which rustls does not give away and TLS 1.3 does not
+    // have. RFC 9266 §3 would have tls-exporter instead, but ejabberd 23.01 refuses it: who knows
+    // of tls-exporter sends the list.
     let Some(listed) = listed else {
-        // What binds TLS 1.3 where nothing is agreed (RFC 9266 §3). For TLS 1.2 it would be
-        // tls-unique, which rustls does not give away; nor can such a server do anything else.
-        let exporter = bindings
-            .iter()
-            .find(|binding| matches!(binding, Binding::Exporter(_)));
-        return Ok(exporter.map_or(Gs2::No, |binding| Gs2::Bound(binding.clone())));
+        return Ok(Gs2::No);
     };
     // The bindings are ordered, the strongest first.
     if let Some(binding) = bindings
@@ -284,7 +282,7 @@ mod tests {
     #[test]
     fn prefers_a_bound_sha_1_to_an_unbound_sha_256() {
         let offered = ["SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256"];
-        let (mechanism, _) = chosen(&offered, None, &tls_1_3());
+        let (mechanism, _) = chosen(&offered, Some(&[Type::TlsExporter]), &tls_1_3());
         assert_eq!(mechanism, Mechanism::ScramSha1Plus);
     }
 
@@ -295,15 +293,10 @@ mod tests {
     }
 
     #[test]
-    fn binds_to_the_exporter_where_nothing_is_listed_under_tls_1_3() {
-        let (_, header) = chosen(ALL, None, &tls_1_3());
-        assert_eq!(header, "p=tls-exporter,,");
-    }
-
-    #[test]
     fn does_not_bind_where_only_tls_unique_can_be_meant() {
-        for listed in [None, Some(&[Type::TlsUnique][..])] {
-            let (mechanism, header) = chosen(ALL, listed, &tls_1_2());
+        let unique = Some(&[Type::TlsUnique][..]);
+        for (listed, security) in [(None, tls_1_3()), (None, tls_1_2()), (unique, tls_1_2())] {
+            let (mechanism, header) = chosen(ALL, listed, &security);
             assert_eq!(mechanism, Mechanism::ScramSha256);
             assert_eq!(header, "n,,");
         }

@@ -1,6 +1,8 @@
 //! Whole bytestreams between two sessions that are joined in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this is a test")]
 
+mod negotiation;
+
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -8,12 +10,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tubes_ibb::Ibb;
 use tubes_testkit::Hub;
 use tubes_transport::{
-    AskError, Bytestream, ConnectError, Gone, Inbound, Kind, Patience, Plan, Question, Role,
-    Stanzas, StreamId, Transport, Wire,
+    AskError, Bytestream, ConnectError, Gone, Kind, Patience, Plan, Question, Role, Stanzas,
+    StreamId, Transport, Wire,
 };
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::minidom::Element;
-use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
+use xmpp_parsers::stanza_error::DefinedCondition;
 
 const IBB: &str = "http://jabber.org/protocol/ibb";
 
@@ -109,16 +111,13 @@ async fn carries_a_mebibyte_both_ways_at_once() {
         let (mut b_in, mut b_out) = tokio::io::split(b);
         let mut at_b = vec![0; up.len()];
         let mut at_a = vec![0; down.len()];
-        let (one, two, three, four) = tokio::join!(
+        tokio::try_join!(
             a_out.write_all(&up),
             b_out.write_all(&down),
-            a_in.read_exact(&mut at_a),
-            b_in.read_exact(&mut at_b),
-        );
-        one.and(two)
-            .and(three.map(drop))
-            .and(four.map(drop))
-            .unwrap();
+            async { a_in.read_exact(&mut at_a).await.map(drop) },
+            async { b_in.read_exact(&mut at_b).await.map(drop) },
+        )
+        .unwrap();
         assert!(at_b == up && at_a == down);
     }
 }
@@ -267,76 +266,6 @@ async fn a_lost_session_breaks_both_ends_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_refused_open_leaves_the_wire_usable() {
-    let (a, b, _hub) = Hub::pair(alice(), fernand());
-    let (mut here, mut there) = wires(&a, &b);
-    let decline = async {
-        let Inbound::Ask(ask) = there.next().await.unwrap() else {
-            panic!("not a question");
-        };
-        ask.refuse_with(ErrorType::Cancel, DefinedCondition::NotAcceptable);
-    };
-    let plan_a = || plan(Role::Requester, Kind::Ours, &a);
-    let (refused, ()) = tokio::join!(connect(Ibb::new(), plan_a(), &mut here), decline);
-    let Err(ConnectError::Refused(why)) = refused else {
-        panic!("not refused");
-    };
-    assert_eq!(why.defined_condition, DefinedCondition::NotAcceptable);
-    let (mine, theirs) = tokio::join!(
-        connect(Ibb::new(), plan_a(), &mut here),
-        connect(
-            Ibb::new(),
-            plan(Role::Responder, Kind::Ours, &b),
-            &mut there
-        ),
-    );
-    let mut theirs = theirs.unwrap();
-    theirs.write_all(b"x").await.unwrap();
-    assert_eq!(mine.unwrap().read(&mut [0]).await.unwrap(), 1);
-}
-
-#[tokio::test]
-async fn offers_smaller_blocks_to_a_peer_that_wants_them() {
-    let (a, b, hub) = Hub::pair(alice(), fernand());
-    let (mut here, mut there) = wires(&a, &b);
-    let narrow = Ibb::new().with_largest_block(3000);
-    let (mine, theirs) = tokio::join!(
-        connect(Ibb::new(), plan(Role::Requester, Kind::Ours, &a), &mut here),
-        connect(narrow, plan(Role::Responder, Kind::Ours, &b), &mut there),
-    );
-    let sizes: Vec<_> = opens(&hub);
-    assert_eq!(sizes, ["5888", "4096", "2048"]);
-    let bytes = pattern(10_000, 6);
-    let (_, heard) = tokio::join!(send(mine.unwrap(), bytes.clone()), async {
-        let mut theirs = theirs.unwrap();
-        let heard = receive(&mut theirs).await;
-        theirs.shutdown().await.unwrap();
-        heard
-    });
-    assert!(heard == bytes);
-}
-
-#[tokio::test]
-async fn gives_up_on_a_peer_that_wants_no_block_at_all() {
-    let (a, b, hub) = Hub::pair(alice(), fernand());
-    let (mut here, mut there) = wires(&a, &b);
-    let refuse = async {
-        loop {
-            if let Ok(Inbound::Ask(ask)) = there.next().await {
-                ask.refuse_with(ErrorType::Modify, DefinedCondition::ResourceConstraint);
-            }
-        }
-    };
-    let connecting = connect(Ibb::new(), plan(Role::Requester, Kind::Ours, &a), &mut here);
-    let failed = tokio::select! {
-        failed = connecting => failed,
-        () = refuse => unreachable!(),
-    };
-    assert!(matches!(failed, Err(ConnectError::Refused(_))));
-    assert_eq!(opens(&hub).last().unwrap(), "256");
-}
-
-#[tokio::test]
 async fn a_stranger_cannot_speak_into_the_stream() {
     let (mut a, b, hub) = open(Ibb::new(), Kind::Ours).await;
     let stranger = hub.join("alice@tubes.example/phone".parse().unwrap());
@@ -362,28 +291,6 @@ async fn a_stranger_cannot_speak_into_the_stream() {
     let mut b = b;
     assert_eq!(receive(&mut b).await, b"mine");
     drop(sender.await.unwrap());
-}
-
-#[tokio::test]
-async fn a_dropped_connect_takes_its_offer_back_and_releases_the_claim() {
-    let (a, b, hub) = Hub::pair(alice(), fernand());
-    let (mut here, mut there) = wires(&a, &b);
-    let attempt = Ibb::new()
-        .prepare(plan(Role::Requester, Kind::Ours, &a))
-        .await
-        .unwrap();
-    let asked = {
-        let connecting = attempt.connect(None, &mut here);
-        tokio::select! {
-            _ = connecting => panic!("nobody answered"),
-            asked = there.next() => asked.unwrap(),
-        }
-    };
-    assert_eq!(asked.payload().name(), "open");
-    assert_eq!(there.next().await.unwrap().payload().name(), "close");
-    drop(here);
-    assert!(a.claim(fernand().into(), StreamId::from("s1")).is_some());
-    drop((asked, hub));
 }
 
 #[tokio::test]
@@ -414,37 +321,12 @@ async fn the_claim_is_released_when_both_directions_are_over() {
 }
 
 #[tokio::test]
-async fn a_responder_that_nobody_opens_to_gives_up() {
-    let (a, b, _hub) = Hub::pair(alice(), fernand());
-    let (_here, mut there) = wires(&a, &b);
-    tokio::time::pause();
-    let plan = plan(Role::Responder, Kind::Ours, &b);
-    let failed = connect(Ibb::new(), plan, &mut there).await;
-    assert!(matches!(failed, Err(ConnectError::TimedOut(_))));
-}
-
-#[tokio::test]
-async fn a_responder_leaves_another_transports_stanza_where_it_is() {
-    let (a, b, _hub) = Hub::pair(alice(), fernand());
-    let (here, mut there) = wires(&a, &b);
-    let query: Element = "<query xmlns='http://jabber.org/protocol/bytestreams' sid='s1'/>"
-        .parse()
-        .unwrap();
-    let patience = Patience::default();
-    let _answer = here.ask(Question::Set, query.clone(), patience).await;
-    let plan = plan(Role::Responder, Kind::Ours, &b);
-    let failed = connect(Ibb::new(), plan, &mut there).await;
-    assert!(matches!(failed, Err(ConnectError::Protocol(_))));
-    assert_eq!(there.next().await.unwrap().payload(), &query);
-}
-
-#[tokio::test]
 async fn a_full_block_fits_what_prosody_reads_at_a_time() {
     let (mut a, mut b, hub) = open(Ibb::new(), Kind::Ours).await;
     let bytes = pattern(100_000, 7);
     let mut heard = vec![0; bytes.len()];
-    let (wrote, read) = tokio::join!(a.write_all(&bytes), b.read_exact(&mut heard));
-    wrote.and(read.map(drop)).unwrap();
+    let reading = async { b.read_exact(&mut heard).await.map(drop) };
+    tokio::try_join!(a.write_all(&bytes), reading).unwrap();
     let lengths = hub.transcript().into_iter().map(|(_, stanza)| {
         let mut text = Vec::new();
         stanza.write_to(&mut text).unwrap();
@@ -461,14 +343,5 @@ fn passed(hub: &Hub, name: &str) -> Vec<FullJid> {
     transcript
         .filter(|(_, stanza)| said(stanza))
         .map(|(from, _)| from)
-        .collect()
-}
-
-/// The block sizes that were offered, in order.
-fn opens(hub: &Hub) -> Vec<String> {
-    hub.transcript()
-        .iter()
-        .filter_map(|(_, stanza)| stanza.get_child("open", IBB))
-        .filter_map(|open| open.attr("block-size").map(str::to_owned))
         .collect()
 }
