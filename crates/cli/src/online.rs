@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::pin::pin;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tubes::{Account, Event, Events, TubeId, Tubes};
 
 use crate::args::{Global, Tls};
@@ -55,18 +58,20 @@ impl Online {
 
     /// Leaves, and reports meanwhile what closes by that.
     async fn leave(mut self) -> Result<(), Stop> {
-        let mut leaving = Box::pin(self.tubes.leave());
+        let mut told = Ok(());
+        let mut leaving = pin!(self.tubes.leave());
         loop {
             tokio::select! {
                 () = &mut leaving => break,
-                Some(event) = self.feed.events.next() => self.feed.report(&event)?,
+                // Nobody may be there to be told any more; that is no reason not to leave.
+                Some(event) = self.feed.events.next() => told = told.and(self.feed.report(&event)),
             }
         }
-        // What happened before the last moment is still waiting; nothing new comes.
-        while let Ok(Some(event)) = tokio::time::timeout(AT_ONCE, self.feed.events.next()).await {
-            self.feed.report(&event)?;
+        // What happened before the last moment still waits to be told; nothing new comes.
+        while let Ok(Some(event)) = timeout(Duration::ZERO, self.feed.events.next()).await {
+            told = told.and(self.feed.report(&event));
         }
-        Ok(())
+        told
     }
 }
 
@@ -256,6 +261,3 @@ fn account(profile: &Profile) -> Result<Account, Stop> {
     }
     Ok(account)
 }
-
-/// What waits is taken, nothing is waited for.
-const AT_ONCE: std::time::Duration = std::time::Duration::ZERO;

@@ -7,7 +7,8 @@ mod program;
 use std::fs;
 use std::process::Output;
 
-use program::{complaint, events, friends, run, words};
+use program::{Program, complaint, events, friends, run, words};
+use rustix::process::Signal;
 use tokio::net::TcpListener;
 use tubes_server::ServerKind;
 
@@ -110,4 +111,19 @@ async fn a_ca_file_without_a_certificate_is_named() {
     let output = offer(&alice.with(&OFFER)).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(complaint(&output).contains("ca.pem"));
+}
+
+#[tokio::test]
+async fn a_login_that_hangs_can_be_interrupted() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 0)] {
+        let (alice, _) = friends(ServerKind::Embedded).await.unwrap();
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut options = alice.with(&OFFER);
+        let server = options.iter().position(|word| word == "--server").unwrap();
+        options[server + 1] = silent.local_addr().unwrap().to_string();
+        let offering = Program::start(&words(&options));
+        let _connection = silent.accept().await.unwrap();
+        offering.signal(signal);
+        assert_eq!(offering.end().await, (Some(code), String::new()));
+    }
 }

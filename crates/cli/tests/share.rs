@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use program::{Account, PATIENCE, Program, friends, piped, words};
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tubes_server::ServerKind;
@@ -193,20 +193,73 @@ async fn an_offer_of_another_service_is_not_accepted() {
     assert_eq!((code, said.as_str()), (Some(0), ""));
 }
 
+/// What a command says on standard output when it is given this on standard input, and that it
+/// ends well.
+async fn through(command: &[String], input: &[u8]) -> Vec<u8> {
+    let (mut child, mut stdin, mut stdout) = piped(&words(command));
+    stdin.write_all(input).await.unwrap();
+    drop(stdin);
+    let mut reply = Vec::new();
+    let read = stdout.read_to_end(&mut reply);
+    timeout(PATIENCE, read).await.expect("a reply").unwrap();
+    let status = timeout(PATIENCE, child.wait()).await.expect("it ends");
+    assert_eq!(status.unwrap().code(), Some(0));
+    reply
+}
+
 #[tokio::test]
 async fn connect_is_a_pipe_to_the_service() {
     let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
     let _offering = offer(&alice, &fernand, &service().await);
     let command = fernand.with(&["connect", &alice.jid, "backwards"]);
-    let (mut child, mut stdin, mut stdout) = piped(&words(&command));
-    stdin.write_all(b"parts").await.unwrap();
-    drop(stdin);
-    let mut reply = Vec::new();
-    let read = stdout.read_to_end(&mut reply);
-    timeout(PATIENCE, read).await.expect("a reply").unwrap();
-    assert_eq!(reply, b"strap");
-    let status = timeout(PATIENCE, child.wait()).await.expect("it ends");
-    assert_eq!(status.unwrap().code(), Some(0));
+    assert_eq!(through(&command, b"parts").await, b"strap");
+}
+
+#[tokio::test]
+async fn accept_on_standard_input_and_output_is_a_pipe_to_the_service() {
+    let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
+    let _offering = offer(&alice, &fernand, &service().await);
+    let command = fernand.with(&["accept", "--from", &alice.jid, "--listen", "-"]);
+    assert_eq!(through(&command, b"straw").await, b"warts");
+}
+
+#[tokio::test]
+async fn standard_input_and_output_can_be_the_service() {
+    let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
+    let mut accepting = accept(&fernand, &alice, &[]);
+    let command = alice.with(&["offer", "-", "--to", &fernand.jid, "--service", "backwards"]);
+    let program = async {
+        let tube = address(&accepting.event("listening").await);
+        ask(tube, b"question").await
+    };
+    let (asked, replied) = tokio::join!(through(&command, b"answer"), program);
+    assert_eq!(asked, b"question");
+    assert_eq!(replied, b"answer");
+}
+
+#[tokio::test]
+async fn people_are_told_in_sentences() {
+    let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
+    let _offering = offer(&alice, &fernand, &service().await);
+    let command = fernand.with(&["accept", "--from", &alice.jid, "--listen", "127.0.0.1:0"]);
+    let (_child, _stdin, stdout) = piped(&words(&command));
+    let mut lines = BufReader::new(stdout).lines();
+    for expected in [
+        "online as ",
+        "waiting for ",
+        "is online",
+        " offers backwards as tube ",
+        "listening on tcp:127.0.0.1:",
+    ] {
+        loop {
+            let line = timeout(PATIENCE, lines.next_line()).await.expect(expected);
+            let line = line.unwrap().expect(expected);
+            assert!(!line.starts_with('{'), "{line}");
+            if line.contains(expected) {
+                break;
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -93,12 +93,18 @@ impl Contacts {
             return Online::Unchanged;
         }
         let abilities = key.as_ref().and_then(|key| self.known.get(key));
-        let node = caps.clone().and_then(|caps| caps::query_caps(caps).node);
         resources.insert(jid.clone(), Resource { key, caps });
         match abilities {
             Some(abilities) => Online::Able(abilities),
-            None => Online::Ask(node),
+            None => Online::Ask,
         }
+    }
+
+    /// The node to ask a resource about, if it is online: that of its capabilities, or none.
+    pub(crate) fn caps_node(&self, jid: &FullJid) -> Option<Option<String>> {
+        let resource = self.resources.get(&jid.to_bare())?.get(jid)?;
+        let caps = resource.caps.clone();
+        Some(caps.and_then(|caps| caps::query_caps(caps).node))
     }
 
     /// Takes in the answer to [`Online::Ask`]; `None` if the resource left meanwhile.
@@ -144,8 +150,8 @@ impl Contacts {
 pub(crate) enum Online {
     /// The resource can do this.
     Able(Abilities),
-    /// Nobody knows yet what it can do: ask it, with this node.
-    Ask(Option<String>),
+    /// Nobody knows yet what it can do: ask it.
+    Ask,
     /// Nothing new, or nobody of interest.
     Unchanged,
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tubes::{AcceptError, Address, BareJid, Direction, Event, Failure, FailureKind, TubeId, Tubes};
 
-use super::name;
+use super::{name, used_once};
 use crate::args::{Accept, Global};
 use crate::exit::Stop;
 use crate::interrupt::Interrupt;
@@ -55,8 +55,11 @@ async fn one_after_another(tubes: &Tubes, feed: &mut Feed, accept: &Accept) -> R
             Err(AcceptError::Gone) => continue,
             Err(error) => return Err(error.into()),
         };
-        let end = ended(feed, &mut offers, tube, listen == Address::Stdio).await?;
-        if accept.once || listen == Address::Stdio {
+        if listen == Address::Stdio {
+            return used_once(feed, tube).await;
+        }
+        let end = closed(feed, &mut offers, tube).await?;
+        if accept.once {
             return match end {
                 Some(failure) if failure.kind != FailureKind::Closed => Err(failure.into()),
                 _ => Ok(()),
@@ -66,20 +69,16 @@ async fn one_after_another(tubes: &Tubes, feed: &mut Feed, accept: &Accept) -> R
     }
 }
 
-/// Waits for the end of the tube, or of its only connection.
-async fn ended(
+/// Waits for the end of the tube, and says what ended it; later offers are kept meanwhile.
+async fn closed(
     feed: &mut Feed,
     offers: &mut Offers<'_>,
     tube: TubeId,
-    only_one: bool,
 ) -> Result<Option<Failure>, Stop> {
     loop {
         let event = feed.next().await?;
         offers.note(&event);
         match event {
-            Event::ConnectionClosed {
-                tube: which, error, ..
-            } if only_one && which == tube => return Ok(error),
             Event::TubeClosed { tube: which, error } if which == tube => return Ok(error),
             _ => {}
         }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 use tubes::{Event, Socket, TubeId, Tubes};
 
 use super::accept::Offers;
-use super::name;
+use super::{name, used_once};
 use crate::args::{CONNECT_PATIENCE, Connect, Global};
 use crate::exit::{Kind, Stop};
 use crate::interrupt::Interrupt;
@@ -30,7 +30,7 @@ pub(crate) async fn run(
             name(tubes, &connect.peer, global).await;
             let tube = offered(feed, &connect, output).await?;
             tubes.attach(tube, Socket::stdio()?).await?;
-            ended(feed, tube).await
+            used_once(feed, tube).await
         })
         .await
 }
@@ -73,18 +73,6 @@ fn nothing_offered(connect: &Connect) -> Stop {
 
 fn what(connect: &Connect) -> &str {
     connect.service.as_deref().unwrap_or("a tube")
-}
-
-/// Every connection ends with one such event, also one that never opened.
-async fn ended(feed: &mut Feed, tube: TubeId) -> Result<(), Stop> {
-    loop {
-        match feed.next().await? {
-            Event::ConnectionClosed {
-                tube: which, error, ..
-            } if which == tube => return error.map_or(Ok(()), |failure| Err(failure.into())),
-            _ => {}
-        }
-    }
 }
 
 /// An offer that is there arrives within this time; only a longer wait is worth a word.

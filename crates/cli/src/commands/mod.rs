@@ -5,11 +5,12 @@ mod connect;
 mod demo;
 mod offer;
 
-use tubes::{BareJid, Tubes};
+use tubes::{BareJid, Event, TubeId, Tubes};
 
 use crate::args::{Args, Command, Global};
 use crate::exit::Stop;
 use crate::interrupt::Interrupt;
+use crate::online::Feed;
 
 /// Does what the command line says.
 pub(crate) async fn run(args: Args) -> Result<(), Stop> {
@@ -29,5 +30,25 @@ async fn name(tubes: &Tubes, contact: &BareJid, global: &Global) {
         tubes.trust(contact).await;
     } else {
         tubes.befriend(contact).await;
+    }
+}
+
+/// Waits for the end of a tube's only connection.
+///
+/// Every connection ends with one such event, also one that never opened.
+async fn used_once(feed: &mut Feed, tube: TubeId) -> Result<(), Stop> {
+    loop {
+        let error = match feed.next().await? {
+            Event::ConnectionClosed {
+                tube: which, error, ..
+            }
+            | Event::TubeClosed { tube: which, error }
+                if which == tube =>
+            {
+                error
+            }
+            _ => continue,
+        };
+        return error.map_or(Ok(()), |failure| Err(failure.into()));
     }
 }

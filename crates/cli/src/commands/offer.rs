@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tubes::{Address, BareJid, Direction, Event, FailureKind, FullJid, Parameters, TubeId, Tubes};
+use tubes::{
+    Address, BareJid, Direction, Event, Failure, FailureKind, FullJid, Parameters, TubeId, Tubes,
+};
 
-use super::name;
+use super::{name, used_once};
 use crate::args::{Global, Offer};
 use crate::exit::Stop;
 use crate::interrupt::Interrupt;
@@ -13,8 +15,9 @@ use crate::output::Output;
 use crate::parameter::Parameter;
 
 pub(crate) async fn run(global: &Global, offer: Offer, interrupt: &Interrupt) -> Result<(), Stop> {
+    let only_one = offer.address == Address::Stdio;
     let mut output = Output::new(global.output);
-    if offer.address == Address::Stdio {
+    if only_one {
         output = output.beside_stdio()?;
     }
     let parameters = together(offer.parameters)?;
@@ -29,7 +32,12 @@ pub(crate) async fn run(global: &Global, offer: Offer, interrupt: &Interrupt) ->
                 "offering {} to {} as soon as it is online; interrupt to end",
                 offer.service, offer.to
             ))?;
-            again_and_again(tubes, feed, &wanted, &offer.to).await
+            if only_one {
+                let tube = tubes.offer(wanted).await?;
+                used_once(feed, tube).await
+            } else {
+                again_and_again(tubes, feed, &wanted, &offer.to).await
+            }
         })
         .await
 }
@@ -44,14 +52,15 @@ async fn again_and_again(
     let mut audience = Audience::default();
     loop {
         let tube = tubes.offer(wanted.clone()).await?;
-        match closed(feed, tube, peer, &mut audience).await? {
+        let failure = closed(feed, tube, peer, &mut audience).await?;
+        match failure.as_ref().map(|failure| failure.kind) {
             // An offer waits for the contact by itself.
             Some(FailureKind::Gone) => {
                 feed.remark(&format!("{peer} has left; offering again when it returns"))?;
             }
             // On the wire, closing a tube that was never used is the same as declining it. Either
             // way the same program would only do it again.
-            _ => {
+            None | Some(FailureKind::Closed | FailureKind::Declined) => {
                 feed.remark(&format!(
                     "{peer} closed it; offering again when another program of it comes online"
                 ))?;
@@ -60,6 +69,7 @@ async fn again_and_again(
                     audience.note(&event, peer);
                 }
             }
+            Some(_) => return failure.map_or(Ok(()), |failure| Err(failure.into())),
         }
         audience.forget_the_offer();
     }
@@ -71,14 +81,12 @@ async fn closed(
     tube: TubeId,
     peer: &BareJid,
     audience: &mut Audience,
-) -> Result<Option<FailureKind>, Stop> {
+) -> Result<Option<Failure>, Stop> {
     loop {
         let event = feed.next().await?;
         audience.note(&event, peer);
         match event {
-            Event::TubeClosed { tube: which, error } if which == tube => {
-                return Ok(error.map(|failure| failure.kind));
-            }
+            Event::TubeClosed { tube: which, error } if which == tube => return Ok(error),
             _ => {}
         }
     }

@@ -4,7 +4,7 @@ use std::future::pending;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use tubes_session::{LoginErrorKind, LoginFailure, Tls};
+use tubes_session::{LoginErrorKind, LoginFailure, Session, Tls};
 
 use crate::fake::{Client, SCRAM, listen};
 use crate::{alice, failure};
@@ -89,6 +89,29 @@ async fn an_endless_offer_ends() {
     let error = failure(alice(port)).await;
     assert_eq!(error.kind(), LoginErrorKind::Protocol, "{error}");
     assert!(error.to_string().contains("more data"), "{error}");
+}
+
+#[tokio::test]
+async fn a_session_takes_more_than_a_login() {
+    let (listener, port) = listen().await;
+    let logging_in = tokio::spawn(Session::start(alice(port), Vec::new()));
+    let mut client = Client::accept(&listener).await;
+    client.offer("<mechanism>PLAIN</mechanism>").await;
+    client.data("auth").await;
+    client.sasl("success", "").await;
+    client.bind().await;
+    let (_session, _events) = logging_in.await.unwrap().unwrap();
+    let headline = format!(
+        "<message type='headline'><body>{}</body></message>",
+        "x".repeat(64 * 1024)
+    );
+    for _ in 0..32 {
+        client.say(&headline).await;
+    }
+    client
+        .say("<iq type='get' id='after'><ping xmlns='urn:xmpp:ping'/></iq>")
+        .await;
+    client.hear("after").await;
 }
 
 #[tokio::test]

@@ -1,23 +1,26 @@
 //! Where each stanza goes: to whom it answers, to the wire that claimed it, to this client
 //! itself, or to whoever listens for the unclaimed. Decides; does no I/O and reads no clock.
 
+mod iq;
+mod presence;
+
+pub use self::presence::Subscribe;
+
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use tokio_xmpp::Stanza;
 use tubes_transport::{AskError, Gone, Inbound, Outbound, Patience, Question, Switchboard, Tell};
-use xmpp_parsers::disco::DiscoInfoResult;
 use xmpp_parsers::iq::Iq;
-use xmpp_parsers::jid::{BareJid, FullJid, Jid};
+use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::message::{Message, MessageType};
 use xmpp_parsers::minidom::Element;
-use xmpp_parsers::presence::{Presence, Type};
-use xmpp_parsers::roster::{Item, Roster};
+use xmpp_parsers::roster::Roster;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
-use xmpp_parsers::{caps::Caps, disco::DiscoInfoQuery, ns, ping::Ping};
+use xmpp_parsers::{ns, ping::Ping};
 
 use crate::SessionEvent;
-use crate::contacts::{Contacts, Online};
+use crate::contacts::Contacts;
 use crate::identity::Identity;
 use crate::tracker::{Asker, Tracker, fail_all};
 
@@ -119,26 +122,13 @@ impl Router {
         self.announce();
     }
 
-    /// The user named somebody: follows their presence and, if `subscribe`, makes sure that
-    /// both see each other's.
-    pub(crate) fn handle_consent(&mut self, contact: BareJid, subscribe: Subscribe) {
-        self.contacts.consent(contact.clone());
-        if subscribe == Subscribe::No {
-            return;
-        }
-        if self.contacts.subscribe(contact.clone()) {
-            self.presence_to(Type::Subscribed, contact.clone());
-        }
-        if !self.contacts.sees(&contact) {
-            self.presence_to(Type::Subscribe, contact);
-        }
-    }
-
     /// Time passed.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         for asker in self.tracker.expired(now) {
             match asker {
                 Asker::Ping(peer) => self.peer_gone(&peer),
+                // A slow server is no reason never to know.
+                Asker::Features(jid) => self.ask_features(jid, now),
                 asker => asker.fail(AskError::TimedOut),
             }
         }
@@ -202,111 +192,6 @@ impl Router {
         }
     }
 
-    fn handle_iq(&mut self, iq: Iq, now: Instant) {
-        match iq {
-            Iq::Get {
-                from, id, payload, ..
-            } => self.handle_question(from, id, payload, now),
-            Iq::Set {
-                from, id, payload, ..
-            } => match roster_push(&payload) {
-                Some(items) => self.handle_push(from, id, items),
-                None => self.handle_question(from, id, payload, now),
-            },
-            Iq::Result {
-                from, id, payload, ..
-            } => {
-                self.handle_answer(from, &id, Ok(payload), now);
-            }
-            Iq::Error {
-                from, id, error, ..
-            } => self.handle_answer(from, &id, Err(error), now),
-        }
-    }
-
-    fn handle_question(&mut self, from: Option<Jid>, id: String, payload: Element, now: Instant) {
-        let from = from.unwrap_or_else(|| self.own.to_bare().into());
-        self.tracker.heard(&from, now);
-        match self.identity.answer(&payload) {
-            Some(Ok(payload)) => {
-                let result = Iq::Result {
-                    from: None,
-                    to: Some(from),
-                    id,
-                    payload,
-                };
-                self.out.push_back(result.into());
-            }
-            Some(Err(_)) => self.refuse(from, id, DefinedCondition::ItemNotFound),
-            None => match self.switchboard.ask(from.clone(), id.clone(), payload) {
-                Ok(ask) => self.deliver(&from, Inbound::Ask(ask)),
-                Err(_) => self.refuse(from, id, DefinedCondition::ResourceConstraint),
-            },
-        }
-    }
-
-    /// RFC 6121 §2.1.6: only the own account may push, or anybody could edit the roster.
-    fn handle_push(&mut self, from: Option<Jid>, id: String, items: Vec<Item>) {
-        let own = self.own.to_bare();
-        match from {
-            Some(from) if from != own => {
-                self.refuse(from, id, DefinedCondition::ServiceUnavailable);
-            }
-            from => {
-                self.contacts.updated(items);
-                self.out.push_back(
-                    Iq::Result {
-                        from: None,
-                        to: from,
-                        id,
-                        payload: None,
-                    }
-                    .into(),
-                );
-            }
-        }
-    }
-
-    fn handle_answer(
-        &mut self,
-        from: Option<Jid>,
-        id: &str,
-        outcome: Result<Option<Element>, StanzaError>,
-        now: Instant,
-    ) {
-        if let Some(from) = &from {
-            self.tracker.heard(from, now);
-        }
-        let Some(asker) = self.tracker.answered(from.as_ref(), &self.own, id) else {
-            return;
-        };
-        match (asker, outcome) {
-            (Asker::Someone(reply), outcome) => {
-                let outcome = outcome.map_err(|error| AskError::Refused(Box::new(error)));
-                // Whoever asked may have lost interest.
-                let _ = reply.send(outcome);
-            }
-            (Asker::Features(jid), Ok(Some(info))) => self.handle_features(jid, info),
-            (Asker::Roster, Ok(Some(roster))) => {
-                self.contacts
-                    .updated(roster_push(&roster).unwrap_or_default());
-                self.renew_subscriptions();
-            }
-            (Asker::Ping(peer), Err(error)) if is_gone(&error) => self.peer_gone(&peer),
-            (asker, outcome) => tracing::debug!(?asker, ?outcome, "an answer of no consequence"),
-        }
-    }
-
-    fn handle_features(&mut self, jid: FullJid, info: Element) {
-        let Ok(info) = DiscoInfoResult::try_from(info) else {
-            return;
-        };
-        if let Some(abilities) = self.contacts.described(&jid, &info) {
-            self.events
-                .push_back(SessionEvent::Online { jid, abilities });
-        }
-    }
-
     fn handle_message(&mut self, message: Message, now: Instant) {
         let Some(from) = message.from else { return };
         self.tracker.heard(&from, now);
@@ -334,67 +219,6 @@ impl Router {
         }
     }
 
-    fn handle_presence(&mut self, presence: Presence, now: Instant) {
-        let Some(from) = presence.from else { return };
-        match (presence.type_, from.clone().try_into_full()) {
-            (Type::Subscribe, _) => {
-                if self.contacts.requested(from.to_bare()) {
-                    self.presence_to(Type::Subscribed, from.to_bare());
-                }
-            }
-            (Type::None, Ok(jid)) if jid != self.own => {
-                let caps = presence
-                    .payloads
-                    .into_iter()
-                    .find_map(|payload| Caps::try_from(payload).ok());
-                self.resource_online(jid, caps, now);
-            }
-            (Type::Unavailable | Type::Error, Ok(jid)) if jid != self.own => {
-                self.resource_offline(jid);
-            }
-            _ => {}
-        }
-    }
-
-    fn resource_online(&mut self, jid: FullJid, caps: Option<Caps>, now: Instant) {
-        match self.contacts.online(&jid, caps) {
-            Online::Able(abilities) => {
-                self.events
-                    .push_back(SessionEvent::Online { jid, abilities });
-            }
-            Online::Ask(node) => {
-                let query = DiscoInfoQuery { node }.into();
-                let asker = Asker::Features(jid.clone());
-                self.ask(
-                    Some(jid.into()),
-                    Question::Get,
-                    query,
-                    Patience::default(),
-                    asker,
-                    now,
-                );
-            }
-            Online::Unchanged => {}
-        }
-    }
-
-    fn resource_offline(&mut self, jid: FullJid) {
-        let was_online = self.contacts.offline(&jid);
-        let peer = Jid::from(jid.clone());
-        fail_all(self.tracker.lost(&peer), &Gone::Peer);
-        self.switchboard.hang_up(&peer, Gone::Peer);
-        if was_online {
-            self.events.push_back(SessionEvent::Offline(jid));
-        }
-    }
-
-    /// A peer that owes an answer does not answer pings either.
-    fn peer_gone(&mut self, peer: &Jid) {
-        if let Ok(jid) = peer.clone().try_into_full() {
-            self.resource_offline(jid);
-        }
-    }
-
     fn deliver(&mut self, from: &Jid, inbound: Inbound) {
         if let Err(inbound) = self.switchboard.route(from, inbound) {
             let known =
@@ -404,27 +228,6 @@ impl Router {
                 known,
             });
         }
-    }
-
-    fn announce(&mut self) {
-        self.out.push_back(self.identity.presence().into());
-    }
-
-    /// The roster is known again: asks whom the user named and does not see yet.
-    fn renew_subscriptions(&mut self) {
-        let unseen: Vec<_> = self
-            .contacts
-            .subscribing()
-            .filter(|jid| !self.contacts.sees(jid))
-            .cloned()
-            .collect();
-        for contact in unseen {
-            self.presence_to(Type::Subscribe, contact);
-        }
-    }
-
-    fn presence_to(&mut self, type_: Type, to: BareJid) {
-        self.out.push_back(Presence::new(type_).with_to(to).into());
     }
 
     fn ask(
@@ -451,15 +254,6 @@ impl Router {
             StanzaError::new(type_, condition, "en", ""),
         ));
     }
-}
-
-/// Whether a contact that the user names is also asked for its presence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subscribe {
-    /// The roster is left alone.
-    No,
-    /// Subscriptions are asked for and granted (RFC 6121 §3).
-    Yes,
 }
 
 /// Whether what is marked as delayed may be part of this session.
@@ -499,31 +293,11 @@ fn error_to(to: Jid, id: String, error: StanzaError) -> Stanza {
     .into()
 }
 
-fn roster_push(payload: &Element) -> Option<Vec<Item>> {
-    if !payload.is("query", ns::ROSTER) {
-        return None;
-    }
-    Roster::try_from(payload.clone())
-        .ok()
-        .map(|roster| roster.items)
-}
-
-/// The conditions with which servers answer for those who are not there. A client that merely
-/// does not know pings answers `feature-not-implemented`.
-fn is_gone(error: &StanzaError) -> bool {
-    matches!(
-        error.defined_condition,
-        DefinedCondition::Gone { .. }
-            | DefinedCondition::ItemNotFound
-            | DefinedCondition::RecipientUnavailable
-            | DefinedCondition::RemoteServerNotFound
-            | DefinedCondition::RemoteServerTimeout
-            | DefinedCondition::ServiceUnavailable
-    )
-}
-
 /// Own stanzas that may wait before no more is read.
 const BACKLOG: usize = 64;
 
 /// Payloads of one message that are looked at.
 const PAYLOADS: usize = 16;
+
+#[cfg(test)]
+mod tests;

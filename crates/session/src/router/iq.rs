@@ -1,0 +1,146 @@
+//! Questions to this client, answers to its own, and the roster.
+
+use std::time::Instant;
+
+use tubes_transport::{AskError, Inbound};
+use xmpp_parsers::disco::DiscoInfoResult;
+use xmpp_parsers::iq::Iq;
+use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ns;
+use xmpp_parsers::roster::{Item, Roster};
+use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
+
+use super::Router;
+use crate::SessionEvent;
+use crate::tracker::Asker;
+
+impl Router {
+    pub(super) fn handle_iq(&mut self, iq: Iq, now: Instant) {
+        match iq {
+            Iq::Get {
+                from, id, payload, ..
+            } => self.handle_question(from, id, payload, now),
+            Iq::Set {
+                from, id, payload, ..
+            } => match roster_push(&payload) {
+                Some(items) => self.handle_push(from, id, items),
+                None => self.handle_question(from, id, payload, now),
+            },
+            Iq::Result {
+                from, id, payload, ..
+            } => {
+                self.handle_answer(from, &id, Ok(payload), now);
+            }
+            Iq::Error {
+                from, id, error, ..
+            } => self.handle_answer(from, &id, Err(error), now),
+        }
+    }
+
+    fn handle_question(&mut self, from: Option<Jid>, id: String, payload: Element, now: Instant) {
+        let from = from.unwrap_or_else(|| self.own.to_bare().into());
+        self.tracker.heard(&from, now);
+        match self.identity.answer(&payload) {
+            Some(Ok(payload)) => {
+                let result = Iq::Result {
+                    from: None,
+                    to: Some(from),
+                    id,
+                    payload,
+                };
+                self.out.push_back(result.into());
+            }
+            Some(Err(_)) => self.refuse(from, id, DefinedCondition::ItemNotFound),
+            None => match self.switchboard.ask(from.clone(), id.clone(), payload) {
+                Ok(ask) => self.deliver(&from, Inbound::Ask(ask)),
+                Err(_) => self.refuse(from, id, DefinedCondition::ResourceConstraint),
+            },
+        }
+    }
+
+    /// RFC 6121 §2.1.6: only the own account may push, or anybody could edit the roster.
+    fn handle_push(&mut self, from: Option<Jid>, id: String, items: Vec<Item>) {
+        let own = self.own.to_bare();
+        match from {
+            Some(from) if from != own => {
+                self.refuse(from, id, DefinedCondition::ServiceUnavailable);
+            }
+            from => {
+                self.contacts.updated(items);
+                self.out.push_back(
+                    Iq::Result {
+                        from: None,
+                        to: from,
+                        id,
+                        payload: None,
+                    }
+                    .into(),
+                );
+            }
+        }
+    }
+
+    fn handle_answer(
+        &mut self,
+        from: Option<Jid>,
+        id: &str,
+        outcome: Result<Option<Element>, StanzaError>,
+        now: Instant,
+    ) {
+        if let Some(from) = &from {
+            self.tracker.heard(from, now);
+        }
+        let Some(asker) = self.tracker.answered(from.as_ref(), &self.own, id) else {
+            return;
+        };
+        match (asker, outcome) {
+            (Asker::Someone(reply), outcome) => {
+                let outcome = outcome.map_err(|error| AskError::Refused(Box::new(error)));
+                // Whoever asked may have lost interest.
+                let _ = reply.send(outcome);
+            }
+            (Asker::Features(jid), Ok(Some(info))) => self.handle_features(jid, info),
+            (Asker::Roster, Ok(Some(roster))) => {
+                self.contacts
+                    .updated(roster_push(&roster).unwrap_or_default());
+                self.renew_subscriptions();
+            }
+            (Asker::Ping(peer), Err(error)) if is_gone(&error) => self.peer_gone(&peer),
+            (asker, outcome) => tracing::debug!(?asker, ?outcome, "an answer of no consequence"),
+        }
+    }
+
+    fn handle_features(&mut self, jid: FullJid, info: Element) {
+        let Ok(info) = DiscoInfoResult::try_from(info) else {
+            return;
+        };
+        if let Some(abilities) = self.contacts.described(&jid, &info) {
+            self.events
+                .push_back(SessionEvent::Online { jid, abilities });
+        }
+    }
+}
+
+fn roster_push(payload: &Element) -> Option<Vec<Item>> {
+    if !payload.is("query", ns::ROSTER) {
+        return None;
+    }
+    Roster::try_from(payload.clone())
+        .ok()
+        .map(|roster| roster.items)
+}
+
+/// The conditions with which servers answer for those who are not there. A client that merely
+/// does not know pings answers `feature-not-implemented`.
+fn is_gone(error: &StanzaError) -> bool {
+    matches!(
+        error.defined_condition,
+        DefinedCondition::Gone { .. }
+            | DefinedCondition::ItemNotFound
+            | DefinedCondition::RecipientUnavailable
+            | DefinedCondition::RemoteServerNotFound
+            | DefinedCondition::RemoteServerTimeout
+            | DefinedCondition::ServiceUnavailable
+    )
+}

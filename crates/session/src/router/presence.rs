@@ -1,0 +1,129 @@
+//! Who is here: this client, its contacts, and who may see whom.
+
+use std::time::Instant;
+
+use tubes_transport::{Gone, Patience, Question};
+use xmpp_parsers::caps::Caps;
+use xmpp_parsers::disco::DiscoInfoQuery;
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
+use xmpp_parsers::presence::{Presence, Type};
+
+use super::Router;
+use crate::SessionEvent;
+use crate::contacts::Online;
+use crate::tracker::{Asker, fail_all};
+
+impl Router {
+    /// The user named somebody: follows their presence and, if `subscribe`, makes sure that
+    /// both see each other's.
+    pub(crate) fn handle_consent(&mut self, contact: BareJid, subscribe: Subscribe) {
+        self.contacts.consent(contact.clone());
+        if subscribe == Subscribe::No {
+            return;
+        }
+        if self.contacts.subscribe(contact.clone()) {
+            self.presence_to(Type::Subscribed, contact.clone());
+        }
+        if !self.contacts.sees(&contact) {
+            self.presence_to(Type::Subscribe, contact);
+        }
+    }
+
+    pub(super) fn handle_presence(&mut self, presence: Presence, now: Instant) {
+        let Some(from) = presence.from else { return };
+        match (presence.type_, from.clone().try_into_full()) {
+            (Type::Subscribe, _) => {
+                let granted = self.contacts.requested(from.to_bare());
+                if granted {
+                    self.presence_to(Type::Subscribed, from.to_bare());
+                }
+            }
+            (Type::None, Ok(jid)) if jid != self.own => {
+                let caps = presence
+                    .payloads
+                    .into_iter()
+                    .find_map(|payload| Caps::try_from(payload).ok());
+                self.resource_online(jid, caps, now);
+            }
+            (Type::Unavailable | Type::Error, Ok(jid)) if jid != self.own => {
+                self.resource_offline(jid);
+            }
+            _ => {}
+        }
+    }
+
+    fn resource_online(&mut self, jid: FullJid, caps: Option<Caps>, now: Instant) {
+        match self.contacts.online(&jid, caps) {
+            Online::Able(abilities) => {
+                self.events
+                    .push_back(SessionEvent::Online { jid, abilities });
+            }
+            Online::Ask => self.ask_features(jid, now),
+            Online::Unchanged => {}
+        }
+    }
+
+    /// Asks a resource what it can do, as long as it is online.
+    pub(super) fn ask_features(&mut self, jid: FullJid, now: Instant) {
+        let Some(node) = self.contacts.caps_node(&jid) else {
+            return;
+        };
+        let query = DiscoInfoQuery { node }.into();
+        let asker = Asker::Features(jid.clone());
+        self.ask(
+            Some(jid.into()),
+            Question::Get,
+            query,
+            Patience::default(),
+            asker,
+            now,
+        );
+    }
+
+    fn resource_offline(&mut self, jid: FullJid) {
+        let was_online = self.contacts.offline(&jid);
+        let peer = Jid::from(jid.clone());
+        fail_all(self.tracker.lost(&peer), &Gone::Peer);
+        self.switchboard.hang_up(&peer, Gone::Peer);
+        if was_online {
+            self.events.push_back(SessionEvent::Offline(jid));
+        }
+    }
+
+    /// A peer that owes an answer does not answer pings either.
+    pub(super) fn peer_gone(&mut self, peer: &Jid) {
+        if let Ok(jid) = peer.clone().try_into_full() {
+            self.resource_offline(jid);
+        }
+    }
+
+    pub(super) fn announce(&mut self) {
+        self.out.push_back(self.identity.presence().into());
+    }
+
+    /// The roster is known again: asks whom the user named and does not see yet.
+    pub(super) fn renew_subscriptions(&mut self) {
+        let unseen: Vec<_> = self
+            .contacts
+            .subscribing()
+            .filter(|jid| !self.contacts.sees(jid))
+            .cloned()
+            .collect();
+        for contact in unseen {
+            self.presence_to(Type::Subscribe, contact);
+        }
+    }
+
+    fn presence_to(&mut self, type_: Type, to: BareJid) {
+        self.out.push_back(Presence::new(type_).with_to(to).into());
+    }
+}
+
+/// Whether a contact that the user names is also asked for its presence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscribe {
+    /// The roster is left alone.
+    No,
+    /// Subscriptions are asked for and granted (RFC 6121 §3).
+    Yes,
+}
