@@ -11,7 +11,9 @@ on_each_server!(a_program_reaches_the_service);
 
 async fn a_program_reaches_the_service(kind: ServerKind) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let service = format!("{}", listener.local_addr().unwrap()).parse().unwrap();
+    let service = format!("{}", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
     tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
         let mut hello = [0; 5];
@@ -20,7 +22,9 @@ async fn a_program_reaches_the_service(kind: ServerKind) {
     });
     let mut shared = stage::share(kind, service, "127.0.0.1:0").await;
     let address = shared.address.to_string();
-    let mut socket = TcpStream::connect(address.trim_start_matches("tcp:")).await.unwrap();
+    let mut socket = TcpStream::connect(address.trim_start_matches("tcp:"))
+        .await
+        .unwrap();
     socket.write_all(b"hello").await.unwrap();
     let mut world = Vec::new();
     socket.read_to_end(&mut world).await.unwrap();

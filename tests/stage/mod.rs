@@ -51,7 +51,11 @@ impl Person {
 
     pub async fn offered(&mut self) -> TubeId {
         self.event(|event| match event {
-            Event::TubeOffered { tube, direction: Direction::In, .. } => Some(tube),
+            Event::TubeOffered {
+                tube,
+                direction: Direction::In,
+                ..
+            } => Some(tube),
             _ => None,
         })
         .await
@@ -59,7 +63,12 @@ impl Person {
 
     pub async fn connection_closed(&mut self) -> (u64, u64, Option<Failure>) {
         self.event(|event| match event {
-            Event::ConnectionClosed { sent, received, error, .. } => Some((sent, received, error)),
+            Event::ConnectionClosed {
+                sent,
+                received,
+                error,
+                ..
+            } => Some((sent, received, error)),
             _ => None,
         })
         .await
@@ -110,8 +119,18 @@ pub async fn share(kind: ServerKind, service: Address, listen: &str) -> Shared {
     let offered = alice.tubes.offer(offer).await.unwrap();
     let joined = fernand.offered().await;
     let listen = listen.parse().unwrap();
-    let address = fernand.tubes.accept(joined, listen, Access::Localhost).await.unwrap();
-    Shared { alice, fernand, offered, joined, address }
+    let address = fernand
+        .tubes
+        .accept(joined, listen, Access::Localhost)
+        .await
+        .unwrap();
+    Shared {
+        alice,
+        fernand,
+        offered,
+        joined,
+        address,
+    }
 }
 
 /// Runs the test on each kind of server. Without the real ones a test is skipped, and says
@@ -145,7 +164,10 @@ pub async fn on<F: Future<Output = ()>>(kind: ServerKind, test: impl FnOnce(Serv
 /// Shows the log of a failing test, as far as RUST_LOG asks for it.
 fn log() {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_test_writer()
+        .try_init();
 }
 
 /// Far longer than anything here takes.

@@ -23,7 +23,9 @@ pub struct Account(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     actor: Addr<SessionActor>,
-    announcer: Announcer,
+    /// Never read: listeners are made of it. (A sender here would keep them all waiting after
+    /// the account was closed.)
+    listener: Events,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
@@ -89,7 +91,7 @@ impl Account {
         let crew = Crew {
             session,
             reports,
-            announcer: announcer.clone(),
+            announcer,
             signallings,
             features,
             services,
@@ -100,7 +102,7 @@ impl Account {
         Ok((
             Self(Arc::new(Inner {
                 actor: running.account,
-                announcer,
+                listener: events.another(),
                 ended,
             })),
             events,
@@ -109,7 +111,7 @@ impl Account {
 
     /// A further listener, for what happens from now on.
     pub fn events(&self) -> Events {
-        self.0.announcer.subscribe()
+        self.0.listener.another()
     }
 
     /// Deals with a contact from now on: its offers are heard, its presence is followed.

@@ -182,6 +182,11 @@ pub enum FailureKind {
 pub struct Events(broadcast::Receiver<Event>);
 
 impl Events {
+    /// A further listener, for what happens from now on.
+    pub(crate) fn another(&self) -> Self {
+        Self(self.0.resubscribe())
+    }
+
     /// The next event; none once the account is closed. Cancel safe.
     ///
     /// Events wait for a slow reader, up to a bound; then the oldest are lost, and
@@ -208,10 +213,6 @@ impl Announcer {
     pub(crate) fn announce(&self, event: Event) {
         // Nobody has to listen.
         let _ = self.0.send(event);
-    }
-
-    pub(crate) fn subscribe(&self) -> Events {
-        Events(self.0.subscribe())
     }
 }
 

@@ -34,12 +34,17 @@ impl Online {
         if let Some(transports) = profile.transports {
             builder = builder.transports(transports.into_iter().map(Into::into));
         }
-        let (tubes, events) = tokio::select! {
-            started = builder.start() => started?,
-            stop = interrupt.wait() => return Err(stop),
+        let logging_in = async {
+            let (tubes, events) = builder.start().await?;
+            let mut feed = Feed::new(events, output);
+            // That it is online comes first; only then there is something to wait for.
+            feed.next().await?;
+            Ok(Self { tubes, feed })
         };
-        let feed = Feed::new(events, output);
-        Ok(Self { tubes, feed })
+        tokio::select! {
+            online = logging_in => online,
+            stop = interrupt.wait() => Err(stop),
+        }
     }
 
     /// Works until done or interrupted, then closes the tubes and leaves.
@@ -64,12 +69,12 @@ impl Online {
             tokio::select! {
                 () = &mut leaving => break,
                 // Nobody may be there to be told any more; that is no reason not to leave.
-                Some(event) = self.feed.events.next() => told = told.and(self.feed.report(&event)),
+                Some(event) = self.feed.events.next() => told = self.feed.report(&event).and(told),
             }
         }
         // What happened before the last moment still waits to be told; nothing new comes.
         while let Ok(Some(event)) = timeout(Duration::ZERO, self.feed.events.next()).await {
-            told = told.and(self.feed.report(&event));
+            told = self.feed.report(&event).and(told);
         }
         told
     }

@@ -73,7 +73,7 @@ async fn an_untrusted_certificate_is_not_authorised_and_the_option_is_named() {
     failed(
         &offer(&options).await,
         77,
-        "untrusted",
+        "refused",
         &["certificate", "--ca-file"],
     );
 }

@@ -38,6 +38,8 @@ pub(crate) struct SessionActor {
     features: Vec<String>,
     /// Services that are welcome although no tube offers them yet.
     welcome: Vec<String>,
+    /// Whether the end was ordered.
+    has_left: bool,
 }
 
 /// A tube, as the account finds it.
@@ -75,6 +77,7 @@ impl SessionActor {
             count: 0,
             features,
             welcome,
+            has_left: false,
         }
     }
 
@@ -161,6 +164,13 @@ impl Actor for SessionActor {
     type Context = Context<Self>;
 
     fn stopped(&mut self, _: &mut Self::Context) {
+        if !self.has_left {
+            let reason = failure::internal().message;
+            self.env.announcer.announce(Event::Offline {
+                reason,
+                retry_in: None,
+            });
+        }
         System::current().stop();
     }
 }

@@ -173,6 +173,9 @@ impl Handler<Leave> for SessionActor {
             }
             session.close().await;
         };
-        Box::pin(leaving.into_actor(self).map(|(), _, ctx| ctx.stop()))
+        Box::pin(leaving.into_actor(self).map(|(), actor, ctx| {
+            actor.has_left = true;
+            ctx.stop();
+        }))
     }
 }

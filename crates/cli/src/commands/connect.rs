@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tubes::{Event, Socket, TubeId, Tubes};
+use tubes::{Socket, TubeId, Tubes};
 
 use super::accept::Offers;
 use super::{name, used_once};

@@ -1,0 +1,22 @@
+//! The library as its users see it: Alice and Fernand, their programs and services, over each
+//! kind of server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+mod stage;
+
+mod absence;
+mod closing;
+mod crowds;
+mod declining;
+mod halves;
+mod login;
+mod outage;
+mod pressure;
+mod reports;
+mod sockets;
+mod strangers;
+mod volume;

@@ -1,0 +1,71 @@
+//! What the tests play on: servers, people, services, programs, and trouble.
+
+mod content;
+mod link;
+mod outsider;
+mod person;
+mod service;
+mod shared;
+mod socket;
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tubes_server::{Server, ServerKind};
+
+pub(crate) use self::content::{Content, digest};
+pub(crate) use self::link::Link;
+pub(crate) use self::outsider::Outsider;
+pub(crate) use self::person::{Person, credentials, pair};
+pub(crate) use self::service::{Service, echo};
+pub(crate) use self::shared::{Shared, share, share_as};
+pub(crate) use self::socket::{Family, Place, Stream, connect};
+
+/// Makes a test of each function for each kind of server, such as `prosody::does_this`.
+#[macro_export]
+macro_rules! on_each_server {
+    ($($name:ident),+ $(,)?) => {
+        mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
+            $crate::stage::on(tubes_server::ServerKind::Embedded, super::$name).await;
+        })+ }
+        mod prosody { $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
+            $crate::stage::on(tubes_server::ServerKind::Prosody, super::$name).await;
+        })+ }
+        mod ejabberd { $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
+            $crate::stage::on(tubes_server::ServerKind::Ejabberd, super::$name).await;
+        })+ }
+    };
+}
+
+/// Runs a test on this kind of server, if that is wanted here.
+pub(crate) async fn on<F: Future<Output = ()>>(
+    kind: ServerKind,
+    test: impl FnOnce(&'static Server) -> F,
+) {
+    log();
+    if kind.wanted().unwrap() {
+        let server = patiently("the server starts", Server::shared(kind)).await;
+        test(server.unwrap()).await;
+    }
+}
+
+/// Waits for something that must happen; `what` says what did not.
+pub(crate) async fn patiently<T>(what: &str, happening: impl Future<Output = T>) -> T {
+    match timeout(PATIENCE, happening).await {
+        Ok(outcome) => outcome,
+        Err(_) => panic!("waited in vain until {what}"),
+    }
+}
+
+/// Shows the log of a failing test, as far as `RUST_LOG` asks for it.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    // Another test of this process may have done it.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_test_writer()
+        .try_init();
+}
+
+/// Far longer than anything here takes, on a machine that is busy with other things, too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,152 @@
+//! Alice and Fernand.
+
+use std::collections::VecDeque;
+
+use tokio::time::timeout;
+use tubes::{
+    Account, BareJid, Direction, Event, Events, Failure, FullJid, StartError, TubeId, Tubes,
+};
+use tubes_server::Server;
+
+use super::{PATIENCE, patiently};
+
+/// One of the two: an account with its handle and events.
+pub(crate) struct Person {
+    pub(crate) jid: BareJid,
+    pub(crate) tubes: Tubes,
+    events: Events,
+    /// What happened and was not asked for yet.
+    passed: VecDeque<Event>,
+}
+
+impl Person {
+    /// Makes an account on the server and logs in.
+    pub(crate) async fn on(server: &Server, name: &str) -> Self {
+        let account = server.fresh_account(name).await.unwrap();
+        let credentials = credentials(server, &account);
+        Self::with(credentials).await.unwrap()
+    }
+
+    /// Logs in.
+    pub(crate) async fn with(credentials: Account) -> Result<Self, StartError> {
+        let jid = credentials.jid().to_bare();
+        let starting = Tubes::builder(credentials).start();
+        let (tubes, events) = patiently("the login is done", starting).await?;
+        Ok(Self {
+            jid,
+            tubes,
+            events,
+            passed: VecDeque::new(),
+        })
+    }
+
+    /// The first event that `wanted` makes something of. Others are kept for later.
+    pub(crate) async fn event<T>(&mut self, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        let mut next = 0;
+        let waiting = async {
+            loop {
+                while let Some(event) = self.passed.get(next) {
+                    if let Some(found) = wanted(event) {
+                        self.passed.remove(next);
+                        return Some(found);
+                    }
+                    next += 1;
+                }
+                self.passed.push_back(self.events.next().await?);
+            }
+        };
+        match timeout(PATIENCE, waiting).await {
+            Ok(Some(found)) => found,
+            Ok(None) | Err(_) => panic!("{} waited in vain; seen: {:#?}", self.jid, self.passed),
+        }
+    }
+
+    /// The address of this client.
+    pub(crate) async fn online(&mut self) -> FullJid {
+        self.event(|event| match event {
+            Event::Online { jid, .. } => Some(jid.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Somebody offers a tube.
+    pub(crate) async fn offered(&mut self) -> TubeId {
+        self.event(|event| match event {
+            Event::TubeOffered {
+                tube,
+                direction: Direction::In,
+                ..
+            } => Some(*tube),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The contact was offered a tube: which of its resources.
+    pub(crate) async fn has_offered(&mut self) -> FullJid {
+        self.event(|event| match event {
+            Event::TubeOffered {
+                peer,
+                direction: Direction::Out,
+                ..
+            } => Some(peer.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// A connection ended: bytes sent and received, and why.
+    pub(crate) async fn connection_closed(&mut self) -> (u64, u64, Option<Failure>) {
+        self.event(|event| match event {
+            Event::ConnectionClosed {
+                sent,
+                received,
+                error,
+                ..
+            } => Some((*sent, *received, error.clone())),
+            _ => None,
+        })
+        .await
+    }
+
+    /// A tube was closed, and why.
+    pub(crate) async fn tube_closed(&mut self) -> Option<Failure> {
+        self.event(|event| match event {
+            Event::TubeClosed { error, .. } => Some(error.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Logs out, and hands over all that happened and was not asked for.
+    pub(crate) async fn leave(mut self) -> Vec<Event> {
+        patiently("the account is left", self.tubes.leave()).await;
+        let rest = async {
+            while let Some(event) = self.events.next().await {
+                self.passed.push_back(event);
+            }
+        };
+        patiently("nothing more can happen", rest).await;
+        self.passed.into()
+    }
+}
+
+/// How to log in to this server.
+pub(crate) fn credentials(server: &Server, account: &tubes_server::Account) -> Account {
+    let address = server.address();
+    Account::new(account.jid.clone().into(), account.password.clone())
+        .unwrap()
+        .with_server(&address.ip().to_string(), address.port())
+        .unwrap()
+        .with_roots_pem(server.ca().pem().as_bytes())
+        .unwrap()
+}
+
+/// Alice and Fernand, who deal with each other.
+pub(crate) async fn pair(server: &Server) -> (Person, Person) {
+    let (alice, fernand) = tokio::join!(Person::on(server, "alice"), Person::on(server, "fernand"));
+    alice.tubes.befriend(&fernand.jid).await;
+    fernand.tubes.befriend(&alice.jid).await;
+    (alice, fernand)
+}

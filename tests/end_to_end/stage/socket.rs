@@ -1,0 +1,78 @@
+//! The sockets of programs and services, of every family.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+use tokio::net::{TcpStream, UnixStream};
+use tubes::Address;
+use tubes_transport::Io;
+
+/// A connected socket of any family.
+pub(crate) type Stream = Box<dyn Io>;
+
+/// A kind of local address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    Abstract,
+    Tcp,
+    TcpOverIpv6,
+    Unix,
+}
+
+impl Family {
+    /// An address of this family where nobody listens yet.
+    pub(crate) fn place(self) -> Place {
+        match self {
+            Self::Abstract => Place::at(format!("abstract:tubes-test-{}", unique())),
+            Self::Tcp => Place::at("tcp:127.0.0.1:0".to_owned()),
+            Self::TcpOverIpv6 => Place::at("tcp:[::1]:0".to_owned()),
+            Self::Unix => {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("socket");
+                Place {
+                    address: Address::unix(path).unwrap(),
+                    _folder: Some(folder),
+                }
+            }
+        }
+    }
+}
+
+/// An address to listen at. A socket's folder goes with it.
+pub(crate) struct Place {
+    pub(crate) address: Address,
+    _folder: Option<TempDir>,
+}
+
+impl Place {
+    fn at(address: String) -> Self {
+        Self {
+            address: address.parse().unwrap(),
+            _folder: None,
+        }
+    }
+}
+
+/// Connects as a program does.
+pub(crate) async fn connect(address: &Address) -> io::Result<Stream> {
+    Ok(match address {
+        Address::Tcp { host, port } => Box::new(TcpStream::connect((&**host, *port)).await?),
+        Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
+        Address::Abstract(name) => Box::new(UnixStream::connect(abstract_path(name)).await?),
+        other => panic!("nobody connects to {other}"),
+    })
+}
+
+/// How tokio spells the abstract namespace.
+pub(crate) fn abstract_path(name: &str) -> PathBuf {
+    format!("\0{name}").into()
+}
+
+/// The abstract namespace belongs to the whole machine.
+fn unique() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{count}", std::process::id())
+}
