@@ -63,6 +63,7 @@ impl From<StartError> for Stop {
                 LoginErrorKind::NotAuthorised => Kind::Refused,
                 LoginErrorKind::Protocol => Kind::Protocol,
                 LoginErrorKind::Unavailable => Kind::Unreachable,
+                LoginErrorKind::Untrusted => Kind::Untrusted,
             },
             _ => Kind::Io,
         };
@@ -122,6 +123,7 @@ pub(crate) enum Kind {
     Refused,
     TimedOut,
     Unreachable,
+    Untrusted,
 }
 
 impl Kind {
@@ -137,6 +139,7 @@ impl Kind {
             Self::Refused => "refused",
             Self::TimedOut => "timed_out",
             Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted",
         }
     }
 
@@ -145,7 +148,7 @@ impl Kind {
             Self::Closed | Self::Io | Self::Limit => 1,
             Self::Gone | Self::TimedOut | Self::Unreachable => 69,
             Self::Protocol => 76,
-            Self::Declined | Self::Refused => 77,
+            Self::Declined | Self::Refused | Self::Untrusted => 77,
         }
     }
 }
@@ -233,6 +236,7 @@ mod tests {
             (Kind::Protocol, 76),
             (Kind::Refused, 77),
             (Kind::Declined, 77),
+            (Kind::Untrusted, 77),
         ] {
             assert_eq!(Stop::failed(kind, "").code(), code);
         }

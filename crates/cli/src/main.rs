@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         }
         Err(help) => return show(&help),
     };
-    log(&args.global);
+    start_log(&args.global);
     let output = Output::new(args.global.output);
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,7 +77,7 @@ fn conclude(stop: Stop, output: Output) -> ExitCode {
     stop.into()
 }
 
-fn log(global: &Global) {
+fn start_log(global: &Global) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "error",
         (false, 0) => "warn",
@@ -89,4 +89,6 @@ fn log(global: &Global) {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();
+    // tokio-xmpp logs the login at this level, and with PLAIN that is the password.
+    log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
 }

@@ -73,7 +73,7 @@ async fn an_untrusted_certificate_is_not_authorised_and_the_option_is_named() {
     failed(
         &offer(&options).await,
         77,
-        "refused",
+        "untrusted",
         &["certificate", "--ca-file"],
     );
 }
@@ -126,4 +126,15 @@ async fn a_login_that_hangs_can_be_interrupted() {
         offering.signal(signal);
         assert_eq!(offering.end().await, (Some(code), String::new()));
     }
+}
+
+/// tokio-xmpp logs the whole login at the level of traces; with PLAIN that is the password.
+#[tokio::test]
+async fn the_log_never_shows_the_login() {
+    let (alice, _) = friends(ServerKind::Embedded).await.unwrap();
+    fs::write(alice.file("password"), "wrong").unwrap();
+    let output = program::run_logging("trace", &words(&alice.with(&OFFER))).await;
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains("DEBUG"), "nothing was logged: {log}");
+    assert!(!log.contains("TRACE tokio_xmpp"), "{log}");
 }

@@ -188,14 +188,14 @@ impl LoginFailure {
 
     fn kind(&self) -> LoginErrorKind {
         match self {
+            Self::NoMechanism { .. }
+            | Self::NotLoopback(_)
+            | Self::Password(_)
+            | Self::Refused(_) => LoginErrorKind::NotAuthorised,
             Self::Certificate(_)
             | Self::ChannelBinding(_)
             | Self::NoEncryption
-            | Self::NoMechanism { .. }
-            | Self::NotLoopback(_)
-            | Self::NotProven
-            | Self::Password(_)
-            | Self::Refused(_) => LoginErrorKind::NotAuthorised,
+            | Self::NotProven => LoginErrorKind::Untrusted,
             Self::Protocol { .. } | Self::Tls(_) => LoginErrorKind::Protocol,
             _ => LoginErrorKind::Unavailable,
         }
@@ -299,12 +299,14 @@ pub enum CertificateFault {
 /// The kinds of failure that a program may want to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginErrorKind {
-    /// The account was refused, or the server is not trusted.
+    /// The account was refused, or cannot be used safely here.
     NotAuthorised,
     /// The server broke the protocol.
     Protocol,
     /// The server cannot be found, reached or used at the moment.
     Unavailable,
+    /// The server did not prove who it is, or offers no encryption.
+    Untrusted,
 }
 
 /// Whether a connector has ever logged in.

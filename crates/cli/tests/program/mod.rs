@@ -21,6 +21,16 @@ pub(crate) async fn run(args: &[&str]) -> Output {
     timeout(PATIENCE, running).await.expect("it ends").unwrap()
 }
 
+/// Runs the binary to its end with RUST_LOG set.
+pub(crate) async fn run_logging(filter: &str, args: &[&str]) -> Output {
+    let mut command = command(args);
+    let running = command
+        .stdin(Stdio::null())
+        .env("RUST_LOG", filter)
+        .output();
+    timeout(PATIENCE, running).await.expect("it ends").unwrap()
+}
+
 /// The one line on standard error that says why it failed.
 pub(crate) fn complaint(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();

@@ -109,6 +109,6 @@ async fn trusts_no_server_that_nobody_vouches_for() {
             .unwrap();
         let error = failure(stranger).await;
         assert!(error.to_string().contains("--ca-file"), "{error}");
-        assert_eq!(error.kind(), LoginErrorKind::NotAuthorised);
+        assert_eq!(error.kind(), LoginErrorKind::Untrusted);
     }
 }

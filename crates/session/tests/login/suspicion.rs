@@ -21,7 +21,7 @@ async fn a_success_without_a_challenge_proves_nothing() {
     });
     let error = failure(alice(port)).await;
     assert!(matches!(error.reason(), LoginFailure::NotProven), "{error}");
-    assert_eq!(error.kind(), LoginErrorKind::NotAuthorised);
+    assert_eq!(error.kind(), LoginErrorKind::Untrusted);
     assert!(error.is_final());
 }
 
