@@ -9,9 +9,11 @@
 mod stage;
 
 mod absence;
+mod breaks;
 mod closing;
 mod crowds;
 mod declining;
+mod gabble;
 mod halves;
 mod login;
 mod outage;

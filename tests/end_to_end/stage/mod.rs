@@ -1,6 +1,7 @@
 //! What the tests play on: servers, people, services, programs, and trouble.
 
 mod content;
+mod gabble;
 mod link;
 mod outsider;
 mod person;
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 use tubes_server::{Server, ServerKind};
 
 pub(crate) use self::content::{Content, digest};
+pub(crate) use self::gabble::Gabble;
 pub(crate) use self::link::Link;
 pub(crate) use self::outsider::Outsider;
 pub(crate) use self::person::{Person, credentials, pair};

@@ -47,9 +47,7 @@ impl Outsider {
 
     /// Sees the contact's presence, and shows its own.
     pub(crate) async fn befriend(&self, contact: &BareJid) {
-        self.session
-            .consent(contact.clone(), Subscribe::Yes)
-            .await;
+        self.session.consent(contact.clone(), Subscribe::Yes).await;
     }
 
     /// The number of the next tube that is offered.

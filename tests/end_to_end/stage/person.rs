@@ -83,19 +83,6 @@ impl Person {
         .await
     }
 
-    /// The contact was offered a tube: which of its resources.
-    pub(crate) async fn has_offered(&mut self) -> FullJid {
-        self.event(|event| match event {
-            Event::TubeOffered {
-                peer,
-                direction: Direction::Out,
-                ..
-            } => Some(peer.clone()),
-            _ => None,
-        })
-        .await
-    }
-
     /// A connection ended: bytes sent and received, and why.
     pub(crate) async fn connection_closed(&mut self) -> (u64, u64, Option<Failure>) {
         self.event(|event| match event {

@@ -54,7 +54,8 @@ impl Service {
             let mut connections = JoinSet::new();
             loop {
                 // What a service sees of an error the test sees from its own side.
-                connections.spawn(serve(self.next().await));
+                let stream = self.next().await;
+                connections.spawn(serve(stream));
             }
         });
         Serving { address, task }

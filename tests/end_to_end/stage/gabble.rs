@@ -1,0 +1,104 @@
+//! A contact that behaves as telepathy-gabble 0.19 does, stanza by stanza.
+
+use tokio::sync::mpsc;
+use tubes::{BareJid, FullJid};
+use tubes_protocol::ns;
+use tubes_server::Server;
+use tubes_session::{Session, SessionEvent, Subscribe};
+use tubes_transport::{Answer, Ask, Inbound, Patience, Question};
+use xmpp_parsers::minidom::Element;
+
+use super::{credentials, patiently};
+
+/// Speaks by hand, and is asked by hand.
+pub(crate) struct Gabble {
+    pub(crate) jid: BareJid,
+    session: Session,
+    heard: mpsc::Receiver<Inbound>,
+    seen: mpsc::Receiver<FullJid>,
+}
+
+impl Gabble {
+    /// Makes an account on the server and logs in with the features that a Gabble always has.
+    pub(crate) async fn on(server: &Server, name: &str) -> Self {
+        let account = server.fresh_account(name).await.unwrap();
+        let features = [ns::SI, ns::IBB, ns::BYTESTREAMS, ns::TUBES].map(str::to_owned);
+        let starting = Session::start(credentials(server, &account), features.into());
+        let (session, mut events) = patiently("the login is done", starting).await.unwrap();
+        let (hear, heard) = mpsc::channel(64);
+        let (see, seen) = mpsc::channel(64);
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                match event {
+                    SessionEvent::Unclaimed { inbound, .. } => drop(hear.send(inbound).await),
+                    SessionEvent::Online { jid, .. } => drop(see.send(jid).await),
+                    _ => {}
+                }
+            }
+        });
+        let jid = account.jid;
+        Self {
+            jid,
+            session,
+            heard,
+            seen,
+        }
+    }
+
+    /// Sees the contact's presence, and shows its own.
+    pub(crate) async fn befriend(&self, contact: &BareJid) {
+        self.session.consent(contact.clone(), Subscribe::Yes).await;
+    }
+
+    /// The next resource of a contact that comes online.
+    pub(crate) async fn sees(&mut self) -> FullJid {
+        patiently("somebody comes online", self.seen.recv())
+            .await
+            .unwrap()
+    }
+
+    /// The next thing that it is asked, which must be this.
+    pub(crate) async fn asked(&mut self, name: &str) -> Ask {
+        loop {
+            match patiently("it is asked something", self.heard.recv()).await {
+                Some(Inbound::Ask(ask)) => {
+                    assert_eq!(ask.payload().name(), name, "{:?}", ask.payload());
+                    return ask;
+                }
+                Some(_) => {}
+                None => panic!("the session is over"),
+            }
+        }
+    }
+
+    /// The next thing of this name that it is told.
+    pub(crate) async fn told(&mut self, name: &str) -> Element {
+        loop {
+            match patiently("it is told something", self.heard.recv()).await {
+                Some(Inbound::Tell(tell)) if tell.payload.name() == name => return tell.payload,
+                Some(_) => {}
+                None => panic!("the session is over"),
+            }
+        }
+    }
+
+    /// Asks; the answer is for later.
+    pub(crate) async fn ask(&self, peer: &FullJid, what: &str) -> Answer {
+        let (to, what) = (Some(peer.clone().into()), what.parse().unwrap());
+        let stanzas = self.session.stanzas();
+        stanzas
+            .ask(to, Question::Set, what, Patience::default())
+            .await
+            .unwrap()
+    }
+
+    /// Tells a full JID, or a bare one.
+    pub(crate) async fn tell(&self, peer: impl Into<tubes::Jid>, what: &str) {
+        let what = vec![what.parse().unwrap()];
+        self.session
+            .stanzas()
+            .tell(peer.into(), what)
+            .await
+            .unwrap();
+    }
+}
