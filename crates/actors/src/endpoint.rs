@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tubes_local::{Address, Listener, Socket, dial};
 
 use crate::event::Failure;
@@ -22,7 +22,7 @@ use crate::failure;
 /// the kernel, and cost nothing.
 #[derive(Debug)]
 pub(crate) struct ListeningEndpoint {
-    task: AbortHandle,
+    task: Option<JoinHandle<()>>,
 }
 
 impl ListeningEndpoint {
@@ -33,8 +33,8 @@ impl ListeningEndpoint {
         places: Arc<Semaphore>,
         tube: Recipient<Connected>,
     ) -> actix::Addr<Self> {
-        let task = runtime.spawn(accept(listener, places, tube)).abort_handle();
-        Self { task }.start()
+        let task = runtime.spawn(accept(listener, places, tube));
+        Self { task: Some(task) }.start()
     }
 }
 
@@ -43,7 +43,29 @@ impl Actor for ListeningEndpoint {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         // The listener goes with its task, and a socket file with the listener.
-        self.task.abort();
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+}
+
+/// Listen no more. Answered when the address is free again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Close;
+
+impl Handler<Close> for ListeningEndpoint {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Close: Close, _: &mut Self::Context) -> Self::Result {
+        let Some(task) = self.task.take() else {
+            return Box::pin(async {});
+        };
+        task.abort();
+        Box::pin(async move {
+            // It ends by being cut off; what it held is dropped by then.
+            let _ = task.await;
+        })
     }
 }
 
@@ -86,11 +108,17 @@ async fn accept(listener: Listener, places: Arc<Semaphore>, tube: Recipient<Conn
 pub(crate) struct ExportedEndpoint {
     runtime: Handle,
     address: Address,
+    /// Standard input and output can be given to one connection only.
+    is_spent: bool,
 }
 
 impl ExportedEndpoint {
     pub(crate) fn new(runtime: Handle, address: Address) -> Self {
-        Self { runtime, address }
+        Self {
+            runtime,
+            address,
+            is_spent: false,
+        }
     }
 }
 
@@ -107,6 +135,10 @@ impl Handler<Dial> for ExportedEndpoint {
     type Result = ResponseFuture<Result<Socket, Failure>>;
 
     fn handle(&mut self, Dial: Dial, _: &mut Self::Context) -> Self::Result {
+        if self.is_spent {
+            return Box::pin(async { Err(failure::spent()) });
+        }
+        self.is_spent = self.address == Address::Stdio;
         let address = self.address.clone();
         // On the embedder's runtime, where the socket is to live.
         let dialled = self.runtime.spawn(async move { dial(&address).await });

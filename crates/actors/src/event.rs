@@ -70,7 +70,7 @@ pub enum Event {
         /// Whether the former session goes on.
         resumed: bool,
     },
-    /// A contact's resource that does tubes came online, or offered other services than before.
+    /// A contact's resource that does tubes came online.
     PeerOnline {
         /// The resource.
         peer: FullJid,
@@ -84,6 +84,8 @@ pub enum Event {
     TubeClosed {
         /// The tube.
         tube: TubeId,
+        /// Its number on the wire.
+        number: u32,
         /// Why, unless this side closed it.
         error: Option<Failure>,
     },

@@ -18,11 +18,23 @@ pub(crate) fn open(error: &OpenError) -> Failure {
         OpenError::Refused(why) if why.defined_condition == DefinedCondition::Forbidden => {
             FailureKind::Declined
         }
+        OpenError::Refused(why) if is_absence(&why.defined_condition) => FailureKind::Unreachable,
         OpenError::Refused(_) => FailureKind::Refused,
         OpenError::TimedOut(_) => FailureKind::TimedOut,
         _ => FailureKind::Io,
     };
     Failure::new(kind, error.to_string())
+}
+
+/// Whether somebody, or the service, is not there, as opposed to unwilling.
+fn is_absence(condition: &DefinedCondition) -> bool {
+    matches!(
+        condition,
+        DefinedCondition::RecipientUnavailable
+            | DefinedCondition::RemoteServerNotFound
+            | DefinedCondition::RemoteServerTimeout
+            | DefinedCondition::ServiceUnavailable
+    )
 }
 
 /// A service that was not reached.
@@ -33,6 +45,12 @@ pub(crate) fn dial(error: &DialError) -> Failure {
         _ => FailureKind::Unreachable,
     };
     Failure::new(kind, error.to_string())
+}
+
+/// A service that takes one connection, and had it.
+pub(crate) fn spent() -> Failure {
+    let why = "standard input and output are in use by another connection";
+    Failure::new(FailureKind::Limit, why)
 }
 
 /// A connection that broke.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use tubes::{AcceptError, Failure, FailureKind, LoginErrorKind, OfferError, StartError};
+use tubes::{AcceptError, BindError, Failure, FailureKind, LoginErrorKind, OfferError, StartError};
 
 /// Why a command ended before, or instead of, being done.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,6 +79,12 @@ impl From<AcceptError> for Stop {
             _ => Kind::Io,
         };
         Self::failed(kind, error.to_string())
+    }
+}
+
+impl From<BindError> for Stop {
+    fn from(error: BindError) -> Self {
+        Self::failed(Kind::Io, error.to_string())
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::process;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::exit::Stop;
 
@@ -15,21 +17,29 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Takes SIGINT and SIGTERM over. From now on the second of them ends the process at once.
+    /// Takes SIGINT, SIGTERM and SIGHUP over: ssh ends its `ProxyCommand` by the last. From now
+    /// on the second of them ends the process at once.
     pub(crate) fn install() -> io::Result<Self> {
         let mut interrupted = signal(SignalKind::interrupt())?;
         let mut terminated = signal(SignalKind::terminate())?;
+        let mut hung_up = signal(SignalKind::hangup())?;
         let (tell, asked) = watch::channel(None);
         tokio::spawn(async move {
+            let mut first: Option<Instant> = None;
             loop {
                 let now = tokio::select! {
                     Some(()) = interrupted.recv() => Asked::Interrupted,
                     Some(()) = terminated.recv() => Asked::Terminated,
+                    Some(()) = hung_up.recv() => Asked::Terminated,
                     else => return,
                 };
-                if tell.send_replace(Some(now)).is_some() {
-                    process::exit(now.at_once());
+                match first {
+                    None => first = Some(Instant::now()),
+                    // timeout(1) signals the process and then its group: one wish, two signals.
+                    Some(first) if first.elapsed() < BREATH => continue,
+                    Some(_) => process::exit(now.at_once()),
                 }
+                tell.send_replace(Some(now));
             }
         });
         Ok(Self { asked })
@@ -61,3 +71,6 @@ impl Asked {
         }
     }
 }
+
+/// Signals closer together than any two strokes of a person count as one.
+const BREATH: Duration = Duration::from_millis(100);

@@ -16,7 +16,7 @@ mod output;
 mod parameter;
 mod password;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -88,6 +88,7 @@ fn start_log(global: &Global) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
     // tokio-xmpp logs the login at this level, and with PLAIN that is the password.
     log::set_max_level(log::max_level().min(log::LevelFilter::Debug));

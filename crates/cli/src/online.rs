@@ -204,8 +204,8 @@ impl Feed {
                 tls: tls.map(str::to_owned),
                 resumed,
             },
-            Event::TubeClosed { tube, error } => Report::TubeClosed {
-                tube: self.number(tube),
+            Event::TubeClosed { number, error, .. } => Report::TubeClosed {
+                tube: number,
                 error: error.map(Into::into),
             },
             Event::TubeOffered {
@@ -233,7 +233,7 @@ impl Feed {
         })
     }
 
-    /// A tube that was offered to nobody yet has no number; it is reported as 0.
+    /// Whatever happens to a tube follows its offer, which says the number.
     fn number(&self, tube: TubeId) -> u32 {
         self.numbers.get(&tube).copied().unwrap_or_default()
     }

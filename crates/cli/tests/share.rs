@@ -297,9 +297,40 @@ async fn a_service_that_is_not_there_ends_the_connection_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_named() {
+async fn connect_says_that_the_service_is_unavailable() {
     let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
-    let _offering = offer(&alice, &fernand, &service().await);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = format!("tcp:{}", listener.local_addr().unwrap());
+    drop(listener);
+    let _offering = offer(&alice, &fernand, &nobody);
+    let command = fernand.with(&["connect", &alice.jid, "backwards"]);
+    let output = program::run(&words(&command)).await;
+    assert_eq!(output.status.code(), Some(69), "{output:?}");
+}
+
+/// ssh hangs its `ProxyCommand` up, and timeout(1) signals a process twice.
+#[tokio::test]
+async fn a_hangup_and_an_interrupt_that_comes_twice_end_it_properly() {
+    for (signals, code) in [
+        (vec![Signal::HUP], 0),
+        (vec![Signal::INT, Signal::INT], 130),
+    ] {
+        let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
+        let offering = offer(&alice, &fernand, &service().await);
+        let mut accepting = accept(&fernand, &alice, &[]);
+        accepting.event("listening").await;
+        for signal in signals {
+            offering.signal(signal);
+        }
+        // The other side hears of it, so it was no sudden death.
+        accepting.event("tube_closed").await;
+        assert_eq!(offering.end().await, (Some(code), String::new()));
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_before_anything_is_offered() {
+    let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let command = fernand.with(&["accept", "--from", &alice.jid, "--listen", &address]);

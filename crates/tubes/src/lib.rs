@@ -40,7 +40,7 @@ pub use self::tubes::Tubes;
 pub use tubes_actors::{
     AcceptError, Direction, Event, Events, Failure, FailureKind, OfferError, StartError, TubeId,
 };
-pub use tubes_local::{Access, Address, AddressError, Socket};
+pub use tubes_local::{Access, Address, AddressError, BindError, Listener, Socket};
 pub use tubes_protocol::tube::{ParameterError, Parameters, Value};
 pub use tubes_session::{Account, AccountError, LoginError, LoginErrorKind, Password, Tls};
 pub use xmpp_parsers::jid::{BareJid, FullJid, Jid};

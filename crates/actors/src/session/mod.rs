@@ -204,10 +204,11 @@ impl SessionActor {
         }
         let ours = abilities.ours;
         let tubes = self.tubes_with(&resource.to_bare());
-        self.online.insert(resource.clone(), abilities);
-        self.env.announcer.announce(Event::PeerOnline {
-            peer: resource.clone(),
-        });
+        let before = self.online.insert(resource.clone(), abilities);
+        if before.is_none() {
+            let peer = resource.clone();
+            self.env.announcer.announce(Event::PeerOnline { peer });
+        }
         Box::pin(async move {
             for tube in tubes {
                 // A tube that is gone needs no news.

@@ -6,6 +6,7 @@ use tubes_protocol::tube::TubeClose;
 use xmpp_parsers::jid::FullJid;
 
 use super::{Side, TubeActor, stop};
+use crate::endpoint;
 use crate::event::Failure;
 use crate::limits;
 
@@ -48,9 +49,12 @@ impl TubeActor {
         if self.closing.is_some() {
             return;
         }
-        if let Side::Joined(joined) = &mut self.side {
-            // Dropping its address stops the listener.
-            joined.listener = None;
+        if let Side::Joined(joined) = &mut self.side
+            && let Some(listener) = joined.listener.take()
+        {
+            // When the tube is closed, its address is free for the next one.
+            let closing = listener.send(endpoint::Close).into_actor(self);
+            ctx.wait(closing.map(|_, _, _| ()));
         }
         // Our own kind winds down likewise when it hears of it, so it hears of it first.
         let (now, tell_last) = tell.into_iter().partition(|jid| self.is_ours(jid));

@@ -183,7 +183,10 @@ impl TubeActor {
         if joined.listener.is_some() {
             return Err(AcceptError::Already);
         }
-        let first = joined.machine.handle_accept()?;
+        let first = joined
+            .machine
+            .handle_accept()
+            .map_err(|_| AcceptError::Gone)?;
         let tube = self.about.tube;
         let address = listener.address().clone();
         if first {
@@ -226,7 +229,10 @@ impl Handler<Attach> for TubeActor {
         let Side::Joined(joined) = &mut self.side else {
             return Err(Refusal::NotOffered.into());
         };
-        let first = joined.machine.handle_accept()?;
+        let first = joined
+            .machine
+            .handle_accept()
+            .map_err(|_| AcceptError::Gone)?;
         let permit = self.streams.place().ok_or(AcceptError::Busy)?;
         if first {
             self.env.announcer.announce(Event::TubeOpened {

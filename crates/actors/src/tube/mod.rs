@@ -53,6 +53,7 @@ impl TubeActor {
         let end = End {
             env: env.clone(),
             tube: about.tube,
+            number: about.number.value(),
             error: Some(failure::internal()),
             closers: Vec::new(),
             _obituary: obituary,
@@ -199,6 +200,7 @@ impl Handler<PeerClosed> for TubeActor {
 struct End {
     env: Env,
     tube: TubeId,
+    number: u32,
     error: Option<Failure>,
     /// Whoever waits for the tube to be closed; dropping them is the word.
     closers: Vec<oneshot::Sender<()>>,
@@ -210,6 +212,7 @@ impl Drop for End {
         let error = self.error.take();
         self.env.announcer.announce(Event::TubeClosed {
             tube: self.tube,
+            number: self.number,
             error,
         });
         self.closers.clear();

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use tubes::{AcceptError, Address, BareJid, Direction, Event, Failure, FailureKind, TubeId, Tubes};
+use tubes::{
+    AcceptError, Address, BareJid, Direction, Event, Failure, FailureKind, Listener, TubeId, Tubes,
+};
 
 use super::{name, used_once};
 use crate::args::{Accept, Global};
@@ -25,6 +27,9 @@ pub(crate) async fn run(
     let mut output = Output::new(global.output);
     if accept.listen == Address::Stdio {
         output = output.beside_stdio()?;
+    } else {
+        // Better now than when the contact has offered something in vain.
+        drop(Listener::bind(&accept.listen, accept.access).await?);
     }
     let online = Online::log_in(global, accept.service.as_deref(), output, interrupt).await?;
     online
@@ -79,7 +84,9 @@ async fn closed(
         let event = feed.next().await?;
         offers.note(&event);
         match event {
-            Event::TubeClosed { tube: which, error } if which == tube => return Ok(error),
+            Event::TubeClosed {
+                tube: which, error, ..
+            } if which == tube => return Ok(error),
             _ => {}
         }
     }

@@ -42,11 +42,9 @@ async fn used_once(feed: &mut Feed, tube: TubeId) -> Result<(), Stop> {
             Event::ConnectionClosed {
                 tube: which, error, ..
             }
-            | Event::TubeClosed { tube: which, error }
-                if which == tube =>
-            {
-                error
-            }
+            | Event::TubeClosed {
+                tube: which, error, ..
+            } if which == tube => error,
             _ => continue,
         };
         return error.map_or(Ok(()), |failure| Err(failure.into()));

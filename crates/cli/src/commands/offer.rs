@@ -86,7 +86,9 @@ async fn closed(
         let event = feed.next().await?;
         audience.note(&event, peer);
         match event {
-            Event::TubeClosed { tube: which, error } if which == tube => return Ok(error),
+            Event::TubeClosed {
+                tube: which, error, ..
+            } if which == tube => return Ok(error),
             _ => {}
         }
     }
