@@ -25,7 +25,7 @@ async fn the_tube_outlives_a_service_that_is_not_there(server: &Server) {
     assert_eq!(error.unwrap().kind, FailureKind::Refused);
     let (sent, received, error) = shared.fernand.connection_closed().await;
     assert_eq!((sent, received), (0, 0));
-    assert_eq!(error.unwrap().kind, FailureKind::Refused);
+    assert_eq!(error.unwrap().kind, FailureKind::Unreachable);
 
     let service = service.listen(1).unwrap();
     let mut program = shared.program().await;
