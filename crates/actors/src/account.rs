@@ -146,13 +146,8 @@ impl Account {
             address,
             parameters,
         };
-        let tube = self
-            .0
-            .actor
-            .send(offer)
-            .await
-            .map_err(|_| OfferError::Closed)?;
-        tube.ok_or(OfferError::Full)
+        let sent = self.0.actor.send(offer).await;
+        sent.map_err(|_| OfferError::Closed)?
     }
 
     /// Accepts a tube and lets programs connect at `address`; returns the actual address.

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient,
+    WrapFuture,
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -28,6 +29,7 @@ use crate::event::{Event, Failure, TubeId};
 use crate::failure;
 use crate::negotiator::{Admission, Open, Place, Proposed};
 use crate::obituary::Obituary;
+use crate::tube::Disowned;
 
 /// One connection; ends by itself.
 #[derive(Debug)]
@@ -129,6 +131,7 @@ pub(crate) enum Job {
     Ask {
         socket: Socket,
         request: Request,
+        tube: Recipient<Disowned>,
         permit: OwnedSemaphorePermit,
     },
 }
@@ -162,13 +165,19 @@ impl Work {
             Job::Ask {
                 socket,
                 request,
+                tube,
                 permit: _permit,
-            } => self.ask(socket, request).await,
+            } => self.ask(socket, request, tube).await,
         }
     }
 
-    async fn ask(self, socket: Socket, request: Request) -> Result<(), Failure> {
-        match self.open(request).await {
+    async fn ask(
+        self,
+        socket: Socket,
+        request: Request,
+        tube: Recipient<Disowned>,
+    ) -> Result<(), Failure> {
+        match self.open(request, &tube).await {
             Ok(opened) => self.flow(socket, opened, None).await,
             Err(error) => {
                 // The program sees a reset, not an end that it could take for a proper one.
@@ -178,16 +187,19 @@ impl Work {
         }
     }
 
-    async fn open(&self, request: Request) -> Result<Opened, Failure> {
+    async fn open(&self, request: Request, tube: &Recipient<Disowned>) -> Result<Opened, Failure> {
         let admission = self.env.negotiator.send(Open(request.peer.to_bare())).await;
         let Ok(Some(Admission { signalling, queue })) = admission else {
             return Err(failure::abandoned());
         };
         let _place = queue.enter().await.ok_or_else(failure::abandoned)?;
-        signalling
-            .open(request)
-            .await
-            .map_err(|error| failure::open(&error))
+        signalling.open(request).await.map_err(|error| {
+            if failure::is_disowned(&error) {
+                // At most one for each connection.
+                tube.do_send(Disowned);
+            }
+            failure::open(&error)
+        })
     }
 
     async fn answer(

@@ -14,7 +14,7 @@ use xmpp_parsers::jid::FullJid;
 use crate::env::Env;
 use crate::event::Announcer;
 use crate::negotiator::NegotiatorActor;
-use crate::session::{Report, SessionActor};
+use crate::session::{Leave, Report, SessionActor, Silent};
 
 /// What an account's actors are started with.
 pub(crate) struct Crew {
@@ -43,8 +43,10 @@ pub(crate) async fn start(crew: Crew) -> io::Result<Running> {
         .spawn(move || {
             let system = System::new();
             let account = system.block_on(async move { launch(crew, runtime) });
-            // Whoever started it may have gone; then the last address goes here.
-            let _ = ready.send(account);
+            // Whoever started it may have lost interest; then nobody needs it.
+            if let Err(account) = ready.send(account) {
+                account.do_send(Leave);
+            }
             if let Err(error) = system.run() {
                 tracing::error!(%error, "the control thread ended badly");
             }
@@ -76,4 +78,6 @@ async fn forward(mut reports: mpsc::Receiver<SessionEvent>, account: Addr<Sessio
             return;
         }
     }
+    // Not every end of a session has a last word.
+    account.do_send(Silent);
 }

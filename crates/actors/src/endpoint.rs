@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
+    MessageResult, ResponseFuture, WrapFuture,
+};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::{AbortHandle, JoinHandle};
 use tubes_local::{Address, Listener, Socket, dial};
 
 use crate::event::Failure;
 use crate::failure;
+use crate::tube::{TubeActor, Unheard};
 
 /// Lets programs into a joined tube.
 ///
@@ -22,7 +26,11 @@ use crate::failure;
 /// the kernel, and cost nothing.
 #[derive(Debug)]
 pub(crate) struct ListeningEndpoint {
-    task: Option<JoinHandle<()>>,
+    task: Option<JoinHandle<Failure>>,
+    abort: AbortHandle,
+    tube: Addr<TubeActor>,
+    /// Whoever waits for the address to be free; dropping them is the word.
+    closers: Vec<oneshot::Sender<()>>,
 }
 
 impl ListeningEndpoint {
@@ -31,41 +39,54 @@ impl ListeningEndpoint {
         runtime: &Handle,
         listener: Listener,
         places: Arc<Semaphore>,
-        tube: Recipient<Connected>,
-    ) -> actix::Addr<Self> {
-        let task = runtime.spawn(accept(listener, places, tube));
-        Self { task: Some(task) }.start()
+        tube: Addr<TubeActor>,
+    ) -> Addr<Self> {
+        let task = runtime.spawn(accept(listener, places, tube.clone()));
+        Self {
+            abort: task.abort_handle(),
+            task: Some(task),
+            tube,
+            closers: Vec::new(),
+        }
+        .start()
     }
 }
 
 impl Actor for ListeningEndpoint {
     type Context = Context<Self>;
 
-    fn stopped(&mut self, _: &mut Self::Context) {
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some(task) = self.task.take() else { return };
         // The listener goes with its task, and a socket file with the listener.
-        if let Some(task) = self.task.take() {
-            task.abort();
-        }
+        ctx.spawn(task.into_actor(self).map(|end, actor, ctx| {
+            match end {
+                Err(error) if error.is_cancelled() => {}
+                Ok(why) => actor.tube.do_send(Unheard(why)),
+                Err(_) => actor.tube.do_send(Unheard(failure::internal())),
+            }
+            actor.closers.clear();
+            ctx.stop();
+        }));
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.abort.abort();
     }
 }
 
-/// Listen no more. Answered when the address is free again.
+/// Listen no more. Whoever holds the answer learns from its end that the address is free.
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "oneshot::Receiver<()>")]
 pub(crate) struct Close;
 
 impl Handler<Close> for ListeningEndpoint {
-    type Result = ResponseFuture<()>;
+    type Result = MessageResult<Close>;
 
     fn handle(&mut self, Close: Close, _: &mut Self::Context) -> Self::Result {
-        let Some(task) = self.task.take() else {
-            return Box::pin(async {});
-        };
-        task.abort();
-        Box::pin(async move {
-            // It ends by being cut off; what it held is dropped by then.
-            let _ = task.await;
-        })
+        let (closer, closed) = oneshot::channel();
+        self.closers.push(closer);
+        self.abort.abort();
+        MessageResult(closed)
     }
 }
 
@@ -77,10 +98,11 @@ pub(crate) struct Connected {
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
-async fn accept(listener: Listener, places: Arc<Semaphore>, tube: Recipient<Connected>) {
+/// Accepts until the listener is of no use any more; returns why.
+async fn accept(listener: Listener, places: Arc<Semaphore>, tube: Addr<TubeActor>) -> Failure {
     loop {
         let Ok(permit) = Arc::clone(&places).acquire_owned().await else {
-            return;
+            return failure::internal();
         };
         let socket = match listener.accept().await {
             Ok((socket, source)) => {
@@ -92,13 +114,10 @@ async fn accept(listener: Listener, places: Arc<Semaphore>, tube: Recipient<Conn
                 tokio::time::sleep(BREATH).await;
                 continue;
             }
-            Err(error) => {
-                tracing::error!(%error, "the listening socket failed");
-                return;
-            }
+            Err(error) => return failure::listener(&error.to_string()),
         };
         if tube.send(Connected { socket, permit }).await.is_err() {
-            return;
+            return failure::abandoned();
         }
     }
 }

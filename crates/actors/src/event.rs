@@ -1,6 +1,7 @@
 //! What the application learns, and how.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
@@ -111,10 +112,18 @@ pub enum Event {
     },
 }
 
-/// A tube, for as long as the account lives. (The number on the wire is unique only together
+/// A tube, for as long as the process lives. (The number on the wire is unique only together
 /// with the peer.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TubeId(pub(crate) u64);
+
+impl TubeId {
+    /// One that no other tube of the process has, whatever the account.
+    pub(crate) fn new() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
 
 impl fmt::Display for TubeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -26,6 +26,19 @@ pub(crate) fn open(error: &OpenError) -> Failure {
     Failure::new(kind, error.to_string())
 }
 
+/// Whether the peer does not know the tube: our own kind and Gabble both answer so.
+pub(crate) fn is_disowned(error: &OpenError) -> bool {
+    matches!(
+        error,
+        OpenError::Refused(why) if why.defined_condition == DefinedCondition::BadRequest
+    )
+}
+
+/// A local socket that programs can no longer connect to.
+pub(crate) fn listener(why: &str) -> Failure {
+    Failure::new(FailureKind::Io, format!("the local socket failed: {why}"))
+}
+
 /// Whether somebody, or the service, is not there, as opposed to unwilling.
 fn is_absence(condition: &DefinedCondition) -> bool {
     matches!(

@@ -2,21 +2,26 @@
 
 use std::time::Duration;
 
-/// Negotiations pending at a time with one contact.
+/// Negotiations pending at a time with one contact, of those that it asked for, and as many of
+/// those that we asked for: were they counted together, a contact could keep us from asking.
 pub(crate) const NEGOTIATIONS_PER_CONTACT: usize = 64;
 
-/// Negotiations pending at a time in all.
+/// Negotiations pending at a time in all, each way.
 pub(crate) const NEGOTIATIONS: usize = 1024;
 
 /// Connections of one tube at a time. Programs beyond wait in the listener's backlog; peers
 /// beyond are told to wait.
 pub(crate) const CONNECTIONS_PER_TUBE: usize = 1024;
 
-/// Offers of one contact that may be pending at a time.
+/// Tubes that one contact may have offered at a time.
 pub(crate) const INVITATIONS_PER_CONTACT: usize = 64;
 
 /// Tubes of an account at a time.
 pub(crate) const TUBES: usize = 1024;
 
 /// Time for connections to finish what they were given when their tube closes.
-pub(crate) const WIND_DOWN: Duration = Duration::from_secs(4);
+pub(crate) const WIND_DOWN: Duration = Duration::from_millis(2500);
+
+/// Time for all tubes to close when the account leaves; logging out takes up to one and a half
+/// seconds more, and five is what an interrupted program has.
+pub(crate) const LEAVE: Duration = Duration::from_millis(3600);

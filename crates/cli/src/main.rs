@@ -20,6 +20,7 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Parser;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Args, Global};
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Err(help) => return show(&help),
     };
     start_log(&args.global);
+    raise_descriptors();
     let output = Output::new(args.global.output);
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,6 +77,15 @@ fn conclude(stop: Stop, output: Output) -> ExitCode {
         eprintln!("tubes: {}", output::harmless(&stop.to_string()));
     }
     stop.into()
+}
+
+/// Every connection takes a descriptor or two; the soft limit is often 1,024.
+fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::info!(%error, "the limit on open files stays as it is");
+    }
 }
 
 fn start_log(global: &Global) {

@@ -106,5 +106,5 @@ fn kind(ours: bool) -> Kind {
 }
 
 fn span(request: &Request) -> Span {
-    info_span!("bytestream", stream = %request.stream, peer = %request.peer)
+    info_span!("negotiation", stream = %request.stream)
 }

@@ -21,8 +21,9 @@ pub(crate) async fn open(ladder: &Ladder, request: Request) -> Result<Opened, Op
     let mut requester = Requester::new(ladder.namespaces());
     let answer = tokio::select! {
         biased;
-        answer = ask(ladder, &request) => answer?,
+        // First, lest a question that waited for its turn is put into the next session.
         gone = hung_up(&mut wire) => return Err(gone.into()),
+        answer = ask(ladder, &request) => answer?,
     };
     debug!(methods = ?answer.methods, ours = answer.ours, "accepted by the peer");
     let kind = kind(answer.ours);

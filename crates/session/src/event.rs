@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tubes_protocol::disco::Abilities;
-use tubes_transport::Inbound;
+use tubes_transport::{Gone, Inbound};
 use xmpp_parsers::jid::FullJid;
 
 use crate::LoginError;
@@ -15,7 +15,12 @@ pub enum SessionEvent {
     /// The link to the server changed.
     Link(Link),
     /// A contact's resource went offline. Questions to it have failed, its wires have ended.
-    Offline(FullJid),
+    Offline {
+        /// The resource.
+        jid: FullJid,
+        /// [`Gone::Session`]: it was this side that went.
+        why: Gone,
+    },
     /// A contact's resource is online, and this is what it can do. Comes again when that changes.
     Online {
         /// The resource.

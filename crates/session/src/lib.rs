@@ -13,7 +13,7 @@
 //! - [`Session`]: the handle (`session.rs`), [`SessionEvent`]: what it reports (`event.rs`)
 //! - `connector.rs` with `dns.rs`, `tcp.rs`, `tls.rs` and `sasl/`: from an account to an
 //!   authenticated stream; `reconnect.rs`: again, when one is lost
-//! - `pump.rs`: the task that owns the connection; `router.rs`: where each stanza goes
+//! - `pump.rs`: the task that owns the connection; `router/`: where each stanza goes
 //! - `tracker.rs`: questions that wait for answers; `contacts.rs`: who is online and can do
 //!   what; `identity.rs`: what this client says of itself
 

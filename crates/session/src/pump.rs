@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Interval, MissedTickBehavior, timeout};
 use tokio_xmpp::Stanza;
 use tokio_xmpp::stanzastream::{
     Event, StanzaStage, StanzaState, StanzaStream, StanzaToken, StreamEvent,
@@ -35,6 +35,8 @@ pub(crate) struct Pump {
     /// What was handed to the stream and is not sent yet, oldest first.
     pub(crate) unsent: VecDeque<StanzaToken>,
     pub(crate) phase: Phase,
+    /// When peers that owe answers are looked at next.
+    pub(crate) tick: Interval,
 }
 
 /// Whether the stream carries anything at the moment.
@@ -86,11 +88,7 @@ impl Pump {
             self.send(stanza).await;
             return Step::Again;
         }
-        let wake = self
-            .router
-            .next_deadline()
-            .unwrap_or_else(|| Instant::now() + TICK);
-        let wake = wake.min(Instant::now() + TICK);
+        let wake = self.router.next_deadline();
         tokio::select! {
             permit = self.events.clone().reserve_owned(), if self.router.has_events() => match permit {
                 Ok(permit) => {
@@ -113,7 +111,9 @@ impl Pump {
             },
             Some(notice) = self.notices.recv() => return self.handle_notice(notice),
             () = sent(&mut self.unsent), if !self.unsent.is_empty() => {}
-            () = sleep_until(wake.into()) => self.router.handle_timeout(Instant::now()),
+            () = sleep_until(wake) => self.router.handle_timeout(Instant::now()),
+            // A timer of its own: one set anew at each stanza would never go off under traffic.
+            _ = self.tick.tick() => self.router.handle_timeout(Instant::now()),
         }
         Step::Again
     }
@@ -163,6 +163,8 @@ impl Pump {
                 Step::Again
             }
             Notice::Down(error) => {
+                // It is the last thing there is to report.
+                self.router.handle_lost();
                 self.router.report(SessionEvent::Link(Link::Down(error)));
                 Step::End
             }
@@ -175,6 +177,9 @@ impl Pump {
     }
 
     async fn say(&mut self, outbound: Outbound) {
+        if outbound.is_abandoned() {
+            return;
+        }
         let stanza = self.router.handle_outbound(outbound, Instant::now());
         self.send(stanza).await;
     }
@@ -233,6 +238,20 @@ async fn sent(unsent: &mut VecDeque<StanzaToken>) {
     }
 }
 
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Goes off every [`TICK`].
+pub(crate) fn tick() -> Interval {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}
+
 enum Step {
     Again,
     Close(oneshot::Sender<()>),
@@ -246,7 +265,7 @@ pub(crate) const DEPTH: usize = 16;
 const TICK: Duration = Duration::from_secs(10);
 
 /// Time for what is still to be said when closing.
-const FLUSH: Duration = Duration::from_secs(2);
+const FLUSH: Duration = Duration::from_millis(700);
 
 /// Time for the server to take note of the end.
-const LEAVE: Duration = Duration::from_secs(2);
+const LEAVE: Duration = Duration::from_millis(700);

@@ -13,7 +13,7 @@ use xmpp_parsers::jid::{BareJid, FullJid, ResourcePart};
 use crate::connector::{Connector, Established};
 use crate::event::{Login, SessionEvent};
 use crate::identity::Identity;
-use crate::pump::{Command, DEPTH, Phase, Pump};
+use crate::pump::{self, Command, DEPTH, Phase, Pump};
 use crate::reconnect::reconnector;
 use crate::router::{Router, Subscribe};
 use crate::{Account, LoginError};
@@ -64,6 +64,7 @@ impl Session {
         );
         let unsent = VecDeque::new();
         let phase = Phase::Flowing;
+        let tick = pump::tick();
         let pump = Pump {
             stream,
             router,
@@ -74,6 +75,7 @@ impl Session {
             login,
             unsent,
             phase,
+            tick,
         };
         tokio::spawn(pump.run());
         Ok((
@@ -110,7 +112,7 @@ impl Session {
         self.command(Command::Consent(contact, subscribe)).await;
     }
 
-    /// Says what is still to be said and logs out; done within 5 seconds.
+    /// Says what is still to be said and logs out; done within two seconds.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
         self.command(Command::Close(done)).await;

@@ -3,7 +3,7 @@
 //! tokio-xmpp's own tracking has no deadlines, and forgets to fail what was under way when a
 //! session is lost. This one is a plain table: no clock, no I/O.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -108,7 +108,10 @@ impl Tracker {
     /// The peers that owe a patient answer and were silent for [`SILENCE`]; asks only once per
     /// silence.
     pub(crate) fn silent(&mut self, now: Instant) -> Vec<Jid> {
-        let owing: std::collections::HashSet<&Jid> = self
+        // Nobody waits for these any more, and they have no deadline to go by.
+        self.pending
+            .retain(|_, pending| pending.deadline.is_some() || !pending.asker.is_abandoned());
+        let owing: HashSet<&Jid> = self
             .pending
             .values()
             .filter(|pending| pending.deadline.is_none())
@@ -169,6 +172,11 @@ pub(crate) enum Asker {
 }
 
 impl Asker {
+    /// Whether the one who asked is gone.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        matches!(self, Self::Someone(reply) if reply.is_closed())
+    }
+
     /// Tells an outsider how it went; what the session asked itself needs no word.
     pub(crate) fn fail(self, why: AskError) {
         if let Self::Someone(reply) = self {
@@ -277,6 +285,23 @@ mod tests {
         assert!(tracker.silent(now + SILENCE * 2).is_empty());
         assert!(tracker.answered(Some(&peer()), &own(), &id).is_some());
         assert!(tracker.silent(now + SILENCE * 9).is_empty());
+    }
+
+    #[test]
+    fn forgets_questions_that_nobody_waits_for() {
+        let mut tracker = Tracker::new(7);
+        let now = Instant::now();
+        for _ in 0..10 {
+            let (reply, _) = oneshot::channel();
+            tracker.ask(
+                Some(peer()),
+                Patience::WhileAlive,
+                Asker::Someone(reply),
+                now,
+            );
+        }
+        assert!(tracker.silent(now + SILENCE).is_empty());
+        assert!(tracker.lost_all().is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Sleep;
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
 
@@ -27,7 +28,9 @@ impl Stanzas {
     /// Asks somebody something: sends an IQ request.
     ///
     /// Waits while the lane is full; the [`Answer`] is awaited separately, so that several
-    /// questions can be under way in order. Cancel safe: nothing is sent if dropped.
+    /// questions can be under way in order. The time that `patience` gives begins now, so a
+    /// session that is down for a while does not prolong it. Cancel safe: nothing is sent if
+    /// dropped.
     pub async fn ask(
         &self,
         to: Option<Jid>,
@@ -67,8 +70,21 @@ pub(crate) async fn ask(
         patience,
         reply,
     };
-    lane.send(ask).await.map_err(|_| Gone::Session)?;
-    Ok(Answer(answer))
+    let mut answer = Answer {
+        reply: answer,
+        deadline: patience.deadline(),
+    };
+    let sent = match &mut answer.deadline {
+        None => lane.send(ask).await,
+        Some(deadline) => tokio::select! {
+            biased;
+            sent = lane.send(ask) => sent,
+            // The question was dropped unsent; the answer says so when it is awaited.
+            () = deadline.as_mut() => Ok(()),
+        },
+    };
+    sent.map_err(|_| Gone::Session)?;
+    Ok(answer)
 }
 
 pub(crate) async fn tell(
@@ -99,6 +115,15 @@ pub enum Patience {
     WhileAlive,
 }
 
+impl Patience {
+    fn deadline(self) -> Option<Pin<Box<Sleep>>> {
+        match self {
+            Self::Within(time) => Some(Box::pin(tokio::time::sleep(time))),
+            Self::WhileAlive => None,
+        }
+    }
+}
+
 impl Default for Patience {
     /// 30 seconds.
     fn default() -> Self {
@@ -110,16 +135,33 @@ impl Default for Patience {
 ///
 /// Dropping it forgets the question; an answer that still comes is ignored.
 #[derive(Debug)]
-pub struct Answer(oneshot::Receiver<Result<Option<Element>, AskError>>);
+pub struct Answer {
+    reply: oneshot::Receiver<Result<Option<Element>, AskError>>,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
 
 impl Future for Answer {
     type Output = Result<Option<Element>, AskError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // First the deadline: a question that was dropped because of it has no reply either.
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            // An answer that came in the last moment counts.
+            let answer = self.reply.try_recv();
+            return Poll::Ready(answer.unwrap_or(Err(AskError::TimedOut)));
+        }
         // A reply that was dropped unanswered went down with the session.
-        Pin::new(&mut self.0)
-            .poll(cx)
-            .map(|answer| answer.unwrap_or(Err(AskError::Gone(Gone::Session))))
+        let reply = Pin::new(&mut self.reply).poll(cx);
+        reply.map(|answer| answer.unwrap_or(Err(AskError::Gone(Gone::Session))))
+    }
+}
+
+impl Outbound {
+    /// Whether it is a question that nobody waits for any more.
+    pub fn is_abandoned(&self) -> bool {
+        matches!(self, Self::Ask { reply, .. } if reply.is_closed())
     }
 }
 

@@ -8,7 +8,7 @@ use tubes_actors::{Events, Start, StartError};
 use tubes_ibb::Ibb;
 use tubes_initiation::Si;
 use tubes_session::Account;
-use tubes_transport::Transport;
+use tubes_transport::{Signalling, Transport};
 
 use crate::Tubes;
 
@@ -16,22 +16,38 @@ use crate::Tubes;
 #[derive(Debug)]
 pub struct Builder {
     account: Account,
-    transports: Vec<TransportName>,
+    ladder: Vec<Arc<dyn Transport>>,
+    more: Vec<Arc<dyn Signalling>>,
     services: Vec<String>,
 }
 
 impl Builder {
     pub(crate) fn new(account: Account) -> Self {
+        let all = TransportName::ALL.iter();
         Self {
             account,
-            transports: TransportName::ALL.to_vec(),
+            ladder: all.map(|name| name.transport()).collect(),
+            more: Vec::new(),
             services: Vec::new(),
         }
     }
 
     /// The transports to use, best first, instead of all of them.
-    pub fn transports(mut self, transports: impl IntoIterator<Item = TransportName>) -> Self {
-        self.transports = transports.into_iter().collect();
+    pub fn transports(self, transports: impl IntoIterator<Item = TransportName>) -> Self {
+        let named = transports.into_iter();
+        self.ladder(named.map(TransportName::transport))
+    }
+
+    /// The transports to use, best first: of your own, or with settings of your own.
+    pub fn ladder(mut self, transports: impl IntoIterator<Item = Arc<dyn Transport>>) -> Self {
+        self.ladder = transports.into_iter().collect();
+        self
+    }
+
+    /// A further way to agree on transports, beside Stream Initiation. Bytestreams are asked
+    /// for with Stream Initiation; proposals are taken by either.
+    pub fn signalling(mut self, signalling: Arc<dyn Signalling>) -> Self {
+        self.more.push(signalling);
         self
     }
 
@@ -47,14 +63,10 @@ impl Builder {
     /// Must be called within a tokio runtime, to which all sockets will belong. Events are
     /// reported from here on. Dropping the future gives up.
     pub async fn start(self) -> Result<(Tubes, Events), StartError> {
-        let ladder = self
-            .transports
-            .iter()
-            .map(|name| name.transport())
-            .collect();
+        let si: Arc<dyn Signalling> = Arc::new(Si::new(self.ladder));
         let start = Start {
             credentials: self.account,
-            signallings: vec![Arc::new(Si::new(ladder))],
+            signallings: [si].into_iter().chain(self.more).collect(),
             services: self.services,
         };
         let (account, events) = tubes_actors::Account::start(start).await?;

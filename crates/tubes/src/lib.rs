@@ -40,7 +40,12 @@ pub use self::tubes::Tubes;
 pub use tubes_actors::{
     AcceptError, Direction, Event, Events, Failure, FailureKind, OfferError, StartError, TubeId,
 };
+pub use tubes_ibb::Ibb;
 pub use tubes_local::{Access, Address, AddressError, BindError, Listener, Socket};
-pub use tubes_protocol::tube::{ParameterError, Parameters, Value};
-pub use tubes_session::{Account, AccountError, LoginError, LoginErrorKind, Password, Tls};
+pub use tubes_protocol::tube::{ParameterError, Parameters, Refusal, TubeError, Value};
+pub use tubes_session::{
+    Account, AccountError, CertificateFault, LoginError, LoginErrorKind, LoginFailure, Password,
+    Tls,
+};
+pub use tubes_transport as transport;
 pub use xmpp_parsers::jid::{BareJid, FullJid, Jid};

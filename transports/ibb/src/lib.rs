@@ -9,7 +9,7 @@
 //! - the negotiation of `<open/>` (`attempt.rs`)
 //! - the face, which programs read and write (`stream.rs`)
 //! - the task that owns the wire (`driver.rs`)
-//! - [`Machine`]: what is said when (`machine.rs`), with its two halves (`inbound.rs`,
+//! - [`Machine`]: what is said when (`machine/`), with its two halves (`inbound.rs`,
 //!   `outbound.rs`), the window (`window.rs`) and the closes (`farewell.rs`)
 //! - [`Speech`]: what is said, and how it is read (`element.rs`)
 //! - [`Fault`]: why a stream broke (`fault.rs`)

@@ -129,7 +129,7 @@ impl SessionActor {
                 let _ = addr.send(OfferedAgain).await;
             });
         }
-        let of_contact = self.tubes_with(&from.to_bare()).len();
+        let of_contact = self.joined_with(&from.to_bare());
         if of_contact >= limits::INVITATIONS_PER_CONTACT || self.tubes.len() >= limits::TUBES {
             tracing::warn!(%from, "too many tubes: an offer is ignored");
             return Box::pin(async {});

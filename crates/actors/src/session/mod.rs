@@ -1,7 +1,8 @@
 //! The actor of an account: its XMPP connection, and the tubes on it.
 //!
 //! ```text
-//!   Connecting ──► Online ⇄ Suspended ──► Closed
+//!   Live ──► Left
+//!     └────► Lost
 //! ```
 
 mod inbound;
@@ -12,8 +13,9 @@ use std::collections::{BTreeMap, HashMap};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, System};
 use tokio::sync::watch;
 use tubes_protocol::disco::{Abilities, service_feature};
-use tubes_protocol::tube::TubeNumber;
+use tubes_protocol::tube::{TubeNumber, Whose};
 use tubes_session::{Link, Session, SessionEvent};
+use tubes_transport::Gone;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 pub(crate) use self::orders::{Consent, Find, Leave, Offer, Welcome};
@@ -33,13 +35,21 @@ pub(crate) struct SessionActor {
     /// Who is online and does tubes. The session bounds it.
     online: HashMap<FullJid, Abilities>,
     tubes: BTreeMap<TubeId, Tube>,
-    count: u64,
     /// What disco#info says, apart from the services.
     features: Vec<String>,
     /// Services that are welcome although no tube offers them yet.
     welcome: Vec<String>,
-    /// Whether the end was ordered.
-    has_left: bool,
+    phase: Phase,
+}
+
+/// How far the account has come. (Whether the link is up at the moment is the session's.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It logged out, as it was told.
+    Left,
+    Live,
+    /// The session is gone for good.
+    Lost,
 }
 
 /// A tube, as the account finds it.
@@ -74,10 +84,9 @@ impl SessionActor {
             local,
             online,
             tubes,
-            count: 0,
             features,
             welcome,
-            has_left: false,
+            phase: Phase::Live,
         }
     }
 
@@ -106,11 +115,16 @@ impl SessionActor {
 
     /// The name of a new tube, and what tells this actor that it is gone.
     fn new_tube(&mut self, ctx: &Context<Self>) -> (TubeId, Obituary) {
-        self.count += 1;
-        let tube = TubeId(self.count);
+        let tube = TubeId::new();
         let account = ctx.address();
         // One notice for each tube there was, so their number is bounded by that of the tubes.
-        (tube, Obituary::new(move || account.do_send(Gone(tube))))
+        (tube, Obituary::new(move || account.do_send(TubeGone(tube))))
+    }
+
+    /// How many tubes this contact has offered.
+    fn joined_with(&self, peer: &BareJid) -> usize {
+        let joined = |tube: &&Tube| tube.peer == *peer && matches!(tube.party, Party::Joined(_));
+        self.tubes.values().filter(joined).count()
     }
 
     /// The tubes with this contact.
@@ -123,7 +137,7 @@ impl SessionActor {
             .collect()
     }
 
-    fn link(&mut self, link: Link, ctx: &mut Context<Self>) {
+    fn link(&mut self, link: Link) {
         let event = match link {
             Link::Reset(login) => {
                 self.local.send_replace(login.jid.clone());
@@ -148,13 +162,7 @@ impl SessionActor {
                 reason,
                 retry_in: Some(retry_in),
             },
-            Link::Down(error) => {
-                ctx.notify(Fall(error.to_string()));
-                Event::Offline {
-                    reason: error.to_string(),
-                    retry_in: None,
-                }
-            }
+            Link::Down(error) => return self.fall(&error.to_string()),
         };
         self.env.announcer.announce(event);
     }
@@ -164,7 +172,7 @@ impl Actor for SessionActor {
     type Context = Context<Self>;
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        if !self.has_left {
+        if self.phase == Phase::Live {
             let reason = failure::internal().message;
             self.env.announcer.announce(Event::Offline {
                 reason,
@@ -185,8 +193,8 @@ impl Handler<Report> for SessionActor {
 
     fn handle(&mut self, Report(event): Report, ctx: &mut Self::Context) -> Self::Result {
         match event {
-            SessionEvent::Link(link) => self.link(link, ctx),
-            SessionEvent::Offline(resource) => return self.resource_offline(resource),
+            SessionEvent::Link(link) => self.link(link),
+            SessionEvent::Offline { jid, why } => return self.resource_offline(jid, &why),
             SessionEvent::Online { jid, abilities } => return self.resource_online(jid, abilities),
             SessionEvent::Unclaimed { inbound, known } => {
                 return self.unclaimed(inbound, known, ctx);
@@ -200,7 +208,7 @@ impl Handler<Report> for SessionActor {
 impl SessionActor {
     fn resource_online(&mut self, resource: FullJid, abilities: Abilities) -> ResponseFuture<()> {
         if !abilities.tubes {
-            return self.resource_offline(resource);
+            return self.resource_offline(resource, &Gone::Peer);
         }
         let ours = abilities.ours;
         let tubes = self.tubes_with(&resource.to_bare());
@@ -222,17 +230,20 @@ impl SessionActor {
         })
     }
 
-    fn resource_offline(&mut self, resource: FullJid) -> ResponseFuture<()> {
-        if self.online.remove(&resource).is_none() {
-            return Box::pin(async {});
-        }
+    fn resource_offline(&mut self, resource: FullJid, why: &Gone) -> ResponseFuture<()> {
         let tubes = self.tubes_with(&resource.to_bare());
-        self.env.announcer.announce(Event::PeerOffline {
-            peer: resource.clone(),
-        });
+        if self.online.remove(&resource).is_some() {
+            let peer = resource.clone();
+            self.env.announcer.announce(Event::PeerOffline { peer });
+        }
+        let whose = match why {
+            Gone::Session => Whose::Ours,
+            _ => Whose::Theirs,
+        };
         Box::pin(async move {
             for tube in tubes {
-                let _ = tube.send(PeerOffline(resource.clone())).await;
+                let resource = resource.clone();
+                let _ = tube.send(PeerOffline { resource, whose }).await;
             }
         })
     }
@@ -241,12 +252,12 @@ impl SessionActor {
 /// A tube is no more.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Gone(TubeId);
+pub(crate) struct TubeGone(TubeId);
 
-impl Handler<Gone> for SessionActor {
+impl Handler<TubeGone> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, Gone(tube): Gone, ctx: &mut Self::Context) {
+    fn handle(&mut self, TubeGone(tube): TubeGone, ctx: &mut Self::Context) {
         let gone = self.tubes.remove(&tube);
         if let Some(Tube {
             party: Party::Offered(_),
@@ -258,18 +269,33 @@ impl Handler<Gone> for SessionActor {
     }
 }
 
-/// The session is lost for good.
+/// The session reports no more.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Fall(String);
+pub(crate) struct Silent;
 
-impl Handler<Fall> for SessionActor {
+impl Handler<Silent> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, Fall(reason): Fall, _: &mut Self::Context) {
+    fn handle(&mut self, Silent: Silent, _: &mut Self::Context) {
+        if self.phase == Phase::Live {
+            self.fall("the session ended unexpectedly");
+        }
+    }
+}
+
+impl SessionActor {
+    /// The session is lost for good, and the tubes with it.
+    fn fall(&mut self, reason: &str) {
+        self.phase = Phase::Lost;
         for tube in self.tubes.values() {
             // Once, to each tube there is.
-            tube.addr.do_send(Close(Some(failure::session(&reason))));
+            tube.addr.do_send(Close(Some(failure::session(reason))));
         }
+        let reason = reason.to_owned();
+        let retry_in = None;
+        self.env
+            .announcer
+            .announce(Event::Offline { reason, retry_in });
     }
 }

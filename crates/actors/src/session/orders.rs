@@ -4,12 +4,14 @@ use actix::{
     ActorContext, ActorFutureExt, Addr, Context, Handler, Message, MessageResult,
     ResponseActFuture, ResponseFuture, WrapFuture,
 };
+use tokio::time::timeout;
 use tubes_local::Address;
 use tubes_protocol::tube::{Parameters, TubeNumber};
 use tubes_session::Subscribe;
 use xmpp_parsers::jid::BareJid;
 
-use super::{Party, SessionActor, Tube};
+use super::{Party, Phase, SessionActor, Tube};
+use crate::account::OfferError;
 use crate::event::TubeId;
 use crate::limits;
 use crate::tube::{About, Close, PeerOnline, TubeActor};
@@ -51,7 +53,7 @@ impl Handler<Welcome> for SessionActor {
 
 /// Offer a service to a contact.
 #[derive(Message)]
-#[rtype(result = "Option<TubeId>")]
+#[rtype(result = "Result<TubeId, OfferError>")]
 pub(crate) struct Offer {
     pub(crate) peer: BareJid,
     pub(crate) service: String,
@@ -60,54 +62,42 @@ pub(crate) struct Offer {
 }
 
 impl Handler<Offer> for SessionActor {
-    type Result = ResponseActFuture<Self, Option<TubeId>>;
+    type Result = Result<TubeId, OfferError>;
 
     fn handle(&mut self, offer: Offer, ctx: &mut Self::Context) -> Self::Result {
-        if self.tubes.len() >= limits::TUBES {
-            return Box::pin(std::future::ready(None).into_actor(self));
+        if self.phase != Phase::Live {
+            return Err(OfferError::Closed);
         }
-        let (tube, addr) = self.offer(offer, ctx);
+        if self.tubes.len() >= limits::TUBES {
+            return Err(OfferError::Full);
+        }
+        let tube = self.offer(offer, ctx);
         self.advertise(ctx);
-        let online = self.online_of(tube);
-        let telling = async move {
-            for online in online {
-                // A tube that is gone already needs no news.
-                let _ = addr.send(online).await;
-            }
-        };
-        Box::pin(telling.into_actor(self).map(move |(), _, _| Some(tube)))
+        Ok(tube)
     }
 }
 
 impl SessionActor {
-    fn offer(&mut self, offer: Offer, ctx: &Context<Self>) -> (TubeId, Addr<TubeActor>) {
-        let Offer {
-            peer,
-            service,
-            address,
-            parameters,
-        } = offer;
+    fn offer(&mut self, offer: Offer, ctx: &Context<Self>) -> TubeId {
         let (tube, obituary) = self.new_tube(ctx);
         let number = self.new_number();
         let about = About {
             tube,
             number,
-            peer: peer.clone(),
-            service: service.clone(),
-            parameters,
+            peer: offer.peer.clone(),
+            service: offer.service.clone(),
+            parameters: offer.parameters,
         };
-        let addr = TubeActor::offer(self.env.clone(), about, address, obituary);
-        let party = Party::Offered(service);
-        self.add(
-            tube,
-            Tube {
-                addr: addr.clone(),
-                number,
-                peer,
-                party,
-            },
-        );
-        (tube, addr)
+        let online = self.online_of(&offer.peer);
+        let addr = TubeActor::offer(self.env.clone(), about, offer.address, online, obituary);
+        let entry = Tube {
+            addr,
+            number,
+            peer: offer.peer,
+            party: Party::Offered(offer.service),
+        };
+        self.add(tube, entry);
+        tube
     }
 
     /// A number that no other tube has: Gabble keeps one table for all contacts.
@@ -120,15 +110,12 @@ impl SessionActor {
         }
     }
 
-    fn online_of(&self, tube: TubeId) -> Vec<PeerOnline> {
-        let Some(peer) = self.tubes.get(&tube).map(|tube| &tube.peer) else {
-            return Vec::new();
-        };
-        let of_peer = self
+    fn online_of(&self, contact: &BareJid) -> Vec<PeerOnline> {
+        let of_contact = self
             .online
             .iter()
-            .filter(|(resource, _)| resource.to_bare() == *peer);
-        of_peer
+            .filter(|(resource, _)| resource.to_bare() == *contact);
+        of_contact
             .map(|(resource, abilities)| PeerOnline {
                 resource: resource.clone(),
                 ours: abilities.ours,
@@ -162,20 +149,24 @@ impl Handler<Leave> for SessionActor {
         let tubes: Vec<_> = self.tubes.values().map(|tube| tube.addr.clone()).collect();
         let session = self.session.clone();
         let leaving = async move {
-            // All at once: each takes up to a few seconds.
-            let mut closing = Vec::new();
-            for tube in tubes {
-                closing.extend(tube.send(Close(None)).await);
-            }
-            for closed in closing {
-                // The end of a tube is the end of its sender.
-                let _ = closed.await;
-            }
+            let _ = timeout(limits::LEAVE, close_all(tubes)).await;
             session.close().await;
         };
         Box::pin(leaving.into_actor(self).map(|(), actor, ctx| {
-            actor.has_left = true;
+            actor.phase = Phase::Left;
             ctx.stop();
         }))
+    }
+}
+
+/// All at once: each takes up to a few seconds.
+async fn close_all(tubes: Vec<Addr<TubeActor>>) {
+    let mut closing = Vec::new();
+    for tube in tubes {
+        closing.extend(tube.send(Close(None)).await);
+    }
+    for closed in closing {
+        // The end of a tube is the end of its sender.
+        let _ = closed.await;
     }
 }

@@ -53,22 +53,24 @@ impl TubeActor {
             && let Some(listener) = joined.listener.take()
         {
             // When the tube is closed, its address is free for the next one.
-            let closing = listener.send(endpoint::Close).into_actor(self);
-            ctx.wait(closing.map(|_, _, _| ()));
+            let closing = async move {
+                if let Ok(closed) = listener.send(endpoint::Close).await {
+                    let _ = closed.await;
+                }
+            };
+            ctx.wait(closing.into_actor(self));
         }
         // Our own kind winds down likewise when it hears of it, so it hears of it first.
         let (now, tell_last) = tell.into_iter().partition(|jid| self.is_ours(jid));
         self.closing = Some(Closing { error, tell_last });
-        self.tell_closed(now, ctx);
-        ctx.spawn(
-            std::future::ready(())
-                .into_actor(self)
-                .map(|(), actor, ctx| {
-                    actor.streams.wind_down();
-                    ctx.run_later(limits::WIND_DOWN, |actor, _| actor.streams.abort());
-                    actor.finish_closing(ctx);
-                }),
-        );
+        self.tell_closed(now);
+        // Nothing else happens to the tube until it has been told, or that took too long.
+        let told = self.herald.flushed().into_actor(self);
+        ctx.wait(told.map(|(), actor, ctx| {
+            actor.streams.wind_down();
+            ctx.run_later(limits::WIND_DOWN, |actor, _| actor.streams.abort());
+            actor.finish_closing(ctx);
+        }));
     }
 
     /// Stops when the last connection is gone.
@@ -78,28 +80,17 @@ impl TubeActor {
         };
         if self.streams.is_empty() {
             let tell = std::mem::take(&mut closing.tell_last);
-            self.tell_closed(tell, ctx);
-            // Messages are taken up again only after the peers were told.
-            ctx.spawn(
-                std::future::ready(())
-                    .into_actor(self)
-                    .map(|(), actor, ctx| stop(actor, ctx)),
-            );
+            self.tell_closed(tell);
+            let told = self.herald.flushed().into_actor(self);
+            ctx.wait(told.map(|(), actor, ctx| stop(actor, ctx)));
         }
     }
 
-    fn tell_closed(&self, peers: Vec<FullJid>, ctx: &mut Context<Self>) {
-        let stanzas = self.env.stanzas.clone();
+    fn tell_closed(&self, peers: Vec<FullJid>) {
         let number = self.about.number;
-        let telling = async move {
-            for peer in peers {
-                // If the session is lost, so is the tube.
-                let _ = stanzas
-                    .tell(peer.into(), TubeClose { number }.payloads())
-                    .await;
-            }
-        };
-        ctx.wait(telling.into_actor(self));
+        for peer in peers {
+            self.herald.tell(peer, TubeClose { number }.payloads());
+        }
     }
 
     fn is_ours(&self, peer: &FullJid) -> bool {

@@ -17,7 +17,7 @@ use super::{About, Side, TubeActor};
 use crate::bytestream::Job;
 use crate::endpoint::{Connected, ListeningEndpoint};
 use crate::env::Env;
-use crate::event::{Direction, Event};
+use crate::event::{Direction, Event, Failure};
 use crate::obituary::Obituary;
 
 /// What only the joining side has.
@@ -38,9 +38,9 @@ impl Joined {
         }
     }
 
-    pub(super) fn offline(&mut self, resource: &FullJid) {
+    pub(super) fn offline(&mut self, resource: &FullJid, now: Instant) {
         if *resource == self.offerer {
-            self.machine.handle_offline(Instant::now());
+            self.machine.handle_offline(now);
         }
     }
 
@@ -100,9 +100,11 @@ impl TubeActor {
         }
         .into();
         let request = self.request(new_stream(), peer.clone(), purpose);
+        let tube = ctx.address().recipient();
         let job = Job::Ask {
             socket,
             request,
+            tube,
             permit,
         };
         self.streams.launch(&self.env, peer, job, ctx);
@@ -122,6 +124,39 @@ impl Handler<OfferedAgain> for TubeActor {
         if let Side::Joined(joined) = &mut self.side {
             joined.machine.handle_offered_again();
             self.rearm(ctx);
+        }
+    }
+}
+
+/// The offerer does not know the tube any more: it died, and came back without it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Disowned;
+
+impl Handler<Disowned> for TubeActor {
+    type Result = ();
+
+    fn handle(&mut self, Disowned: Disowned, ctx: &mut Self::Context) {
+        if let Side::Joined(joined) = &mut self.side
+            && let Some(ended) = joined.machine.handle_closed()
+        {
+            self.ended(ended, ctx);
+        }
+    }
+}
+
+/// The local socket is of no use any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Unheard(pub(crate) Failure);
+
+impl Handler<Unheard> for TubeActor {
+    type Result = ();
+
+    fn handle(&mut self, Unheard(why): Unheard, ctx: &mut Self::Context) {
+        if let Side::Joined(joined) = &mut self.side {
+            let tell = joined.close();
+            self.close(Some(why), tell, ctx);
         }
     }
 }
@@ -197,12 +232,11 @@ impl TubeActor {
             address: address.clone(),
         });
         let places = Arc::clone(&self.streams.places);
-        let recipient = ctx.address().recipient();
         joined.listener = Some(ListeningEndpoint::launch(
             &self.env.runtime,
             listener,
             places,
-            recipient,
+            ctx.address(),
         ));
         Ok(address)
     }

@@ -9,6 +9,7 @@
 //! (`tubes_protocol::tube`); this actor owns the endpoint and the connections.
 
 mod closing;
+mod herald;
 mod joined;
 mod offered;
 mod streams;
@@ -17,17 +18,18 @@ use std::time::Instant;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
 use tokio::sync::oneshot;
-use tubes_protocol::tube::{Ended, Parameters, TubeNumber};
+use tubes_protocol::tube::{Ended, Parameters, TubeNumber, Whose};
 use tubes_transport::{Request, StreamId};
 use xmpp_parsers::jid::{BareJid, FullJid};
 use xmpp_parsers::minidom::Element;
 
 pub(crate) use self::closing::Close;
 pub use self::joined::AcceptError;
-pub(crate) use self::joined::{Accept, Attach, OfferedAgain};
+pub(crate) use self::joined::{Accept, Attach, Disowned, OfferedAgain, Unheard};
 pub(crate) use self::offered::{Propose, decline};
 
 use self::closing::Closing;
+use self::herald::Herald;
 use self::joined::Joined;
 use self::offered::Offered;
 use self::streams::Streams;
@@ -43,6 +45,7 @@ pub(crate) struct TubeActor {
     about: About,
     side: Side,
     streams: Streams,
+    herald: Herald,
     closing: Option<Closing>,
     timer: Option<SpawnHandle>,
     end: End,
@@ -59,11 +62,13 @@ impl TubeActor {
             _obituary: obituary,
         };
         let streams = Streams::new(about.tube);
+        let herald = Herald::new(&env.runtime, env.stanzas.clone());
         Self {
             env,
             about,
             side,
             streams,
+            herald,
             closing: None,
             timer: None,
             end,
@@ -161,15 +166,20 @@ impl Handler<PeerOnline> for TubeActor {
 /// A resource of the peer went offline.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct PeerOffline(pub(crate) FullJid);
+pub(crate) struct PeerOffline {
+    pub(crate) resource: FullJid,
+    pub(crate) whose: Whose,
+}
 
 impl Handler<PeerOffline> for TubeActor {
     type Result = ();
 
-    fn handle(&mut self, PeerOffline(resource): PeerOffline, ctx: &mut Self::Context) {
+    fn handle(&mut self, peer: PeerOffline, ctx: &mut Self::Context) {
+        let PeerOffline { resource, whose } = peer;
+        let now = Instant::now();
         match &mut self.side {
-            Side::Joined(joined) => joined.offline(&resource),
-            Side::Offered(offered) => offered.machine.handle_offline(&resource, Instant::now()),
+            Side::Joined(joined) => joined.offline(&resource, now),
+            Side::Offered(offered) => offered.machine.handle_offline(&resource, whose, now),
         }
         self.rearm(ctx);
     }
@@ -187,10 +197,11 @@ impl Handler<PeerClosed> for TubeActor {
         let ended = match &mut self.side {
             Side::Joined(joined) if joined.offerer == from => joined.machine.handle_closed(),
             Side::Joined(_) => None,
-            Side::Offered(offered) => offered.machine.handle_declined(&from),
+            Side::Offered(offered) => offered.machine.handle_declined(&from, Instant::now()),
         };
-        if let Some(ended) = ended {
-            self.ended(ended, ctx);
+        match ended {
+            Some(ended) => self.ended(ended, ctx),
+            None => self.rearm(ctx),
         }
     }
 }

@@ -8,7 +8,7 @@ use tubes_protocol::tube::{Announce, Offerer, StreamFor, TubeClose, TubeOffer};
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use super::{About, Side, TubeActor};
+use super::{About, PeerOnline, Side, TubeActor};
 use crate::bytestream::Job;
 use crate::endpoint::ExportedEndpoint;
 use crate::env::Env;
@@ -26,11 +26,13 @@ pub(super) struct Offered {
 }
 
 impl TubeActor {
-    /// Starts a tube that exports the service at `address`.
+    /// Starts a tube that exports the service at `address` and is offered to those who are
+    /// online now.
     pub(crate) fn offer(
         env: Env,
         about: About,
         address: Address,
+        online: Vec<PeerOnline>,
         obituary: Obituary,
     ) -> Addr<Self> {
         let service = ExportedEndpoint::new(env.runtime.clone(), address).start();
@@ -39,7 +41,11 @@ impl TubeActor {
             service,
             ours: HashSet::new(),
         });
-        Self::new(env, about, side, obituary).start()
+        let mut tube = Self::new(env, about, side, obituary);
+        for PeerOnline { resource, ours } in online {
+            tube.offer_to(resource, ours);
+        }
+        tube.start()
     }
 
     /// A resource is online: offers the tube to it, if it does not know of it.
@@ -67,17 +73,11 @@ impl TubeActor {
         let Ok(offer) = TubeOffer::new(number, service.clone(), parameters.clone()) else {
             return;
         };
-        let stanzas = self.env.stanzas.clone();
-        let to = resource.clone();
-        // At most one for each resource at a time, in this order.
-        self.env.runtime.spawn(async move {
-            if announce == Announce::Renew {
-                stanzas
-                    .tell(to.clone().into(), TubeClose { number }.payloads())
-                    .await?;
-            }
-            stanzas.tell(to.into(), offer.payloads()).await
-        });
+        if announce == Announce::Renew {
+            let close = TubeClose { number }.payloads();
+            self.herald.tell(resource.clone(), close);
+        }
+        self.herald.tell(resource.clone(), offer.payloads());
         self.env.announcer.announce(Event::TubeOffered {
             tube,
             number: number.value(),

@@ -18,7 +18,7 @@ mod parameters;
 pub use self::element::{StreamFor, TubeClose, TubeNumber, TubeOffer};
 pub use self::error::TubeError;
 pub use self::joiner::Joiner;
-pub use self::offerer::{Announce, Offerer};
+pub use self::offerer::{Announce, Offerer, Whose};
 pub use self::parameters::{ParameterError, Parameters, Value};
 
 /// Why a tube is no more, other than by this side's will.

@@ -38,7 +38,7 @@ impl Offerer {
         if self.phase == Phase::Closed {
             return None;
         }
-        if self.resources.len() >= RESOURCES && !self.resources.contains_key(&resource) {
+        if !self.make_room(&resource) {
             return None;
         }
         let announce = match self.resources.get(&resource) {
@@ -47,6 +47,8 @@ impl Offerer {
             // Gabble closes a tube that is offered twice, so it hears of its end first.
             Some(Standing::Away) => Some(Announce::Renew),
             Some(Standing::Declined) => return None,
+            // A Gabble keeps its tubes while this side is away.
+            Some(Standing::Unseen) => ours.then_some(Announce::Offer),
             Some(Standing::Offered) => None,
         };
         self.absence.end();
@@ -54,21 +56,37 @@ impl Offerer {
         announce
     }
 
-    /// A resource of the contact went offline.
-    pub fn handle_offline(&mut self, resource: &FullJid, now: Instant) {
-        match self.resources.get_mut(resource) {
-            Some(standing @ Standing::Offered) => *standing = Standing::Away,
+    /// A resource of the contact is no longer seen.
+    pub fn handle_offline(&mut self, resource: &FullJid, whose: Whose, now: Instant) {
+        match (self.resources.get_mut(resource), whose) {
+            (Some(standing @ Standing::Offered), Whose::Theirs) => *standing = Standing::Away,
+            (Some(standing @ Standing::Offered), Whose::Ours) => *standing = Standing::Unseen,
             // When it comes back it may think better of it.
-            Some(Standing::Declined) => drop(self.resources.remove(resource)),
-            Some(Standing::Away) | None => return,
+            (Some(Standing::Declined), Whose::Theirs) => drop(self.resources.remove(resource)),
+            _ => return,
         }
-        if !self
-            .resources
-            .values()
-            .any(|standing| *standing == Standing::Offered)
-        {
+        self.begin_absence(now);
+    }
+
+    fn begin_absence(&mut self, now: Instant) {
+        let offered = |standing: &Standing| *standing == Standing::Offered;
+        if !self.resources.values().any(offered) {
             self.absence.begin(now);
         }
+    }
+
+    /// Whether there is a place for this resource, at the cost of one that is away if need be:
+    /// clients that die and come back under other names would else fill the table.
+    fn make_room(&mut self, resource: &FullJid) -> bool {
+        if self.resources.len() < RESOURCES || self.resources.contains_key(resource) {
+            return true;
+        }
+        let absent = |(_, standing): &(&FullJid, &Standing)| standing.is_absent();
+        let Some((away, _)) = self.resources.iter().find(absent) else {
+            return false;
+        };
+        let away = away.clone();
+        self.resources.remove(&away).is_some()
     }
 
     /// Somebody asks for a connection. True if it is the first: the tube is open now.
@@ -77,7 +95,7 @@ impl Offerer {
             (Phase::Closed, _) => Err(Refusal::Closed),
             // Knowing the number is not enough: it must have been offered to them.
             (_, None | Some(Standing::Declined)) => Err(Refusal::NotOffered),
-            (phase, Some(Standing::Away | Standing::Offered)) => {
+            (phase, Some(Standing::Away | Standing::Offered | Standing::Unseen)) => {
                 self.phase = Phase::Open;
                 Ok(phase == Phase::Offering)
             }
@@ -85,18 +103,16 @@ impl Offerer {
     }
 
     /// A resource of the contact declined the tube, or closed its side of it.
-    pub fn handle_declined(&mut self, from: &FullJid) -> Option<Ended> {
+    pub fn handle_declined(&mut self, from: &FullJid, now: Instant) -> Option<Ended> {
         let standing = self.resources.get_mut(from)?;
         *standing = Standing::Declined;
-        if self
-            .resources
-            .values()
-            .any(|standing| *standing != Standing::Declined)
-        {
+        let declined = |standing: &Standing| *standing == Standing::Declined;
+        if !self.resources.values().all(declined) {
+            // Those that are left may all be away.
+            self.begin_absence(now);
             return None;
         }
-        let was = std::mem::replace(&mut self.phase, Phase::Closed);
-        match was {
+        match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Closed => None,
             Phase::Offering => Some(Ended::Declined),
             Phase::Open => Some(Ended::ByPeer),
@@ -151,9 +167,27 @@ enum Phase {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
+    /// It went offline.
     Away,
     Declined,
     Offered,
+    /// This side went offline.
+    Unseen,
+}
+
+impl Standing {
+    fn is_absent(self) -> bool {
+        matches!(self, Self::Away | Self::Unseen)
+    }
+}
+
+/// Whose connection it was that was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// This side's: the contact may not have noticed.
+    Ours,
+    /// The contact's.
+    Theirs,
 }
 
 /// Resources of the contact that one tube keeps account of.
@@ -198,16 +232,19 @@ mod tests {
     fn refuses_whom_it_was_not_offered_to() {
         let mut tube = offered(&["laptop"]);
         assert_eq!(tube.handle_connect(&jid("phone")), Err(Refusal::NotOffered));
-        assert_eq!(tube.handle_declined(&jid("phone")), None);
+        assert_eq!(tube.handle_declined(&jid("phone"), Instant::now()), None);
         assert_eq!(tube.handle_connect(&jid("laptop")), Ok(true));
     }
 
     #[test]
     fn is_declined_only_when_every_resource_declined() {
         let mut tube = offered(&["laptop", "phone"]);
-        assert_eq!(tube.handle_declined(&jid("phone")), None);
+        assert_eq!(tube.handle_declined(&jid("phone"), Instant::now()), None);
         assert_eq!(tube.handle_connect(&jid("phone")), Err(Refusal::NotOffered));
-        assert_eq!(tube.handle_declined(&jid("laptop")), Some(Ended::Declined));
+        assert_eq!(
+            tube.handle_declined(&jid("laptop"), Instant::now()),
+            Some(Ended::Declined)
+        );
         assert_eq!(tube.handle_online(jid("tablet"), true), None);
     }
 
@@ -215,7 +252,10 @@ mod tests {
     fn a_close_after_the_opening_is_no_refusal() {
         let mut tube = offered(&["laptop"]);
         tube.handle_connect(&jid("laptop")).unwrap();
-        assert_eq!(tube.handle_declined(&jid("laptop")), Some(Ended::ByPeer));
+        assert_eq!(
+            tube.handle_declined(&jid("laptop"), Instant::now()),
+            Some(Ended::ByPeer)
+        );
         assert_eq!(tube.handle_connect(&jid("laptop")), Err(Refusal::Closed));
     }
 
@@ -227,8 +267,8 @@ mod tests {
             tube.handle_online(jid("gabble"), false),
             Some(Announce::Offer)
         );
-        tube.handle_offline(&jid("ours"), now);
-        tube.handle_offline(&jid("gabble"), now);
+        tube.handle_offline(&jid("ours"), Whose::Theirs, now);
+        tube.handle_offline(&jid("gabble"), Whose::Theirs, now);
         assert_eq!(tube.handle_online(jid("ours"), true), Some(Announce::Offer));
         assert_eq!(
             tube.handle_online(jid("gabble"), false),
@@ -237,12 +277,47 @@ mod tests {
     }
 
     #[test]
+    fn leaves_a_gabble_alone_when_it_was_this_side_that_went() {
+        let mut tube = offered(&["ours"]);
+        let now = Instant::now();
+        tube.handle_online(jid("gabble"), false);
+        tube.handle_offline(&jid("ours"), Whose::Ours, now);
+        tube.handle_offline(&jid("gabble"), Whose::Ours, now);
+        assert!(tube.poll_timeout().is_some());
+        assert_eq!(tube.handle_online(jid("gabble"), false), None);
+        assert_eq!(tube.handle_online(jid("ours"), true), Some(Announce::Offer));
+        assert_eq!(tube.poll_timeout(), None);
+    }
+
+    #[test]
+    fn closes_in_time_when_the_last_one_there_declines() {
+        let mut tube = offered(&["laptop", "phone"]);
+        let now = Instant::now();
+        tube.handle_offline(&jid("phone"), Whose::Theirs, now);
+        assert_eq!(tube.handle_declined(&jid("laptop"), now), None);
+        let due = tube.poll_timeout().unwrap();
+        assert_eq!(tube.handle_timeout(due), Some(Ended::PeerGone));
+    }
+
+    #[test]
+    fn resources_that_never_return_keep_nobody_out() {
+        let mut tube = offered(&["laptop"]);
+        let now = Instant::now();
+        for resource in 0..3 * RESOURCES {
+            let resource = jid(&format!("died-{resource}"));
+            assert!(tube.handle_online(resource.clone(), true).is_some());
+            tube.handle_offline(&resource, Whose::Theirs, now);
+        }
+        assert_eq!(tube.handle_connect(&jid("laptop")), Ok(true));
+    }
+
+    #[test]
     fn closes_when_nobody_returns_for_a_minute() {
         let mut tube = offered(&["laptop", "phone"]);
         let now = Instant::now();
-        tube.handle_offline(&jid("laptop"), now);
+        tube.handle_offline(&jid("laptop"), Whose::Theirs, now);
         assert_eq!(tube.poll_timeout(), None);
-        tube.handle_offline(&jid("phone"), now);
+        tube.handle_offline(&jid("phone"), Whose::Theirs, now);
         let due = tube.poll_timeout().unwrap();
         assert_eq!(due, now + Duration::from_secs(60));
         assert_eq!(tube.handle_timeout(due - Duration::from_millis(1)), None);
@@ -258,8 +333,8 @@ mod tests {
     #[test]
     fn tells_those_who_know_of_it_that_it_is_closed() {
         let mut tube = offered(&["laptop", "phone", "tablet"]);
-        tube.handle_declined(&jid("phone"));
-        tube.handle_offline(&jid("tablet"), Instant::now());
+        tube.handle_declined(&jid("phone"), Instant::now());
+        tube.handle_offline(&jid("tablet"), Whose::Theirs, Instant::now());
         assert_eq!(tube.handle_close(), [jid("laptop")]);
         assert!(tube.handle_close().is_empty());
     }

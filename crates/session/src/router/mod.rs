@@ -112,7 +112,8 @@ impl Router {
         self.switchboard.hang_up_all(Gone::Session);
         self.out.clear();
         for jid in self.contacts.lost() {
-            self.events.push_back(SessionEvent::Offline(jid));
+            let why = Gone::Session;
+            self.events.push_back(SessionEvent::Offline { jid, why });
         }
     }
 

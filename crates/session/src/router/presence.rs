@@ -86,15 +86,18 @@ impl Router {
         fail_all(self.tracker.lost(&peer), &Gone::Peer);
         self.switchboard.hang_up(&peer, Gone::Peer);
         if was_online {
-            self.events.push_back(SessionEvent::Offline(jid));
+            let why = Gone::Peer;
+            self.events.push_back(SessionEvent::Offline { jid, why });
         }
     }
 
     /// A peer that owes an answer does not answer pings either.
+    ///
+    /// Nobody waits for it any longer. It counts as online all the same until its presence says
+    /// otherwise: it may resume its session, and would say nothing of it.
     pub(super) fn peer_gone(&mut self, peer: &Jid) {
-        if let Ok(jid) = peer.clone().try_into_full() {
-            self.resource_offline(jid);
-        }
+        fail_all(self.tracker.lost(peer), &Gone::Peer);
+        self.switchboard.hang_up(peer, Gone::Peer);
     }
 
     pub(super) fn announce(&mut self) {

@@ -311,7 +311,10 @@ async fn a_contact_that_leaves_takes_its_questions_and_wires_along() {
         Err(AskError::Gone(Gone::Peer))
     ));
     assert_eq!(wire.next().await.unwrap_err(), Gone::Peer);
-    assert!(matches!(&bench.events()[..], [SessionEvent::Offline(_)]));
+    assert!(matches!(
+        &bench.events()[..],
+        [SessionEvent::Offline { .. }]
+    ));
 }
 
 #[tokio::test]
@@ -337,7 +340,10 @@ async fn a_lost_session_fails_what_was_under_way_at_once() {
         answer.await.unwrap(),
         Err(AskError::Gone(Gone::Session))
     ));
-    assert!(matches!(&bench.events()[..], [SessionEvent::Offline(_)]));
+    assert!(matches!(
+        &bench.events()[..],
+        [SessionEvent::Offline { .. }]
+    ));
 }
 
 #[tokio::test]
