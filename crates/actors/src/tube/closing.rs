@@ -1,12 +1,14 @@
 //! How a tube closes: connections first finish what they were given.
 
-use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
+use actix::{
+    ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture,
+};
 use tokio::sync::oneshot;
 use tubes_protocol::tube::TubeClose;
 use xmpp_parsers::jid::FullJid;
 
 use super::{Side, TubeActor, stop};
-use crate::endpoint;
+use crate::endpoint::{self, ListeningEndpoint};
 use crate::event::Failure;
 use crate::limits;
 
@@ -49,24 +51,23 @@ impl TubeActor {
         if self.closing.is_some() {
             return;
         }
-        if let Side::Joined(joined) = &mut self.side
-            && let Some(listener) = joined.listener.take()
-        {
-            // When the tube is closed, its address is free for the next one.
-            let closing = async move {
-                if let Ok(closed) = listener.send(endpoint::Close).await {
-                    let _ = closed.await;
-                }
-            };
-            ctx.wait(closing.into_actor(self));
-        }
         // Our own kind winds down likewise when it hears of it, so it hears of it first.
         let (now, tell_last) = tell.into_iter().partition(|jid| self.is_ours(jid));
         self.closing = Some(Closing { error, tell_last });
         self.tell_closed(now);
-        // Nothing else happens to the tube until it has been told, or that took too long.
-        let told = self.herald.flushed().into_actor(self);
-        ctx.wait(told.map(|(), actor, ctx| {
+        let told = self.herald.flushed();
+        let listener = match &mut self.side {
+            Side::Joined(joined) => joined.listener.take(),
+            Side::Offered(_) => None,
+        };
+        // Nothing else happens to the tube meanwhile. (One future: actix takes the last first.)
+        let closing = async move {
+            if let Some(listener) = listener {
+                listen_no_more(listener).await;
+            }
+            told.await;
+        };
+        ctx.wait(closing.into_actor(self).map(|(), actor, ctx| {
             actor.streams.wind_down();
             ctx.run_later(limits::WIND_DOWN, |actor, _| actor.streams.abort());
             actor.finish_closing(ctx);
@@ -98,5 +99,13 @@ impl TubeActor {
             Side::Joined(joined) => joined.ours,
             Side::Offered(offered) => offered.ours.contains(peer),
         }
+    }
+}
+
+/// When the tube is closed, its address is free for the next one.
+async fn listen_no_more(listener: Addr<ListeningEndpoint>) {
+    if let Ok(closed) = listener.send(endpoint::Close).await {
+        // The end of the listener is the end of the sender.
+        let _ = closed.await;
     }
 }
