@@ -12,7 +12,7 @@ use tubes_transport::Signalling;
 use xmpp_parsers::jid::BareJid;
 
 use crate::control::{self, Crew};
-use crate::event::{Announcer, Events, TubeId};
+use crate::event::{Announcer, Events, ListeningPost, TubeId};
 use crate::session::{Consent, Find, Leave, Offer, SessionActor, Welcome};
 use crate::tube::{Accept, AcceptError, Attach, Close, TubeActor};
 
@@ -23,9 +23,7 @@ pub struct Account(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     actor: Addr<SessionActor>,
-    /// Never read: listeners are made of it. (A sender here would keep them all waiting after
-    /// the account was closed.)
-    listener: Events,
+    listening_post: ListeningPost,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
@@ -87,6 +85,7 @@ impl Account {
         let announced = features.iter().cloned().chain(announced).collect();
         let (session, reports) = Session::start(credentials, announced).await?;
         let (announcer, events) = Announcer::new();
+        let listening_post = announcer.listening_post();
         let jid = session.jid().clone();
         let crew = Crew {
             session,
@@ -102,7 +101,7 @@ impl Account {
         Ok((
             Self(Arc::new(Inner {
                 actor: running.account,
-                listener: events.another(),
+                listening_post,
                 ended,
             })),
             events,
@@ -111,7 +110,7 @@ impl Account {
 
     /// A further listener, for what happens from now on.
     pub fn events(&self) -> Events {
-        self.0.listener.another()
+        self.0.listening_post.listen()
     }
 
     /// Deals with a contact from now on: its offers are heard, its presence is followed.

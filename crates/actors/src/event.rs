@@ -193,11 +193,6 @@ pub enum FailureKind {
 pub struct Events(broadcast::Receiver<Event>);
 
 impl Events {
-    /// A further listener, for what happens from now on.
-    pub(crate) fn another(&self) -> Self {
-        Self(self.0.resubscribe())
-    }
-
     /// The next event; none once the account is closed. Cancel safe.
     ///
     /// Events wait for a slow reader, up to a bound; then the oldest are lost, and
@@ -221,9 +216,28 @@ impl Announcer {
         (Self(sender), Events(receiver))
     }
 
+    /// A way to more listeners that keeps neither events nor the account alive.
+    pub(crate) fn listening_post(&self) -> ListeningPost {
+        ListeningPost(self.0.downgrade())
+    }
+
     pub(crate) fn announce(&self, event: Event) {
         // Nobody has to listen.
         let _ = self.0.send(event);
+    }
+}
+
+/// Where listeners are made as long as the account lives.
+#[derive(Clone, Debug)]
+pub(crate) struct ListeningPost(broadcast::WeakSender<Event>);
+
+impl ListeningPost {
+    /// A further listener; one that hears nothing if the account is closed.
+    pub(crate) fn listen(&self) -> Events {
+        match self.0.upgrade() {
+            Some(sender) => Events(sender.subscribe()),
+            None => Events(broadcast::channel(1).1),
+        }
     }
 }
 

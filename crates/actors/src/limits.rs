@@ -16,8 +16,11 @@ pub(crate) const CONNECTIONS_PER_TUBE: usize = 1024;
 /// Tubes that one contact may have offered at a time.
 pub(crate) const INVITATIONS_PER_CONTACT: usize = 64;
 
-/// Tubes of an account at a time.
-pub(crate) const TUBES: usize = 1024;
+/// Tubes that all contacts together may have offered at a time.
+pub(crate) const INVITATIONS: usize = 1024;
+
+/// Tubes that an account offers at a time. Counted apart, so that contacts cannot use them up.
+pub(crate) const OFFERS: usize = 1024;
 
 /// Time for connections to finish what they were given when their tube closes.
 pub(crate) const WIND_DOWN: Duration = Duration::from_millis(2500);

@@ -134,7 +134,17 @@ impl Config {
                 .span()
                 .and_then(|span| text.get(..span.start))
                 .map_or(1, |before| before.matches('\n').count() + 1);
-            format!("line {line}: {}", why.message())
+            // So may its message, where a value is of the wrong type.
+            let message = why.message();
+            match message.split_once("invalid type: ") {
+                Some((_, found)) => {
+                    let wanted = found
+                        .rsplit_once("expected ")
+                        .map_or("another", |(_, it)| it);
+                    format!("line {line}: a value of the wrong type: wanted is {wanted}")
+                }
+                None => format!("line {line}: {message}"),
+            }
         })?;
         let accounts = written
             .account
@@ -232,6 +242,16 @@ mod tests {
         assert_eq!(profile.server.unwrap().host, "::1");
         assert_eq!(profile.tls, Some(Tls::None));
         assert_eq!(profile.transports, Some(vec![Transport::Ibb]));
+    }
+
+    #[test]
+    fn a_password_of_the_wrong_type_is_not_quoted() {
+        let complaint = complaint(
+            "[account.\"alice@example.org\"]\npassword = 12345678\n",
+            &[],
+        );
+        assert!(complaint.contains("line 2"), "{complaint}");
+        assert!(!complaint.contains("12345678"), "{complaint}");
     }
 
     #[test]

@@ -247,7 +247,6 @@ async fn people_are_told_in_sentences() {
     for expected in [
         "online as ",
         "waiting for ",
-        "is online",
         " offers backwards as tube ",
         "listening on tcp:127.0.0.1:",
     ] {

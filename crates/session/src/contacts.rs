@@ -1,11 +1,12 @@
 //! The people this account knows: roster, consent, and which of their resources do what.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use tubes_protocol::disco::Abilities;
 use xmpp_parsers::caps::{self, Caps};
 use xmpp_parsers::disco::DiscoInfoResult;
-use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::roster::{Item, Subscription};
 
 /// Everybody this account deals with.
@@ -16,8 +17,6 @@ pub(crate) struct Contacts {
     consented: HashSet<BareJid>,
     /// Those among them whose presence is asked for and who see ours.
     subscribing: HashSet<BareJid>,
-    /// Requests that came before their consent, newest last.
-    requests: VecDeque<BareJid>,
     resources: HashMap<BareJid, HashMap<FullJid, Resource>>,
     known: KnownCaps,
 }
@@ -33,12 +32,9 @@ impl Contacts {
         self.consented.insert(jid);
     }
 
-    /// Notes that both are to see each other; true if their request was waiting for it.
-    pub(crate) fn subscribe(&mut self, jid: BareJid) -> bool {
-        let before = self.requests.len();
-        self.requests.retain(|request| *request != jid);
+    /// Notes that both are to see each other.
+    pub(crate) fn subscribe(&mut self, jid: BareJid) {
         self.subscribing.insert(jid);
-        self.requests.len() < before
     }
 
     /// Whom the user wants to see.
@@ -54,17 +50,9 @@ impl Contacts {
         )
     }
 
-    /// Notes a request for presence; true if it is to be granted at once.
-    pub(crate) fn requested(&mut self, jid: BareJid) -> bool {
-        if self.subscribing.contains(&jid) {
-            return true;
-        }
-        self.requests.retain(|request| *request != jid);
-        if self.requests.len() >= REQUESTS {
-            self.requests.pop_front();
-        }
-        self.requests.push_back(jid);
-        false
+    /// Whether a request for presence is to be granted.
+    pub(crate) fn may_see(&self, jid: &BareJid) -> bool {
+        self.subscribing.contains(jid)
     }
 
     /// Takes over what the server says of the roster.
@@ -77,8 +65,13 @@ impl Contacts {
         }
     }
 
-    /// Notes that a resource is online with these capabilities.
-    pub(crate) fn online(&mut self, jid: &FullJid, caps: Option<Caps>) -> Online {
+    /// Notes that a resource is online, in this life and with these capabilities.
+    pub(crate) fn online(
+        &mut self,
+        jid: &FullJid,
+        life: Option<String>,
+        caps: Option<Caps>,
+    ) -> Online {
         let bare = jid.to_bare();
         if !self.knows(&bare) {
             return Online::Unchanged;
@@ -88,28 +81,77 @@ impl Contacts {
             return Online::Unchanged;
         }
         let key = caps.as_ref().map(cache_key);
-        let before = resources.get(jid);
-        if before.is_some_and(|before| before.key == key) {
-            return Online::Unchanged;
+        let before = resources.get_mut(jid);
+        let mut inquiry = Inquiry::default();
+        if let Some(before) = before {
+            if before.life.is_some() && before.life != life {
+                return Online::Reborn;
+            }
+            if before.key == key {
+                return Online::Unchanged;
+            }
+            inquiry = before.inquiry;
         }
         let abilities = key.as_ref().and_then(|key| self.known.get(key));
-        resources.insert(jid.clone(), Resource { key, caps });
-        match abilities {
-            Some(abilities) => Online::Able(abilities),
-            None => Online::Ask,
+        let outcome = match (abilities, inquiry) {
+            (Some(abilities), _) => Online::Able(abilities),
+            (None, Inquiry::Idle) => Online::Ask,
+            // One question at a time: whoever changes faster than it answers is asked last.
+            (None, Inquiry::Asking { .. }) => Online::Unchanged,
+        };
+        inquiry = match inquiry {
+            Inquiry::Asking { tries, .. } => Inquiry::Asking { tries, stale: true },
+            Inquiry::Idle => Inquiry::Idle,
+        };
+        let resource = Resource {
+            life,
+            key,
+            caps,
+            inquiry,
+        };
+        resources.insert(jid.clone(), resource);
+        outcome
+    }
+
+    /// Whether a resource is online.
+    pub(crate) fn is_online(&self, jid: &Jid) -> bool {
+        let Ok(full) = jid.clone().try_into_full() else {
+            return false;
+        };
+        let resources = self.resources.get(&full.to_bare());
+        resources.is_some_and(|resources| resources.contains_key(&full))
+    }
+
+    /// A question to a resource, if it is online and was not asked too often: the node to ask
+    /// about, and how long to wait.
+    pub(crate) fn inquire(&mut self, jid: &FullJid) -> Option<(Option<String>, Duration)> {
+        let resource = self.resources.get_mut(&jid.to_bare())?.get_mut(jid)?;
+        let tries = match resource.inquiry {
+            Inquiry::Asking { tries, .. } => tries + 1,
+            Inquiry::Idle => 0,
+        };
+        if tries >= TRIES {
+            resource.inquiry = Inquiry::Idle;
+            return None;
         }
-    }
-
-    /// The node to ask a resource about, if it is online: that of its capabilities, or none.
-    pub(crate) fn caps_node(&self, jid: &FullJid) -> Option<Option<String>> {
-        let resource = self.resources.get(&jid.to_bare())?.get(jid)?;
+        let stale = false;
+        resource.inquiry = Inquiry::Asking { tries, stale };
         let caps = resource.caps.clone();
-        Some(caps.and_then(|caps| caps::query_caps(caps).node))
+        let node = caps.and_then(|caps| caps::query_caps(caps).node);
+        Some((node, FIRST_WAIT * 2_u32.pow(tries)))
     }
 
-    /// Takes in the answer to [`Online::Ask`]; `None` if the resource left meanwhile.
-    pub(crate) fn described(&mut self, jid: &FullJid, info: &DiscoInfoResult) -> Option<Abilities> {
-        let resource = self.resources.get(&jid.to_bare())?.get(jid)?;
+    /// Takes in the answer to a question.
+    pub(crate) fn described(&mut self, jid: &FullJid, info: &DiscoInfoResult) -> Described {
+        let resources = self.resources.get_mut(&jid.to_bare());
+        let Some(resource) = resources.and_then(|resources| resources.get_mut(jid)) else {
+            return Described::Gone;
+        };
+        let inquiry = std::mem::take(&mut resource.inquiry);
+        if let Inquiry::Asking { stale: true, .. } = inquiry {
+            let known = resource.key.as_ref().and_then(|key| self.known.get(key));
+            return known.map_or(Described::Stale, Described::Able);
+        }
         let abilities: Abilities = info.features.iter().collect();
         if let (Some(caps), Some(key)) = (&resource.caps, &resource.key) {
             // XEP-0115 §5.4: what does not hash to what was announced holds for nobody else.
@@ -118,7 +160,7 @@ impl Contacts {
                 self.known.insert(key.clone(), abilities.clone());
             }
         }
-        Some(abilities)
+        Described::Able(abilities)
     }
 
     /// Notes that a resource is offline; true if it was online before.
@@ -137,7 +179,6 @@ impl Contacts {
     /// lost. Consent stays.
     pub(crate) fn lost(&mut self) -> Vec<FullJid> {
         self.roster.clear();
-        self.requests.clear();
         self.resources
             .drain()
             .flat_map(|(_, resources)| resources.into_keys())
@@ -152,14 +193,43 @@ pub(crate) enum Online {
     Able(Abilities),
     /// Nobody knows yet what it can do: ask it.
     Ask,
+    /// What was known by this name is no more; take it for offline and look again.
+    Reborn,
     /// Nothing new, or nobody of interest.
     Unchanged,
 }
 
+/// What follows from an answer about abilities.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Described {
+    /// The resource can do this.
+    Able(Abilities),
+    /// The resource left meanwhile.
+    Gone,
+    /// It announced something else meanwhile: ask again.
+    Stale,
+}
+
 #[derive(Debug)]
 struct Resource {
+    /// What our own kind draws anew for each session: a client that dies and comes back under
+    /// its old name, before its server has noticed the death, is another one.
+    life: Option<String>,
     key: Option<String>,
     caps: Option<Caps>,
+    inquiry: Inquiry,
+}
+
+/// Whether a resource is being asked what it can do.
+#[derive(Clone, Copy, Debug, Default)]
+enum Inquiry {
+    Asking {
+        tries: u32,
+        /// It announced something else since.
+        stale: bool,
+    },
+    #[default]
+    Idle,
 }
 
 /// What capability hashes stand for, over all contacts.
@@ -192,11 +262,14 @@ fn cache_key(caps: &Caps) -> String {
     format!("{:?} {ver}", caps.hash)
 }
 
-/// Requests for presence that are remembered until the user consents.
-const REQUESTS: usize = 64;
-
 /// Resources of one contact that are followed; more are not seen.
 const RESOURCES: usize = 32;
 
 /// Capability hashes that are remembered.
 const KNOWN: usize = 1024;
+
+/// How often a resource is asked what it can do before it counts as mute.
+const TRIES: u32 = 5;
+
+/// The time for its first answer; doubled for each further one.
+const FIRST_WAIT: Duration = Duration::from_secs(30);

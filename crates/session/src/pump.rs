@@ -83,7 +83,8 @@ impl Pump {
     async fn step(&mut self) -> Step {
         self.unsent
             .retain(|token| matches!(token.state(), StanzaState::Queued));
-        let room = self.unsent.len() < DEPTH - 1 && self.phase == Phase::Flowing;
+        let flowing = self.phase == Phase::Flowing;
+        let room = self.unsent.len() < DEPTH - 1 && flowing;
         if room && let Some(stanza) = self.router.take_out() {
             self.send(stanza).await;
             return Step::Again;
@@ -111,9 +112,10 @@ impl Pump {
             },
             Some(notice) = self.notices.recv() => return self.handle_notice(notice),
             () = sent(&mut self.unsent), if !self.unsent.is_empty() => {}
-            () = sleep_until(wake) => self.router.handle_timeout(Instant::now()),
+            // While nothing can be heard, nobody is late.
+            () = sleep_until(wake), if flowing => self.router.handle_timeout(Instant::now()),
             // A timer of its own: one set anew at each stanza would never go off under traffic.
-            _ = self.tick.tick() => self.router.handle_timeout(Instant::now()),
+            _ = self.tick.tick(), if flowing => self.router.handle_timeout(Instant::now()),
         }
         Step::Again
     }
@@ -124,7 +126,7 @@ impl Pump {
             Event::Stream(StreamEvent::Reset { bound_jid, .. }) => self.handle_reset(bound_jid),
             Event::Stream(StreamEvent::Resumed) => {
                 self.phase = Phase::Flowing;
-                self.router.handle_resumed();
+                self.router.handle_resumed(Instant::now());
                 self.router
                     .report(SessionEvent::Link(Link::Resumed(self.login.clone())));
             }
@@ -133,10 +135,11 @@ impl Pump {
     }
 
     fn handle_reset(&mut self, bound: Jid) {
-        // What was queued for the lost session must not be said in the new one.
+        // What waits for the lost session must not be said in the new one. (tokio-xmpp itself
+        // keeps up to a queue's depth and does say it: it is about streams that are gone, and
+        // refused.)
         self.router.handle_lost();
         self.outbox.clear();
-        self.unsent.clear();
         self.phase = Phase::Flowing;
         if let Ok(jid) = bound.try_into_full() {
             self.login.jid = jid;

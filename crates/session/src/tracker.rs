@@ -88,6 +88,22 @@ impl Tracker {
         }
     }
 
+    /// The session goes on after a pause: nobody was silent, and what this session asked itself
+    /// has its time anew.
+    pub(crate) fn resume(&mut self, now: Instant) {
+        for last in self.heard.values_mut() {
+            *last = now;
+        }
+        for (id, pending) in &mut self.pending {
+            if let (Some(deadline), false) = (pending.deadline, pending.asker.is_outsider()) {
+                self.deadlines.remove(&(deadline, id.clone()));
+                let deadline = now + PAUSED;
+                self.deadlines.insert((deadline, id.clone()));
+                pending.deadline = Some(deadline);
+            }
+        }
+    }
+
     /// When [`expired`](Self::expired) has something to say next.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
@@ -177,6 +193,10 @@ impl Asker {
         matches!(self, Self::Someone(reply) if reply.is_closed())
     }
 
+    fn is_outsider(&self) -> bool {
+        matches!(self, Self::Someone(_))
+    }
+
     /// Tells an outsider how it went; what the session asked itself needs no word.
     pub(crate) fn fail(self, why: AskError) {
         if let Self::Someone(reply) = self {
@@ -208,6 +228,9 @@ struct Pending {
 
 /// How long a peer may be silent while it owes an answer without a deadline.
 pub(crate) const SILENCE: Duration = Duration::from_secs(60);
+
+/// Time for what was asked before a pause.
+const PAUSED: Duration = Duration::from_secs(30);
 
 /// Fails outsiders' questions with the same reason.
 pub(crate) fn fail_all(askers: Vec<Asker>, why: &Gone) {

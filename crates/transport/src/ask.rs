@@ -5,6 +5,8 @@ use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
+use crate::share::Share;
+
 /// A question of a peer's: an IQ request that is answered exactly once.
 ///
 /// Its place in the queue of answers is reserved from the start, so answering never waits and
@@ -13,20 +15,15 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 pub struct Ask {
     from: Jid,
     payload: Element,
-    reply: Option<Reply>,
+    reply: Option<Box<Reply>>,
 }
 
 impl Ask {
-    pub(crate) fn new(
-        from: Jid,
-        id: String,
-        payload: Element,
-        permit: OwnedPermit<Answered>,
-    ) -> Self {
+    pub(crate) fn new(from: Jid, payload: Element, reply: Reply) -> Self {
         Self {
             from,
             payload,
-            reply: Some(Reply { id, permit }),
+            reply: Some(Box::new(reply)),
         }
     }
 
@@ -38,6 +35,12 @@ impl Ask {
     /// What is asked.
     pub fn payload(&self) -> &Element {
         &self.payload
+    }
+
+    /// Lets go of what was asked, for an answer that may have to wait: only the place of the
+    /// answer is held then.
+    pub fn forget_payload(&mut self) {
+        self.payload = Element::bare(self.payload.name(), self.payload.ns());
     }
 
     /// Answers with a result.
@@ -56,10 +59,10 @@ impl Ask {
     }
 
     fn answer(&mut self, outcome: Result<Option<Element>, StanzaError>) {
-        if let Some(Reply { id, permit }) = self.reply.take() {
-            permit.send(Answered {
+        if let Some(reply) = self.reply.take() {
+            reply.permit.send(Answered {
                 to: self.from.clone(),
-                id,
+                id: reply.id,
                 outcome,
             });
         }
@@ -98,8 +101,10 @@ pub struct Answered {
     pub outcome: Result<Option<Element>, StanzaError>,
 }
 
+/// Where an answer goes, and the places that are kept for it.
 #[derive(Debug)]
-struct Reply {
-    id: String,
-    permit: OwnedPermit<Answered>,
+pub(crate) struct Reply {
+    pub(crate) id: String,
+    pub(crate) permit: OwnedPermit<Answered>,
+    pub(crate) _share: Share,
 }

@@ -22,6 +22,7 @@
 mod ask;
 mod bytestream;
 mod error;
+mod share;
 mod signalling;
 mod stanzas;
 mod switchboard;

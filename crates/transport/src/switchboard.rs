@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
 
+use crate::ask::Reply;
+use crate::share::Shares;
 use crate::stanzas::Outbound;
 use crate::{Answered, Ask, Gone, Inbound, Stanzas, StreamId};
 
@@ -20,6 +23,7 @@ impl Stanzas {
         let switchboard = Switchboard {
             claims: Arc::default(),
             answers,
+            shares: Shares::default(),
         };
         let outbox = Outbox {
             answers: answers_rx,
@@ -82,16 +86,28 @@ impl Outbox {
 pub struct Switchboard {
     claims: Arc<Mutex<Claims>>,
     answers: mpsc::Sender<Answered>,
+    shares: Shares,
 }
 
 impl Switchboard {
     /// Turns an IQ request into an [`Ask`] by reserving the place of its answer.
     ///
-    /// Hands the payload back when too many answers are being withheld: then the caller
-    /// refuses on the spot (`resource-constraint`).
+    /// Hands the payload back when too many answers are being withheld, from this contact or in
+    /// all: then the caller refuses on the spot (`resource-constraint`).
     pub fn ask(&self, from: Jid, id: String, payload: Element) -> Result<Ask, Element> {
+        let Some(share) = self.shares.take(from.to_bare()) else {
+            return Err(payload);
+        };
         match self.answers.clone().try_reserve_owned() {
-            Ok(permit) => Ok(Ask::new(from, id, payload, permit)),
+            Ok(permit) => Ok(Ask::new(
+                from,
+                payload,
+                Reply {
+                    id,
+                    permit,
+                    _share: share,
+                },
+            )),
             Err(_) => Err(payload),
         }
     }
@@ -108,6 +124,11 @@ impl Switchboard {
         let Some(line) = claims.get(&key) else {
             return Err(Box::new(inbound));
         };
+        let weight = weigh(inbound.payload());
+        if line.held.fetch_add(weight, Ordering::Relaxed) > HELD {
+            hang_up(claims.remove(&key), Gone::Overflow);
+            return Ok(());
+        }
         match line.inbox.try_send(inbound) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => {
@@ -141,12 +162,14 @@ impl Switchboard {
 
     pub(crate) fn claim(&self, peer: Jid, stream: StreamId) -> Option<Claim> {
         let (inbox, rx) = mpsc::channel(INBOX);
+        let held = Arc::new(AtomicUsize::new(0));
         let (end, why) = oneshot::channel();
         let key = (peer, stream);
         match self.lock().entry(key.clone()) {
             Entry::Occupied(_) => return None,
             Entry::Vacant(vacant) => vacant.insert(Line {
                 inbox: inbox.clone(),
+                held: Arc::clone(&held),
                 end,
             }),
         };
@@ -157,6 +180,7 @@ impl Switchboard {
         Some(Claim {
             key,
             inbox: rx,
+            held,
             why,
             release,
         })
@@ -172,6 +196,8 @@ impl Switchboard {
 pub(crate) struct Claim {
     key: (Jid, StreamId),
     inbox: mpsc::Receiver<Inbound>,
+    /// Bytes in the inbox, about.
+    held: Arc<AtomicUsize>,
     why: oneshot::Receiver<Gone>,
     release: Option<Release>,
 }
@@ -186,6 +212,13 @@ impl Claim {
     }
 
     pub(crate) async fn recv(&mut self) -> Result<Inbound, Gone> {
+        let inbound = self.take().await?;
+        self.held
+            .fetch_sub(weigh(inbound.payload()), Ordering::Relaxed);
+        Ok(inbound)
+    }
+
+    async fn take(&mut self) -> Result<Inbound, Gone> {
         // What arrived before the end is still delivered: the reason is looked at last.
         tokio::select! {
             biased;
@@ -208,6 +241,7 @@ impl Claim {
         Self {
             key: self.key.clone(),
             inbox,
+            held: Arc::default(),
             why,
             release: None,
         }
@@ -242,6 +276,7 @@ struct Release {
 #[derive(Debug)]
 struct Line {
     inbox: mpsc::Sender<Inbound>,
+    held: Arc<AtomicUsize>,
     end: oneshot::Sender<Gone>,
 }
 
@@ -254,6 +289,13 @@ fn hang_up(line: Option<Line>, why: Gone) {
     }
 }
 
+/// About how many bytes an element takes up.
+fn weigh(element: &Element) -> usize {
+    let own = element.attrs().into_iter().map(|(_, value)| value.len());
+    let texts = element.texts().map(str::len);
+    own.chain(texts).sum::<usize>() + element.children().map(weigh).sum::<usize>() + ELEMENT
+}
+
 /// Questions and messages that wait for the session; they are few and short.
 const CONTROL: usize = 64;
 
@@ -262,8 +304,14 @@ const CONTROL: usize = 64;
 const BULK: usize = 16;
 
 /// Questions of peers that may stay unanswered at a time; in-band bytestreams withhold
-/// acknowledgements as back-pressure.
-const WITHHELD: usize = 4096;
+/// acknowledgements as back-pressure. Each costs a few hundred bytes.
+const WITHHELD: usize = 64 * 1024;
 
 /// Stanzas that one wire holds unread. Drivers read at once, so this fills only under a flood.
 const INBOX: usize = 256;
+
+/// Bytes that one wire holds unread.
+const HELD: usize = 512 * 1024;
+
+/// What an element costs beside what stands in it.
+const ELEMENT: usize = 256;

@@ -146,6 +146,64 @@ async fn questions_are_handed_back_when_too_many_answers_are_withheld() {
 }
 
 #[tokio::test]
+async fn one_contact_cannot_use_up_the_places_of_others() {
+    let (_stanzas, _outbox, switchboard) = Stanzas::pair();
+    let mut withheld = Vec::new();
+    for resource in 0.. {
+        let from: Jid = format!("mallory@example.org/{resource}").parse().unwrap();
+        match switchboard.ask(from, "1".to_owned(), data("s")) {
+            Ok(ask) => withheld.push(ask),
+            Err(_) => break,
+        }
+        assert!(withheld.len() < 100_000, "no bound");
+    }
+    assert!(switchboard.ask(peer(), "1".to_owned(), data("s")).is_ok());
+    withheld.clear();
+    let mallory: Jid = "mallory@example.org/x".parse().unwrap();
+    assert!(switchboard.ask(mallory, "1".to_owned(), data("s")).is_ok());
+}
+
+#[tokio::test]
+async fn a_wire_holds_a_bounded_number_of_bytes() {
+    let (stanzas, _outbox, switchboard) = Stanzas::pair();
+    let mut wire = stanzas.claim(peer(), "s".into()).unwrap();
+    let large = |size: usize| {
+        let text = "A".repeat(size);
+        let payload: Element = format!("<data xmlns='urn:example' sid='s'>{text}</data>")
+            .parse()
+            .unwrap();
+        Inbound::Tell(Tell {
+            from: peer(),
+            payload,
+        })
+    };
+    // What is read makes room again.
+    for _ in 0..20 {
+        switchboard.route(&peer(), large(200_000)).unwrap();
+        wire.next().await.unwrap();
+    }
+    let mut held = 0;
+    while switchboard.route(&peer(), large(200_000)).is_ok() {
+        held += 200_000;
+        assert!(held < 2_000_000, "no bound");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_has_its_time_also_while_the_lane_is_full() {
+    let (stanzas, _outbox, _switchboard) = Stanzas::pair();
+    let mut answers = Vec::new();
+    for _ in 0..100 {
+        let patience = Patience::default();
+        let asking = stanzas.ask(Some(peer()), Question::Get, data("s"), patience);
+        answers.push(asking.await.unwrap());
+    }
+    for answer in answers {
+        assert!(matches!(answer.await, Err(AskError::TimedOut)));
+    }
+}
+
+#[tokio::test]
 async fn answers_overtake_questions_and_questions_overtake_data() {
     let (stanzas, mut outbox, switchboard) = Stanzas::pair();
     let wire = stanzas.claim(peer(), "s".into()).unwrap();

@@ -110,8 +110,14 @@ impl Block<'_> {
     /// White space is tolerated, for XEP-0047's own example breaks its lines; apart from that
     /// the text must be base64 as RFC 4648 §4 writes it, padding included.
     pub(crate) fn decode(&self, buffer: &mut BytesMut, limit: usize) -> Result<usize, BadBlock> {
+        let largest = limit.div_ceil(3) * 4;
+        // White space is tolerated, not welcome.
+        let raw: usize = self.0.texts().map(str::len).sum();
+        if raw > 2 * largest + SPACE {
+            return Err(BadBlock::TooLong);
+        }
         let text = self.text()?;
-        if text.len() > limit.div_ceil(3) * 4 {
+        if text.len() > largest {
             return Err(BadBlock::TooLong);
         }
         let start = buffer.len();
@@ -152,6 +158,9 @@ pub(crate) enum BadBlock {
     Malformed,
     TooLong,
 }
+
+/// White space that even the smallest block may have.
+const SPACE: usize = 1024;
 
 /// White space as XML has it.
 fn is_space(c: char) -> bool {

@@ -10,7 +10,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 use super::{Party, SessionActor, Tube};
 use crate::limits;
 use crate::negotiator::{Proposed, Read, ReadAsk};
-use crate::tube::{About, OfferedAgain, PeerClosed, Propose, TubeActor, decline};
+use crate::tube::{About, OfferedAgain, PeerClosed, Presence, Propose, TubeActor, decline};
 
 impl SessionActor {
     pub(super) fn unclaimed(
@@ -86,7 +86,7 @@ impl SessionActor {
         match offered {
             Some(tube) => Some((tube.addr.clone(), Propose(proposed))),
             None => {
-                tracing::warn!(peer = %proposed.proposal.peer, tube = %stream.number, "no such tube for this contact");
+                tracing::debug!(peer = %proposed.proposal.peer, tube = %stream.number, "no such tube for this contact");
                 decline(*proposed, &DefinedCondition::BadRequest);
                 None
             }
@@ -130,7 +130,7 @@ impl SessionActor {
             });
         }
         let of_contact = self.joined_with(&from.to_bare());
-        if of_contact >= limits::INVITATIONS_PER_CONTACT || self.tubes.len() >= limits::TUBES {
+        if of_contact >= limits::INVITATIONS_PER_CONTACT || self.joined() >= limits::INVITATIONS {
             tracing::warn!(%from, "too many tubes: an offer is ignored");
             return Box::pin(async {});
         }
@@ -149,11 +149,12 @@ impl SessionActor {
             service: offer.service().to_owned(),
             parameters: offer.parameters().clone(),
         };
-        let ours = self
-            .online
-            .get(&from)
-            .is_some_and(|abilities| abilities.ours);
-        let addr = TubeActor::invite(self.env.clone(), about, from.clone(), ours, obituary);
+        let presence = match self.online.get(&from) {
+            Some(abilities) if abilities.ours => Presence::Ours,
+            Some(_) => Presence::Other,
+            None => Presence::Unseen,
+        };
+        let addr = TubeActor::invite(self.env.clone(), about, from.clone(), presence, obituary);
         self.add(
             tube,
             Tube {

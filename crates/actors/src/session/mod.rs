@@ -121,6 +121,12 @@ impl SessionActor {
         (tube, Obituary::new(move || account.do_send(TubeGone(tube))))
     }
 
+    /// How many tubes were offered to this account.
+    fn joined(&self) -> usize {
+        let joined = |tube: &&Tube| matches!(tube.party, Party::Joined(_));
+        self.tubes.values().filter(joined).count()
+    }
+
     /// How many tubes this contact has offered.
     fn joined_with(&self, peer: &BareJid) -> usize {
         let joined = |tube: &&Tube| tube.peer == *peer && matches!(tube.party, Party::Joined(_));

@@ -68,7 +68,7 @@ impl Handler<Offer> for SessionActor {
         if self.phase != Phase::Live {
             return Err(OfferError::Closed);
         }
-        if self.tubes.len() >= limits::TUBES {
+        if self.tubes.len() - self.joined() >= limits::OFFERS {
             return Err(OfferError::Full);
         }
         let tube = self.offer(offer, ctx);

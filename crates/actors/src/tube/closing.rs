@@ -97,7 +97,7 @@ impl TubeActor {
     fn is_ours(&self, peer: &FullJid) -> bool {
         match &self.side {
             Side::Joined(joined) => joined.ours,
-            Side::Offered(offered) => offered.ours.contains(peer),
+            Side::Offered(offered) => offered.machine.is_ours(peer),
         }
     }
 }

@@ -59,7 +59,7 @@ impl TubeActor {
         env: Env,
         about: About,
         offerer: FullJid,
-        ours: bool,
+        presence: Presence,
         obituary: Obituary,
     ) -> Addr<Self> {
         env.announcer.announce(Event::TubeOffered {
@@ -70,10 +70,14 @@ impl TubeActor {
             direction: Direction::In,
             parameters: about.parameters.clone(),
         });
+        let machine = match presence {
+            Presence::Unseen => Joiner::unseen(Instant::now()),
+            Presence::Other | Presence::Ours => Joiner::new(),
+        };
         let side = Side::Joined(Joined {
-            machine: Joiner::new(),
+            machine,
             offerer,
-            ours,
+            ours: presence == Presence::Ours,
             listener: None,
         });
         Self::new(env, about, side, obituary).start()
@@ -110,6 +114,17 @@ impl TubeActor {
         self.streams.launch(&self.env, peer, job, ctx);
         Ok(())
     }
+}
+
+/// What is known of whoever offers a tube.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Online, and not of our kind.
+    Other,
+    /// Online, and of our kind.
+    Ours,
+    /// Its presence does not reach us.
+    Unseen,
 }
 
 /// The offer came again: the offerer has reconnected.

@@ -25,7 +25,7 @@ use xmpp_parsers::minidom::Element;
 
 pub(crate) use self::closing::Close;
 pub use self::joined::AcceptError;
-pub(crate) use self::joined::{Accept, Attach, Disowned, OfferedAgain, Unheard};
+pub(crate) use self::joined::{Accept, Attach, Disowned, OfferedAgain, Presence, Unheard};
 pub(crate) use self::offered::{Propose, decline};
 
 use self::closing::Closing;
@@ -125,6 +125,10 @@ impl TubeActor {
 
 impl Actor for TubeActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.rearm(ctx);
+    }
 }
 
 /// What a tube is.

@@ -1,7 +1,5 @@
 //! The side that exports a service.
 
-use std::collections::HashSet;
-
 use actix::{Actor, Addr, Handler, Message};
 use tubes_local::Address;
 use tubes_protocol::tube::{Announce, Offerer, StreamFor, TubeClose, TubeOffer};
@@ -21,8 +19,6 @@ use crate::obituary::Obituary;
 pub(super) struct Offered {
     pub(super) machine: Offerer,
     service: Addr<ExportedEndpoint>,
-    /// Resources that understand our extensions.
-    pub(super) ours: HashSet<FullJid>,
 }
 
 impl TubeActor {
@@ -39,7 +35,6 @@ impl TubeActor {
         let side = Side::Offered(Offered {
             machine: Offerer::new(),
             service,
-            ours: HashSet::new(),
         });
         let mut tube = Self::new(env, about, side, obituary);
         for PeerOnline { resource, ours } in online {
@@ -53,11 +48,7 @@ impl TubeActor {
         let Side::Offered(offered) = &mut self.side else {
             return;
         };
-        let announce = offered.machine.handle_online(resource.clone(), ours);
-        if ours {
-            offered.ours.insert(resource.clone());
-        }
-        if let Some(announce) = announce {
+        if let Some(announce) = offered.machine.handle_online(resource.clone(), ours) {
             self.announce(resource, announce);
         }
     }

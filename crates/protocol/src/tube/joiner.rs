@@ -21,9 +21,17 @@ pub struct Joiner {
 }
 
 impl Joiner {
-    /// A tube that was just offered.
+    /// A tube that was just offered by a resource that is online.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A tube that was offered by a resource whose presence is not seen: unless it is accepted
+    /// soon, it counts for nothing.
+    pub fn unseen(now: Instant) -> Self {
+        let mut tube = Self::default();
+        tube.absence.begin(now);
+        tube
     }
 
     /// The offer was repeated: the offerer is back, and the tube is the same.
@@ -37,6 +45,8 @@ impl Joiner {
             Phase::Closed => Err(Refusal::Closed),
             Phase::Invited => {
                 self.phase = Phase::Joined;
+                // Whether the offerer is there, a connection will tell.
+                self.absence.end();
                 Ok(true)
             }
             Phase::Joined => Ok(false),
@@ -69,10 +79,10 @@ impl Joiner {
         (was != Phase::Closed).then_some(Ended::ByPeer)
     }
 
-    /// This side closes or declines the tube; true if the offerer has to be told.
+    /// This side closes or declines the tube; true if the offerer has to be told, which may be
+    /// there although it is not seen.
     pub fn handle_close(&mut self) -> bool {
-        let was = std::mem::replace(&mut self.phase, Phase::Closed);
-        was != Phase::Closed && !self.absence.is_on()
+        std::mem::replace(&mut self.phase, Phase::Closed) != Phase::Closed
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
@@ -119,6 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn an_invitation_of_somebody_unseen_expires_unless_it_is_accepted() {
+        let now = Instant::now();
+        let mut tube = Joiner::unseen(now);
+        let due = tube.poll_timeout().unwrap();
+        assert_eq!(tube.handle_timeout(due), Some(Ended::PeerGone));
+        let mut tube = Joiner::unseen(now);
+        tube.handle_accept().unwrap();
+        assert_eq!(tube.poll_timeout(), None);
+        assert_eq!(tube.handle_connect(), Ok(()));
+    }
+
+    #[test]
     fn opens_no_connection_while_the_offerer_is_away() {
         let mut tube = joined();
         tube.handle_offline(Instant::now());
@@ -138,12 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_offerer_once_and_only_while_it_is_there() {
-        let mut tube = joined();
+    fn tells_the_offerer_once() {
+        let mut tube = Joiner::unseen(Instant::now());
         assert!(tube.handle_close());
-        assert!(!tube.handle_close());
-        let mut tube = joined();
-        tube.handle_offline(Instant::now());
         assert!(!tube.handle_close());
     }
 

@@ -10,7 +10,7 @@
 //! and decline for itself. There is no acknowledgement of an offer: it is accepted when the
 //! first connection comes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use xmpp_parsers::jid::FullJid;
@@ -22,6 +22,8 @@ use super::{Ended, Refusal};
 #[derive(Debug, Default)]
 pub struct Offerer {
     resources: BTreeMap<FullJid, Standing>,
+    /// Those among them that understand our extensions.
+    ours: BTreeSet<FullJid>,
     phase: Phase,
     absence: Absence,
 }
@@ -52,6 +54,11 @@ impl Offerer {
             Some(Standing::Offered) => None,
         };
         self.absence.end();
+        if ours {
+            self.ours.insert(resource.clone());
+        } else {
+            self.ours.remove(&resource);
+        }
         self.resources.insert(resource, Standing::Offered);
         announce
     }
@@ -62,7 +69,7 @@ impl Offerer {
             (Some(standing @ Standing::Offered), Whose::Theirs) => *standing = Standing::Away,
             (Some(standing @ Standing::Offered), Whose::Ours) => *standing = Standing::Unseen,
             // When it comes back it may think better of it.
-            (Some(Standing::Declined), Whose::Theirs) => drop(self.resources.remove(resource)),
+            (Some(Standing::Declined), Whose::Theirs) => self.forget(resource),
             _ => return,
         }
         self.begin_absence(now);
@@ -86,7 +93,18 @@ impl Offerer {
             return false;
         };
         let away = away.clone();
-        self.resources.remove(&away).is_some()
+        self.forget(&away);
+        true
+    }
+
+    fn forget(&mut self, resource: &FullJid) {
+        self.resources.remove(resource);
+        self.ours.remove(resource);
+    }
+
+    /// Whether a resource understands our extensions.
+    pub fn is_ours(&self, resource: &FullJid) -> bool {
+        self.ours.contains(resource)
     }
 
     /// Somebody asks for a connection. True if it is the first: the tube is open now.

@@ -13,6 +13,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::Router;
 use crate::SessionEvent;
+use crate::contacts::Described;
 use crate::tracker::Asker;
 
 impl Router {
@@ -100,24 +101,34 @@ impl Router {
                 // Whoever asked may have lost interest.
                 let _ = reply.send(outcome);
             }
-            (Asker::Features(jid), Ok(Some(info))) => self.handle_features(jid, info),
+            (Asker::Features(jid), Ok(Some(info))) => self.handle_features(jid, info, now),
             (Asker::Roster, Ok(Some(roster))) => {
                 self.contacts
                     .updated(roster_push(&roster).unwrap_or_default());
                 self.renew_subscriptions();
             }
-            (Asker::Ping(peer), Err(error)) if is_gone(&error) => self.peer_gone(&peer),
+            // A client that does not know pings may say so in the words of a server that does
+            // not know the client (XEP-0199 §4.4); its presence tells the one from the other.
+            (Asker::Ping(peer), Err(error))
+                if is_gone(&error) && !self.contacts.is_online(&peer) =>
+            {
+                self.peer_gone(&peer);
+            }
             (asker, outcome) => tracing::debug!(?asker, ?outcome, "an answer of no consequence"),
         }
     }
 
-    fn handle_features(&mut self, jid: FullJid, info: Element) {
+    fn handle_features(&mut self, jid: FullJid, info: Element, now: Instant) {
         let Ok(info) = DiscoInfoResult::try_from(info) else {
             return;
         };
-        if let Some(abilities) = self.contacts.described(&jid, &info) {
-            self.events
-                .push_back(SessionEvent::Online { jid, abilities });
+        match self.contacts.described(&jid, &info) {
+            Described::Able(abilities) => {
+                let online = SessionEvent::Online { jid, abilities };
+                self.events.push_back(online);
+            }
+            Described::Stale => self.ask_features(jid, now),
+            Described::Gone => {}
         }
     }
 }

@@ -28,6 +28,9 @@ use crate::tracker::{Asker, Tracker, fail_all};
 #[derive(Debug)]
 pub(crate) struct Router {
     own: FullJid,
+    /// What sets this session apart from earlier ones of the same name.
+    prefix: u64,
+    lives: u64,
     identity: Identity,
     contacts: Contacts,
     tracker: Tracker,
@@ -47,6 +50,8 @@ impl Router {
     ) -> Self {
         Self {
             own,
+            prefix,
+            lives: 0,
             identity,
             contacts: Contacts::default(),
             tracker: Tracker::new(prefix),
@@ -85,6 +90,7 @@ impl Router {
     /// A new session began: says who is here, and asks for the roster.
     pub(crate) fn handle_reset(&mut self, own: FullJid, now: Instant) {
         self.own = own;
+        self.lives += 1;
         self.history = History::Fresh;
         let roster = Roster {
             ver: None,
@@ -101,9 +107,10 @@ impl Router {
         self.announce();
     }
 
-    /// The same session goes on.
-    pub(crate) fn handle_resumed(&mut self) {
+    /// The same session goes on after a pause, in which nobody could be heard.
+    pub(crate) fn handle_resumed(&mut self, now: Instant) {
         self.history = History::Resumed;
+        self.tracker.resume(now);
     }
 
     /// The session was lost with all that hung on it.

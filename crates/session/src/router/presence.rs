@@ -2,10 +2,13 @@
 
 use std::time::Instant;
 
+use tubes_protocol::ns as tubes_ns;
 use tubes_transport::{Gone, Patience, Question};
 use xmpp_parsers::caps::Caps;
 use xmpp_parsers::disco::DiscoInfoQuery;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::minidom::rxml::xml_ncname;
 use xmpp_parsers::presence::{Presence, Type};
 
 use super::Router;
@@ -21,9 +24,9 @@ impl Router {
         if subscribe == Subscribe::No {
             return;
         }
-        if self.contacts.subscribe(contact.clone()) {
-            self.presence_to(Type::Subscribed, contact.clone());
-        }
+        // In advance, too, where the server keeps approvals (RFC 6121 §3.4).
+        self.contacts.subscribe(contact.clone());
+        self.presence_to(Type::Subscribed, contact.clone());
         if !self.contacts.sees(&contact) {
             self.presence_to(Type::Subscribe, contact);
         }
@@ -33,17 +36,13 @@ impl Router {
         let Some(from) = presence.from else { return };
         match (presence.type_, from.clone().try_into_full()) {
             (Type::Subscribe, _) => {
-                let granted = self.contacts.requested(from.to_bare());
+                let granted = self.contacts.may_see(&from.to_bare());
                 if granted {
                     self.presence_to(Type::Subscribed, from.to_bare());
                 }
             }
             (Type::None, Ok(jid)) if jid != self.own => {
-                let caps = presence
-                    .payloads
-                    .into_iter()
-                    .find_map(|payload| Caps::try_from(payload).ok());
-                self.resource_online(jid, caps, now);
+                self.resource_online(jid, presence.payloads, now);
             }
             (Type::Unavailable | Type::Error, Ok(jid)) if jid != self.own => {
                 self.resource_offline(jid);
@@ -52,20 +51,34 @@ impl Router {
         }
     }
 
-    fn resource_online(&mut self, jid: FullJid, caps: Option<Caps>, now: Instant) {
-        match self.contacts.online(&jid, caps) {
+    fn resource_online(&mut self, jid: FullJid, payloads: Vec<Element>, now: Instant) {
+        let life = payloads
+            .iter()
+            .find(|payload| payload.is("session", tubes_ns::KIND))
+            .and_then(|session| session.attr("id"))
+            .filter(|id| id.len() <= LIFE)
+            .map(ToOwned::to_owned);
+        let caps = payloads
+            .into_iter()
+            .find_map(|payload| Caps::try_from(payload).ok());
+        let mut online = self.contacts.online(&jid, life.clone(), caps.clone());
+        if online == Online::Reborn {
+            self.resource_offline(jid.clone());
+            online = self.contacts.online(&jid, life, caps);
+        }
+        match online {
             Online::Able(abilities) => {
                 self.events
                     .push_back(SessionEvent::Online { jid, abilities });
             }
             Online::Ask => self.ask_features(jid, now),
-            Online::Unchanged => {}
+            Online::Reborn | Online::Unchanged => {}
         }
     }
 
     /// Asks a resource what it can do, as long as it is online.
     pub(super) fn ask_features(&mut self, jid: FullJid, now: Instant) {
-        let Some(node) = self.contacts.caps_node(&jid) else {
+        let Some((node, wait)) = self.contacts.inquire(&jid) else {
             return;
         };
         let query = DiscoInfoQuery { node }.into();
@@ -74,7 +87,7 @@ impl Router {
             Some(jid.into()),
             Question::Get,
             query,
-            Patience::default(),
+            Patience::Within(wait),
             asker,
             now,
         );
@@ -101,7 +114,13 @@ impl Router {
     }
 
     pub(super) fn announce(&mut self) {
-        self.out.push_back(self.identity.presence().into());
+        let mut presence = self.identity.presence();
+        let life = format!("{:x}-{}", self.prefix, self.lives);
+        let session = Element::builder("session", tubes_ns::KIND)
+            .attr(xml_ncname!("id").into(), life)
+            .build();
+        presence.payloads.push(session);
+        self.out.push_back(presence.into());
     }
 
     /// The roster is known again: asks whom the user named and does not see yet.
@@ -130,3 +149,6 @@ pub enum Subscribe {
     /// Subscriptions are asked for and granted (RFC 6121 §3).
     Yes,
 }
+
+/// Bytes in the name of a session that are remembered.
+const LIFE: usize = 64;

@@ -38,11 +38,18 @@ use crate::{Fault, Reading};
 pub trait Ticket {
     /// What is asked.
     fn payload(&self) -> &Element;
+
+    /// Lets go of it: the answer may have to wait.
+    fn forget_payload(&mut self);
 }
 
 impl Ticket for Ask {
     fn payload(&self) -> &Element {
         Self::payload(self)
+    }
+
+    fn forget_payload(&mut self) {
+        Self::forget_payload(self);
     }
 }
 
@@ -129,7 +136,7 @@ impl<T: Ticket> Machine<T> {
     }
 
     /// The peer asks something.
-    pub fn handle_ask(&mut self, ticket: T) {
+    pub fn handle_ask(&mut self, mut ticket: T) {
         match Heard::read(ticket.payload()) {
             Heard::Abort => {
                 self.handle_abort();
@@ -143,6 +150,7 @@ impl<T: Ticket> Machine<T> {
             Heard::Data { seq, block } => match self.inbound.handle_data(seq, &block) {
                 Ok(()) => {
                     self.progress += 1;
+                    ticket.forget_payload();
                     self.inbound.withhold(ticket);
                 }
                 Err(bad) => {

@@ -20,6 +20,8 @@ impl Ticket for Asked {
     fn payload(&self) -> &Element {
         &self.payload
     }
+
+    fn forget_payload(&mut self) {}
 }
 
 /// How a stanza travels.

@@ -18,6 +18,8 @@ impl Ticket for Asked {
     fn payload(&self) -> &Element {
         &self.1
     }
+
+    fn forget_payload(&mut self) {}
 }
 
 /// One engine, and a peer that is played by hand.

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tubes_transport::{Outbox, Stanzas};
 
+mod losses;
+
 use super::*;
-use crate::tracker::SILENCE;
 
 struct Bench {
     router: Router,
@@ -185,7 +186,7 @@ fn passes_over_what_was_stored_while_it_was_away() {
         <delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:00Z'/></message>";
     bench.receive(stored);
     assert!(bench.events().is_empty());
-    bench.router.handle_resumed();
+    bench.router.handle_resumed(Instant::now());
     bench.receive(stored);
     assert!(!bench.events().is_empty());
 }
@@ -289,102 +290,11 @@ fn grants_whom_the_user_named_in_either_order() {
     assert_eq!(types(bench.sent()), ["subscribed", "subscribe"]);
     let mut bench = Bench::new("");
     bench.router.handle_consent(fernand.clone(), Subscribe::Yes);
-    assert_eq!(types(bench.sent()), ["subscribe"]);
+    assert_eq!(types(bench.sent()), ["subscribed", "subscribe"]);
     bench.receive(request);
     assert_eq!(types(bench.sent()), ["subscribed"]);
     let mut bench = Bench::new("");
     bench.router.handle_consent(fernand, Subscribe::No);
     bench.receive(request);
     assert!(bench.sent().is_empty());
-}
-
-#[tokio::test]
-async fn a_contact_that_leaves_takes_its_questions_and_wires_along() {
-    let mut bench = Bench::with_fernand();
-    bench.fernand_online();
-    let answer = bench.ask_fernand(Patience::WhileAlive);
-    let jid: Jid = "fernand@example.org/laptop".parse().unwrap();
-    let mut wire = bench.stanzas.claim(jid, "s".into()).unwrap();
-    bench.receive("<presence type='unavailable' from='fernand@example.org/laptop'/>");
-    assert!(matches!(
-        answer.await.unwrap(),
-        Err(AskError::Gone(Gone::Peer))
-    ));
-    assert_eq!(wire.next().await.unwrap_err(), Gone::Peer);
-    assert!(matches!(
-        &bench.events()[..],
-        [SessionEvent::Offline { .. }]
-    ));
-}
-
-#[tokio::test]
-async fn a_question_ends_with_its_deadline() {
-    let mut bench = Bench::with_fernand();
-    let answer = bench.ask_fernand(Patience::Within(Duration::from_secs(5)));
-    bench.now += Duration::from_secs(5);
-    bench.router.handle_timeout(bench.now);
-    assert!(matches!(answer.await.unwrap(), Err(AskError::TimedOut)));
-}
-
-#[tokio::test]
-async fn a_lost_session_fails_what_was_under_way_at_once() {
-    let mut bench = Bench::with_fernand();
-    let id = bench.fernand_online().attr("id").unwrap().to_owned();
-    bench.receive(&format!(
-        "<iq type='result' id='{id}' from='fernand@example.org/laptop'>{TUBES}</iq>"
-    ));
-    bench.events();
-    let answer = bench.ask_fernand(Patience::WhileAlive);
-    bench.router.handle_lost();
-    assert!(matches!(
-        answer.await.unwrap(),
-        Err(AskError::Gone(Gone::Session))
-    ));
-    assert!(matches!(
-        &bench.events()[..],
-        [SessionEvent::Offline { .. }]
-    ));
-}
-
-#[tokio::test]
-async fn a_silent_peer_is_pinged_and_given_up_if_it_is_gone() {
-    for (reply, gone) in [
-        ("service-unavailable", true),
-        ("feature-not-implemented", false),
-    ] {
-        let mut bench = Bench::with_fernand();
-        let mut answer = bench.ask_fernand(Patience::WhileAlive);
-        bench.now += SILENCE;
-        bench.router.handle_timeout(bench.now);
-        let ping = bench.sent().remove(0);
-        assert!(ping.get_child("ping", ns::PING).is_some());
-        let id = ping.attr("id").unwrap();
-        bench.receive(&format!(
-            "<iq type='error' id='{id}' from='fernand@example.org/laptop'><error type='cancel'>\
-             <{reply} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
-        ));
-        assert_eq!(answer.try_recv().is_ok(), gone, "{reply}");
-    }
-}
-
-#[tokio::test]
-async fn too_many_questions_are_refused_on_the_spot() {
-    let mut bench = Bench::with_fernand();
-    let mut held = Vec::new();
-    for id in 0.. {
-        assert!(id < 100_000, "no bound");
-        bench.receive(&format!(
-            "<iq type='set' id='{id}' from='f@example.org/x'><x xmlns='urn:example'/></iq>"
-        ));
-        held.extend(bench.events());
-        if let Some(refusal) = bench.sent().first() {
-            assert_eq!(condition(refusal), "resource-constraint");
-            break;
-        }
-    }
-    drop(held);
-    assert!(matches!(
-        bench.outbox.next().await,
-        Some(Outbound::Answer(_))
-    ));
 }
