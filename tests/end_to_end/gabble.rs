@@ -7,10 +7,15 @@ use tubes::{Access, Offer};
 use tubes_protocol::ns;
 use tubes_server::Server;
 use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 
 use crate::stage::{Family, Gabble, Person, Service, connect, echo, patiently};
 
-crate::on_each_server!(a_gabble_joins_our_tube, a_gabble_offers_us_a_tube);
+crate::on_each_server!(
+    a_gabble_joins_our_tube,
+    a_gabble_offers_us_a_tube,
+    a_tube_that_its_offerer_has_forgotten_is_closed,
+);
 
 async fn a_gabble_joins_our_tube(server: &Server) {
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
@@ -163,6 +168,30 @@ async fn a_gabble_offers_us_a_tube(server: &Server) {
         alice.tube_closed().await.unwrap().kind,
         tubes::FailureKind::Closed
     );
+}
+
+/// It died, and came back before anybody missed it.
+async fn a_tube_that_its_offerer_has_forgotten_is_closed(server: &Server) {
+    let mut alice = Person::on(server, "alice").await;
+    let mut gabble = Gabble::on(server, "fernand").await;
+    alice.tubes.befriend(&gabble.jid).await;
+    gabble.befriend(&alice.jid).await;
+    let at_alice = gabble.sees().await;
+    let offer = format!(
+        "<tube xmlns='{}' type='stream' service='x-echo' id='7'/>",
+        ns::TUBES
+    );
+    gabble.tell(at_alice, &offer).await;
+    let tube = alice.offered().await;
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let accepting = alice.tubes.accept(tube, listen, Access::Localhost);
+    let address = accepting.await.unwrap();
+    let mut program = connect(&address).await.unwrap();
+    let (type_, condition) = (ErrorType::Modify, DefinedCondition::BadRequest);
+    gabble.asked("si").await.refuse_with(type_, condition);
+    assert!(program.read_u8().await.is_err());
+    let kind = alice.tube_closed().await.map(|failure| failure.kind);
+    assert_eq!(kind, Some(tubes::FailureKind::Closed));
 }
 
 /// As Gabble asks: SOCKS5 first, and able to fall back.

@@ -15,6 +15,7 @@ mod crowds;
 mod declining;
 mod gabble;
 mod halves;
+mod leaving;
 mod login;
 mod outage;
 mod pressure;

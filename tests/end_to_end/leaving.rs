@@ -1,0 +1,50 @@
+//! Leaving at a bad moment.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tubes::{Access, Event, Offer};
+use tubes_server::Server;
+
+use crate::stage::{Family, Link, Person, Service, connect, credentials, echo};
+
+crate::on_each_server!(leaving_takes_seconds_although_the_link_is_down);
+
+/// More programs than there may be negotiations with one contact, so that all that can fill up is
+/// full.
+async fn leaving_takes_seconds_although_the_link_is_down(server: &Server) {
+    let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
+    let alice = Person::on(server, "alice").await;
+    let account = server.fresh_account("fernand").await.unwrap();
+    let link = Link::to(server.address()).await;
+    let account = link.lead(credentials(server, &account));
+    let mut fernand = Person::with(account).await.unwrap();
+    alice.tubes.befriend(&fernand.jid).await;
+    fernand.tubes.befriend(&alice.jid).await;
+    let offer = Offer::new(fernand.jid.clone(), "x-test", service.address.clone());
+    alice.tubes.offer(offer).await.unwrap();
+    let tube = fernand.offered().await;
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let accepting = fernand.tubes.accept(tube, listen, Access::Localhost);
+    let address = accepting.await.unwrap();
+
+    drop(link);
+    fernand
+        .event(|event| matches!(event, Event::Offline { .. }).then_some(()))
+        .await;
+    let mut programs = Vec::new();
+    for _ in 0..PROGRAMS {
+        programs.push(connect(&address).await.unwrap());
+    }
+    let leaving = timeout(FIVE_SECONDS_ON_A_BUSY_MACHINE, fernand.leave());
+    let events = leaving.await.unwrap();
+    let closed = events
+        .iter()
+        .filter(|event| matches!(event, Event::ConnectionClosed { error: Some(_), .. }));
+    assert_eq!(closed.count(), PROGRAMS);
+    alice.leave().await;
+}
+
+const PROGRAMS: usize = 100;
+
+const FIVE_SECONDS_ON_A_BUSY_MACHINE: Duration = Duration::from_secs(9);
