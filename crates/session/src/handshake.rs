@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::BufReader;
 use tokio::time::timeout;
 use tokio_xmpp::stanzastream::Connection;
 use tokio_xmpp::xmlstream::{
@@ -17,11 +16,9 @@ use xmpp_parsers::starttls::{Nonza, Request};
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use crate::account::Account;
+use crate::filter::Line;
 use crate::login_error::LoginFailure;
 use crate::sasl::{self, Security};
-
-/// What a stream runs over.
-pub(crate) type Line = BufReader<Box<dyn Io>>;
 
 /// Asks the server to encrypt from here on (RFC 6120 §5). Done within 10 s.
 pub(crate) async fn start_tls(
@@ -42,7 +39,7 @@ pub(crate) async fn start_tls(
     .await?;
     // RFC 6120 §5.4.3.3: what somebody put behind the server's words in the clear would else
     // pass for encrypted.
-    if !stream.get_stream().buffer().is_empty() {
+    if !stream.get_stream().is_drained() {
         return Err(LoginFailure::protocol(
             ENCRYPTING,
             "something was said in the clear after encryption was agreed on",
@@ -92,8 +89,7 @@ async fn open(
     header: StreamHeader<'_>,
 ) -> Result<(StreamFeatures, XmppStream<Line>), LoginFailure> {
     within(STREAM, OPENING, async {
-        let line = BufReader::with_capacity(RECORD, io);
-        let pending = initiate_stream(line, ns::JABBER_CLIENT, header, TIMEOUTS).await;
+        let pending = initiate_stream(Line::new(io), ns::JABBER_CLIENT, header, TIMEOUTS).await;
         let pending = pending.map_err(LoginFailure::io(OPENING))?;
         let features = pending.recv_features().await;
         features.map_err(LoginFailure::features(OPENING))
@@ -170,9 +166,6 @@ const STREAM: Duration = Duration::from_secs(10);
 
 /// The password has to be hashed as often as the server demands, and it may ask others.
 const AUTHENTICATION: Duration = Duration::from_secs(30);
-
-/// The payload of a full TLS record.
-const RECORD: usize = 16 * 1024;
 
 const ENCRYPTING: &str = "asking for encryption";
 const OPENING: &str = "waiting for the server's first words";

@@ -12,7 +12,8 @@
 //! - [`Account`]: who logs in, and how (`account.rs`)
 //! - [`Session`]: the handle (`session.rs`), [`SessionEvent`]: what it reports (`event.rs`)
 //! - `connector.rs` with `dns.rs`, `tcp.rs`, `tls.rs` and `sasl/`: from an account to an
-//!   authenticated stream; `reconnect.rs`: again, when one is lost
+//!   authenticated stream; `filter/`: what of it is parsed; `reconnect.rs`: again, when one is
+//!   lost
 //! - `pump.rs`: the task that owns the connection; `router/`: where each stanza goes
 //! - `tracker.rs`: questions that wait for answers; `contacts.rs`: who is online and can do
 //!   what; `identity.rs`: what this client says of itself
@@ -22,6 +23,7 @@ mod connector;
 mod contacts;
 mod dns;
 mod event;
+mod filter;
 mod handshake;
 mod identity;
 mod login_error;

@@ -15,7 +15,7 @@ pub(crate) use self::choice::{Binding, Gs2, Hash};
 use self::choice::Choice;
 use self::scram::{Proof, Scram, ScramError};
 use crate::account::Account;
-use crate::handshake::Line;
+use crate::filter::Line;
 use crate::login_error::{LoginFailure, Refusal};
 
 /// What protects the login from those who read along. There is no third case: an unprotected

@@ -7,6 +7,7 @@ mod binding;
 mod fake;
 mod real;
 mod refusals;
+mod strangers;
 mod suspicion;
 
 use tubes_session::{Account, Link, Login, LoginError, Session, SessionEvent, Tls};

@@ -16,7 +16,7 @@ async fn servers() -> Vec<&'static Server> {
     servers
 }
 
-fn account(server: &Server, known: &tubes_server::Account) -> Account {
+pub(crate) fn account(server: &Server, known: &tubes_server::Account) -> Account {
     let address = server.address();
     Account::new(known.jid.clone().into(), &*known.password)
         .unwrap()
