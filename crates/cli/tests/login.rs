@@ -9,6 +9,7 @@ use std::process::Output;
 
 use program::{Program, complaint, events, friends, run, words};
 use rustix::process::Signal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tubes_server::ServerKind;
 
@@ -138,3 +139,30 @@ async fn the_log_never_shows_the_login() {
     assert!(log.contains("DEBUG"), "nothing was logged: {log}");
     assert!(!log.contains("TRACE tokio_xmpp"), "{log}");
 }
+
+/// It speaks XMPP, offers to take the password, and nothing to protect it.
+#[tokio::test]
+async fn a_server_without_tls_is_not_given_the_password() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap().to_string();
+    let heard = tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        client.write_all(WITHOUT_TLS.as_bytes()).await.unwrap();
+        let mut heard = Vec::new();
+        // However the client ends it, what it said is what counts.
+        let _ = client.read_to_end(&mut heard).await;
+        String::from_utf8(heard).unwrap()
+    });
+    let (alice, _) = friends(ServerKind::Embedded).await.unwrap();
+    let mut options = alice.with(&OFFER);
+    let at = options.iter().position(|word| word == "--server").unwrap();
+    options[at + 1] = server;
+    failed(&offer(&options).await, 77, "untrusted", &["encryption"]);
+    assert!(!heard.await.unwrap().contains("<auth"));
+}
+
+const WITHOUT_TLS: &str = "<?xml version='1.0'?>\
+    <stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' \
+    id='1' from='tubes.test' version='1.0'><stream:features>\
+    <mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism>\
+    </mechanisms></stream:features>";

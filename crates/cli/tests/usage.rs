@@ -93,6 +93,20 @@ async fn a_malformed_address_is_named() {
 }
 
 #[tokio::test]
+async fn a_path_too_long_for_a_unix_socket_is_named() {
+    let address = format!("unix:/tmp/{}", "x".repeat(120));
+    let listen = [
+        "accept",
+        "--from",
+        "alice@example.org",
+        "--listen",
+        &address,
+    ];
+    refused(&run(&listen).await, &[&address, "107"]);
+    refused(&offer(&address, &[]).await, &[&address, "107"]);
+}
+
+#[tokio::test]
 async fn a_malformed_server_is_shown_what_one_looks_like() {
     let output = offer("localhost:22", &["--server", "example.org"]).await;
     refused(&output, &["--server", "xmpp.example.org:5222"]);

@@ -87,3 +87,16 @@ impl Tubes {
         self.0.leave().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_handle_and_the_events_go_to_any_thread() {
+        fn goes_anywhere<T: Send + Sync + 'static>() {}
+        goes_anywhere::<Tubes>();
+        goes_anywhere::<Events>();
+        goes_anywhere::<Builder>();
+    }
+}
