@@ -29,7 +29,6 @@ use crate::event::{Event, Failure, TubeId};
 use crate::failure;
 use crate::negotiator::{Admission, Open, Place, Proposed};
 use crate::obituary::Obituary;
-use crate::tube::Disowned;
 
 /// One connection; ends by itself.
 #[derive(Debug)]
@@ -109,6 +108,11 @@ impl Handler<Abort> for BytestreamActor {
         self.abort.abort();
     }
 }
+
+/// The offerer does not know the tube any more: it died, and came back without it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Disowned;
 
 /// What a connection is called.
 #[derive(Clone, Debug)]

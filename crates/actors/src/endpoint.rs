@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
-    MessageResult, ResponseFuture, WrapFuture,
+    MessageResult, Recipient, ResponseFuture, WrapFuture,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -14,7 +14,6 @@ use tubes_local::{Address, Listener, Socket, dial};
 
 use crate::event::Failure;
 use crate::failure;
-use crate::tube::{TubeActor, Unheard};
 
 /// Lets programs into a joined tube.
 ///
@@ -28,24 +27,24 @@ use crate::tube::{TubeActor, Unheard};
 pub(crate) struct ListeningEndpoint {
     task: Option<JoinHandle<Failure>>,
     abort: AbortHandle,
-    tube: Addr<TubeActor>,
+    unheard: Recipient<Unheard>,
     /// Whoever waits for the address to be free; dropping them is the word.
     closers: Vec<oneshot::Sender<()>>,
 }
 
 impl ListeningEndpoint {
-    /// Starts to accept; each program is handed to `tube`.
+    /// Starts to accept; each program is handed to the owner.
     pub(crate) fn launch(
         runtime: &Handle,
         listener: Listener,
         places: Arc<Semaphore>,
-        tube: Addr<TubeActor>,
+        owner: Owner,
     ) -> Addr<Self> {
-        let task = runtime.spawn(accept(listener, places, tube.clone()));
+        let task = runtime.spawn(accept(listener, places, owner.connected));
         Self {
             abort: task.abort_handle(),
             task: Some(task),
-            tube,
+            unheard: owner.unheard,
             closers: Vec::new(),
         }
         .start()
@@ -61,8 +60,8 @@ impl Actor for ListeningEndpoint {
         ctx.spawn(task.into_actor(self).map(|end, actor, ctx| {
             match end {
                 Err(error) if error.is_cancelled() => {}
-                Ok(why) => actor.tube.do_send(Unheard(why)),
-                Err(_) => actor.tube.do_send(Unheard(failure::internal())),
+                Ok(why) => actor.unheard.do_send(Unheard(why)),
+                Err(_) => actor.unheard.do_send(Unheard(failure::internal())),
             }
             actor.closers.clear();
             ctx.stop();
@@ -90,6 +89,17 @@ impl Handler<Close> for ListeningEndpoint {
     }
 }
 
+/// Who is told what happens at a listening endpoint: its tube.
+pub(crate) struct Owner {
+    pub(crate) connected: Recipient<Connected>,
+    pub(crate) unheard: Recipient<Unheard>,
+}
+
+/// The local socket is of no use any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Unheard(pub(crate) Failure);
+
 /// A program connected.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -99,7 +109,7 @@ pub(crate) struct Connected {
 }
 
 /// Accepts until the listener is of no use any more; returns why.
-async fn accept(listener: Listener, places: Arc<Semaphore>, tube: Addr<TubeActor>) -> Failure {
+async fn accept(listener: Listener, places: Arc<Semaphore>, tube: Recipient<Connected>) -> Failure {
     loop {
         let Ok(permit) = Arc::clone(&places).acquire_owned().await else {
             return failure::internal();

@@ -14,10 +14,10 @@ use tubes_transport::StreamId;
 use xmpp_parsers::jid::FullJid;
 
 use super::{About, Side, TubeActor};
-use crate::bytestream::Job;
-use crate::endpoint::{Connected, ListeningEndpoint};
+use crate::bytestream::{Disowned, Job};
+use crate::endpoint::{Connected, ListeningEndpoint, Owner, Unheard};
 use crate::env::Env;
-use crate::event::{Direction, Event, Failure};
+use crate::event::{Direction, Event};
 use crate::obituary::Obituary;
 
 /// What only the joining side has.
@@ -143,11 +143,6 @@ impl Handler<OfferedAgain> for TubeActor {
     }
 }
 
-/// The offerer does not know the tube any more: it died, and came back without it.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Disowned;
-
 impl Handler<Disowned> for TubeActor {
     type Result = ();
 
@@ -159,11 +154,6 @@ impl Handler<Disowned> for TubeActor {
         }
     }
 }
-
-/// The local socket is of no use any more.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Unheard(pub(crate) Failure);
 
 impl Handler<Unheard> for TubeActor {
     type Result = ();
@@ -251,7 +241,10 @@ impl TubeActor {
             &self.env.runtime,
             listener,
             places,
-            ctx.address(),
+            Owner {
+                connected: ctx.address().recipient(),
+                unheard: ctx.address().recipient(),
+            },
         ));
         Ok(address)
     }
