@@ -22,4 +22,5 @@ mod pressure;
 mod reports;
 mod sockets;
 mod strangers;
+mod throttle;
 mod volume;

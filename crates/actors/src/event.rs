@@ -81,6 +81,12 @@ pub enum Event {
         /// The resource.
         peer: FullJid,
     },
+    /// The server, or the way to it, takes so little from this account that people should know.
+    /// Comes once, until it has recovered.
+    Throttled {
+        /// What it takes, about.
+        bytes_per_second: u64,
+    },
     /// A tube is no more.
     TubeClosed {
         /// The tube.

@@ -204,6 +204,7 @@ impl Feed {
                 tls: tls.map(str::to_owned),
                 resumed,
             },
+            Event::Throttled { bytes_per_second } => Report::Throttled { bytes_per_second },
             Event::TubeClosed { number, error, .. } => Report::TubeClosed {
                 tube: number,
                 error: error.map(Into::into),

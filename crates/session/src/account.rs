@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -15,6 +16,7 @@ pub struct Account {
     server: Option<(String, u16)>,
     tls: Option<Tls>,
     roots: Vec<CertificateDer<'static>>,
+    resume_limit: Duration,
 }
 
 impl Account {
@@ -33,6 +35,7 @@ impl Account {
             server: None,
             tls: None,
             roots: Vec::new(),
+            resume_limit: RESUME_LIMIT,
         })
     }
 
@@ -89,6 +92,19 @@ impl Account {
         self
     }
 
+    /// How long a session that lost its connection waits to be resumed, counted from when the
+    /// server was last heard; 110 seconds by default.
+    ///
+    /// Until then the bytestreams on it pause; then they end with an error. A server may forget
+    /// the session sooner.
+    #[must_use]
+    pub fn with_resume_limit(self, resume_limit: Duration) -> Self {
+        Self {
+            resume_limit,
+            ..self
+        }
+    }
+
     /// The account, with the resource to ask for, if any.
     pub fn jid(&self) -> &Jid {
         &self.jid
@@ -108,6 +124,10 @@ impl Account {
 
     pub(crate) fn roots(&self) -> &[CertificateDer<'static>] {
         &self.roots
+    }
+
+    pub(crate) fn resume_limit(&self) -> Duration {
+        self.resume_limit
     }
 
     /// The domain without the brackets of an IPv6 address.
@@ -175,6 +195,10 @@ pub enum AccountError {
     #[error("no certificate found; a CA file holds `BEGIN CERTIFICATE` blocks (PEM)")]
     NotPem,
 }
+
+/// Longer than most outages, and short enough that nobody waits longer than two minutes to learn
+/// that a connection is lost.
+pub(crate) const RESUME_LIMIT: Duration = Duration::from_secs(110);
 
 /// A host without the brackets of an IPv6 address.
 fn bare_host(host: &str) -> &str {

@@ -13,10 +13,11 @@ use xmpp_parsers::jid::BareJid;
 
 use crate::account::{Account, Tls};
 use crate::dns::{self, Target};
+use crate::filter::LastWords;
 use crate::handshake::{self, within};
 use crate::login_error::{LoginError, LoginFailure, Occasion};
 use crate::sasl::Security;
-use crate::tcp::Socket;
+use crate::tcp::{Pulse, Socket};
 use crate::tls::Encryption;
 
 /// Logs one account in, as often as needed. Clones share what they have learned.
@@ -34,6 +35,10 @@ pub(crate) struct Established {
     pub(crate) server: String,
     /// The version of TLS.
     pub(crate) tls: Option<&'static str>,
+    /// When the server was last heard.
+    pub(crate) pulse: Pulse,
+    /// Why the server will have ended it.
+    pub(crate) last_words: LastWords,
 }
 
 impl Connector {
@@ -44,6 +49,12 @@ impl Connector {
             encryption: Arc::default(),
             succeeded: Arc::default(),
         }
+    }
+
+    /// Another program has taken the address over: nothing is to be tried again.
+    pub(crate) fn replaced(&self) -> LoginError {
+        let account = self.account.jid().to_bare();
+        LoginError::new(account, Occasion::Again, LoginFailure::Replaced)
     }
 
     /// Tries each server at each of its addresses until one lets the account in. Every step has
@@ -122,14 +133,16 @@ impl Connector {
             connected.map_err(|why| LoginFailure::Unreachable(format!("{address} ({why})")))
         })
         .await?;
-        let allowance = socket.allowance();
+        let (allowance, pulse) = (socket.allowance(), socket.pulse());
         let (io, security, tls) = self.secure(Box::new(socket), target.tls, domain).await?;
-        let connection = handshake::log_in(io, &security, &self.account).await?;
+        let (connection, last_words) = handshake::log_in(io, &security, &self.account).await?;
         allowance.lift();
         Ok(Established {
             connection,
             server: name(target),
             tls,
+            pulse,
+            last_words,
         })
     }
 

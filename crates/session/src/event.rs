@@ -53,6 +53,12 @@ pub enum Link {
         /// The wait before the next try.
         retry_in: Duration,
     },
+    /// The server, or the way to it, takes so little that people should know: stock servers
+    /// throttle their clients. Comes once, until it has recovered.
+    Throttled {
+        /// What it takes, about.
+        bytes_per_second: u64,
+    },
 }
 
 /// A completed login.

@@ -16,7 +16,7 @@ use xmpp_parsers::starttls::{Nonza, Request};
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use crate::account::Account;
-use crate::filter::Line;
+use crate::filter::{LastWords, Line};
 use crate::login_error::LoginFailure;
 use crate::sasl::{self, Security};
 
@@ -49,12 +49,12 @@ pub(crate) async fn start_tls(
 }
 
 /// Authenticates, and restarts the stream up to the point where a resource can be bound.
-/// Done within 50 s.
+/// Done within 50 s. Beside the connection comes why it will have ended.
 pub(crate) async fn log_in(
     io: Box<dyn Io>,
     security: &Security,
     account: &Account,
-) -> Result<Connection, LoginFailure> {
+) -> Result<(Connection, LastWords), LoginFailure> {
     let header = match security {
         Security::Loopback => header,
         Security::Tls(_) => identified,
@@ -76,11 +76,13 @@ pub(crate) async fn log_in(
             "it lets nobody bind a resource",
         ));
     }
-    Ok(Connection {
+    let last_words = stream.get_stream().last_words();
+    let connection = Connection {
         stream: stream.box_stream(),
         features,
         identity: account.jid().clone(),
-    })
+    };
+    Ok((connection, last_words))
 }
 
 /// Exchanges headers and reads what the server offers.
@@ -154,10 +156,11 @@ pub(crate) async fn within<T>(
     }
 }
 
-/// After a minute of silence the server is pinged, half a minute later it is given up: a
-/// connection that died unnoticed is noticed within 90 s, at the price of a few bytes a minute.
+/// After half a minute of silence the server is pinged, half a minute later it is given up: a
+/// connection that died unnoticed is noticed within a minute, which leaves another one to resume
+/// the session, at the price of a few bytes now and then.
 const TIMEOUTS: Timeouts = Timeouts {
-    read_timeout: Duration::from_secs(60),
+    read_timeout: Duration::from_secs(30),
     response_timeout: Duration::from_secs(30),
 };
 

@@ -146,6 +146,12 @@ pub enum LoginFailure {
     /// The server refused the account.
     #[error("refused by the server: {0}")]
     Refused(Refusal),
+    /// Another program logged in with the same resource, so the server ended this session
+    /// (RFC 6120 §4.9.3.3).
+    #[error(
+        "another program took over this address; leave the resource out of the JID, or give each program its own"
+    )]
+    Replaced,
     /// The server ended the stream with an error.
     #[error("the server ended the stream: {0}")]
     Stream(Box<ReceivedStreamError>),

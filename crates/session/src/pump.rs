@@ -4,24 +4,24 @@
 //! keeps fewer unsent stanzas than the stream's queue holds, so that sending never blocks, and
 //! one `select!` serves both directions. What a stanza means is the [`Router`]'s business.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, timeout};
 use tokio_xmpp::Stanza;
-use tokio_xmpp::stanzastream::{
-    Event, StanzaStage, StanzaState, StanzaStream, StanzaToken, StreamEvent,
-};
+use tokio_xmpp::stanzastream::{Event, StanzaStream, StreamEvent};
 use tubes_transport::{Outbound, Outbox};
-use xmpp_parsers::jid::{BareJid, Jid};
+use xmpp_parsers::jid::BareJid;
 use xmpp_parsers::presence::{Presence, Type};
+use xmpp_parsers::stream_features::StreamFeatures;
 
 use crate::event::{Link, Login, SessionEvent};
+use crate::flight::{self, Flight};
 use crate::identity::Identity;
 use crate::reconnect::Notice;
 use crate::router::{Router, Subscribe};
+use crate::tcp::Pulse;
 
 /// Moves stanzas between the connection and the router.
 pub(crate) struct Pump {
@@ -32,18 +32,50 @@ pub(crate) struct Pump {
     pub(crate) notices: mpsc::Receiver<Notice>,
     pub(crate) events: mpsc::Sender<SessionEvent>,
     pub(crate) login: Login,
-    /// What was handed to the stream and is not sent yet, oldest first.
-    pub(crate) unsent: VecDeque<StanzaToken>,
+    /// What was handed to the stream and is not with the server yet.
+    pub(crate) flight: Flight,
     pub(crate) phase: Phase,
+    /// Whether the server keeps the session for a while when the connection is lost.
+    pub(crate) keeping: Keeping,
+    /// When the server was last heard.
+    pub(crate) pulse: Pulse,
+    /// How long a lost session may take to be resumed.
+    pub(crate) resume_limit: Duration,
     /// When peers that owe answers are looked at next.
     pub(crate) tick: Interval,
 }
 
 /// Whether the stream carries anything at the moment.
+///
+/// ```text
+///   Flowing ⇄ Suspended ──► Abandoned ──► Flowing, as a new session
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Flowing,
-    Suspended,
+    /// The connection is lost. The session may yet be resumed, until then.
+    Suspended(Instant),
+    /// The session was given up, with all that hung on it.
+    Abandoned,
+}
+
+/// Whether the server keeps a session that has lost its connection (XEP-0198 §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// It was asked to, and would not say no.
+    Kept,
+    /// There is no stream management.
+    Lost,
+}
+
+impl Keeping {
+    /// What the server's features promise.
+    pub(crate) fn new(features: &StreamFeatures) -> Self {
+        match features.stream_management {
+            Some(_) => Self::Kept,
+            None => Self::Lost,
+        }
+    }
 }
 
 /// What the session's owner wants.
@@ -57,10 +89,7 @@ pub(crate) enum Command {
 impl Pump {
     /// Runs until the session is closed or lost for good.
     pub(crate) async fn run(mut self) {
-        self.router
-            .handle_reset(self.login.jid.clone(), Instant::now());
-        self.router
-            .report(SessionEvent::Link(Link::Reset(self.login.clone())));
+        self.begin();
         loop {
             match self.step().await {
                 Step::Again => {}
@@ -81,15 +110,29 @@ impl Pump {
     }
 
     async fn step(&mut self) -> Step {
-        self.unsent
-            .retain(|token| matches!(token.state(), StanzaState::Queued));
+        if let Some(bytes_per_second) = self.flight.settle(Instant::now()) {
+            let throttled = Link::Throttled { bytes_per_second };
+            self.router.report(SessionEvent::Link(throttled));
+        }
         let flowing = self.phase == Phase::Flowing;
-        let room = self.unsent.len() < DEPTH - 1 && flowing;
+        let room = flowing && self.flight.has_room();
+        let room_for_bulk = flowing && self.flight.has_room_for_bulk();
         if room && let Some(stanza) = self.router.take_out() {
             self.send(stanza).await;
             return Step::Again;
         }
-        let wake = self.router.next_deadline();
+        let wake = match self.phase {
+            Phase::Flowing => self.router.next_deadline(),
+            // While nothing can be heard, nobody is late.
+            Phase::Suspended(until) => Some(until),
+            Phase::Abandoned => None,
+        };
+        let next = async {
+            match room_for_bulk {
+                true => self.outbox.next().await,
+                false => self.outbox.next_urgent().await,
+            }
+        };
         tokio::select! {
             permit = self.events.clone().reserve_owned(), if self.router.has_events() => match permit {
                 Ok(permit) => {
@@ -104,16 +147,15 @@ impl Pump {
                 Some(event) => self.handle_event(event),
                 None => return Step::End,
             },
-            Some(outbound) = self.outbox.next(), if room => self.say(outbound).await,
+            Some(outbound) = next, if room => self.say(outbound).await,
             command = self.commands.recv() => match command {
                 Some(Command::Close(done)) => return Step::Close(done),
                 Some(command) => self.handle_command(command),
                 None => return Step::End,
             },
             Some(notice) = self.notices.recv() => return self.handle_notice(notice),
-            () = sent(&mut self.unsent), if !self.unsent.is_empty() => {}
-            // While nothing can be heard, nobody is late.
-            () = sleep_until(wake), if flowing => self.router.handle_timeout(Instant::now()),
+            () = self.flight.progress() => {}
+            () = sleep_until(wake) => self.handle_timeout(Instant::now()),
             // A timer of its own: one set anew at each stanza would never go off under traffic.
             _ = self.tick.tick(), if flowing => self.router.handle_timeout(Instant::now()),
         }
@@ -123,27 +165,75 @@ impl Pump {
     fn handle_event(&mut self, event: Event) {
         match event {
             Event::Stanza(stanza) => self.router.handle_stanza(stanza, Instant::now()),
-            Event::Stream(StreamEvent::Reset { bound_jid, .. }) => self.handle_reset(bound_jid),
+            Event::Stream(StreamEvent::Reset {
+                bound_jid,
+                features,
+            }) => {
+                self.keeping = Keeping::new(&features);
+                if let Ok(jid) = bound_jid.try_into_full() {
+                    self.login.jid = jid;
+                }
+                self.lose();
+                self.begin();
+            }
+            Event::Stream(StreamEvent::Resumed) if self.phase == Phase::Abandoned => {
+                // The server knows better, but what hung on the session has been given up. So
+                // that it is a new one for everybody, this client goes and comes.
+                self.router.handle_comeback();
+                self.begin();
+            }
             Event::Stream(StreamEvent::Resumed) => {
                 self.phase = Phase::Flowing;
+                self.flight.handle_resumed(Instant::now());
                 self.router.handle_resumed(Instant::now());
                 self.router
                     .report(SessionEvent::Link(Link::Resumed(self.login.clone())));
             }
-            Event::Stream(StreamEvent::Suspended) => self.phase = Phase::Suspended,
+            Event::Stream(StreamEvent::Suspended) => self.handle_suspended(),
         }
     }
 
-    fn handle_reset(&mut self, bound: Jid) {
-        // What waits for the lost session must not be said in the new one. (tokio-xmpp itself
-        // keeps up to a queue's depth and does say it: it is about streams that are gone, and
-        // refused.)
+    fn handle_suspended(&mut self) {
+        match (self.phase, self.keeping) {
+            // A try to resume that came to nothing changes nothing.
+            (Phase::Suspended(_) | Phase::Abandoned, _) => {}
+            (Phase::Flowing, Keeping::Kept) => {
+                // A connection that died without a word is noticed late.
+                self.phase = Phase::Suspended(self.pulse.last() + self.resume_limit);
+            }
+            (Phase::Flowing, Keeping::Lost) => self.abandon(),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Flowing => self.router.handle_timeout(now),
+            Phase::Suspended(until) if now >= until => {
+                tracing::warn!("the session could not be resumed in time and is given up");
+                self.abandon();
+            }
+            Phase::Suspended(_) | Phase::Abandoned => {}
+        }
+    }
+
+    /// Waits for the session no longer.
+    fn abandon(&mut self) {
+        self.phase = Phase::Abandoned;
+        self.lose();
+    }
+
+    /// What waits for the lost session must not be said in the next one. (tokio-xmpp itself
+    /// keeps up to a queue's depth and does say it: it is about streams that are gone, and
+    /// refused.)
+    fn lose(&mut self) {
         self.router.handle_lost();
         self.outbox.clear();
+        self.flight.handle_lost();
+    }
+
+    /// A new session.
+    fn begin(&mut self) {
         self.phase = Phase::Flowing;
-        if let Ok(jid) = bound.try_into_full() {
-            self.login.jid = jid;
-        }
         self.router
             .handle_reset(self.login.jid.clone(), Instant::now());
         self.router
@@ -160,9 +250,10 @@ impl Pump {
 
     fn handle_notice(&mut self, notice: Notice) -> Step {
         match notice {
-            Notice::Connected { server, tls } => {
+            Notice::Connected { server, tls, pulse } => {
                 self.login.server = server;
                 self.login.tls = tls;
+                self.pulse = pulse;
                 Step::Again
             }
             Notice::Down(error) => {
@@ -188,8 +279,9 @@ impl Pump {
     }
 
     async fn send(&mut self, stanza: Stanza) {
-        self.unsent
-            .push_back(self.stream.send(Box::new(stanza)).await);
+        let bytes = flight::size(&stanza);
+        let token = self.stream.send(Box::new(stanza)).await;
+        self.flight.handle_sent(token, bytes, Instant::now());
     }
 
     /// Says what is still to be said, takes leave, and waits for the server to take note.
@@ -207,20 +299,14 @@ impl Pump {
     async fn flush(&mut self) {
         loop {
             while let Some(stanza) = self.router.take_out() {
-                self.make_room().await;
+                self.flight.room().await;
                 self.send(stanza).await;
             }
             let Some(outbound) = self.outbox.try_next() else {
                 return;
             };
-            self.make_room().await;
+            self.flight.room().await;
             self.say(outbound).await;
-        }
-    }
-
-    async fn make_room(&mut self) {
-        while self.unsent.len() >= DEPTH - 1 {
-            sent(&mut self.unsent).await;
         }
     }
 
@@ -230,14 +316,6 @@ impl Pump {
                 return;
             }
         }
-    }
-}
-
-/// Waits until the oldest stanza is sent, or failed, and forgets it. Cancel safe.
-async fn sent(unsent: &mut VecDeque<StanzaToken>) {
-    if let Some(oldest) = unsent.front_mut() {
-        oldest.wait_for(StanzaStage::Sent).await;
-        unsent.pop_front();
     }
 }
 
@@ -260,9 +338,6 @@ enum Step {
     Close(oneshot::Sender<()>),
     End,
 }
-
-/// Depth of the stream's queues. Small, so that what is urgent is soon sent.
-pub(crate) const DEPTH: usize = 16;
 
 /// How often peers that owe answers are looked at.
 const TICK: Duration = Duration::from_secs(10);

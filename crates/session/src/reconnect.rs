@@ -9,6 +9,8 @@ use tokio_xmpp::stanzastream::Connection;
 
 use crate::LoginError;
 use crate::connector::{Connector, Established};
+use crate::filter::LastWords;
+use crate::tcp::Pulse;
 
 /// What happens while the stream has no connection.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub(crate) enum Notice {
     Connected {
         server: String,
         tls: Option<&'static str>,
+        pulse: Pulse,
     },
     /// No further try makes sense.
     Down(LoginError),
@@ -32,18 +35,22 @@ pub(crate) type Reconnector =
 pub(crate) fn reconnector(
     connector: Connector,
     first: Connection,
+    last_words: LastWords,
     notices: mpsc::Sender<Notice>,
 ) -> Reconnector {
     let mut first = Some(first);
-    let backoff = Arc::new(Mutex::new(Backoff::new(Instant::now())));
+    let history = Arc::new(Mutex::new(History {
+        backoff: Backoff::new(Instant::now()),
+        last_words,
+    }));
     Box::new(move |_location, slot| match first.take() {
         // The stream asks for its first connection while it is made.
         Some(connection) => drop(slot.send(connection)),
         None => {
-            let (connector, backoff) = (connector.clone(), Arc::clone(&backoff));
+            let (connector, history) = (connector.clone(), Arc::clone(&history));
             drop(tokio::spawn(reconnect(
                 connector,
-                backoff,
+                history,
                 notices.clone(),
                 slot,
             )));
@@ -51,17 +58,33 @@ pub(crate) fn reconnector(
     })
 }
 
+/// What is known of earlier connections.
+struct History {
+    backoff: Backoff,
+    /// Why the last one ended.
+    last_words: LastWords,
+}
+
 async fn reconnect(
     connector: Connector,
-    backoff: Arc<Mutex<Backoff>>,
+    history: Arc<Mutex<History>>,
     notices: mpsc::Sender<Notice>,
     mut slot: oneshot::Sender<Connection>,
 ) {
-    let backoff = || backoff.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut reason = "the connection was lost".to_owned();
+    let history = || history.lock().unwrap_or_else(PoisonError::into_inner);
+    let condition = history().last_words.condition();
+    if condition.as_deref() == Some(REPLACED) {
+        // Coming back would throw the other one out, who would come back, and so on for ever.
+        let _ = notices.send(Notice::Down(connector.replaced())).await;
+        return slot.closed().await;
+    }
+    let mut reason = match condition {
+        Some(condition) => format!("the server ended the session: {condition}"),
+        None => "the connection was lost".to_owned(),
+    };
     loop {
         // Jitter, so that the clients of a restarted server do not come all at once.
-        let pause = backoff().handle_failed(Instant::now());
+        let pause = history().backoff.handle_failed(Instant::now());
         let retry_in = pause.mul_f64(rand::rng().random_range(0.5..1.0));
         if notices
             .send(Notice::Retrying { reason, retry_in })
@@ -76,10 +99,16 @@ async fn reconnect(
                 connection,
                 server,
                 tls,
+                pulse,
+                last_words,
             }) => {
-                backoff().handle_connected(Instant::now());
+                {
+                    let mut history = history();
+                    history.backoff.handle_connected(Instant::now());
+                    history.last_words = last_words;
+                }
                 // A pump that is gone no longer minds.
-                let _ = notices.send(Notice::Connected { server, tls }).await;
+                let _ = notices.send(Notice::Connected { server, tls, pulse }).await;
                 drop(slot.send(connection));
                 return;
             }
@@ -97,12 +126,15 @@ async fn reconnect(
 
 /// Growing pauses between tries.
 ///
-/// They shrink again only after a connection that held: a login that succeeds and is thrown out
-/// at once, by another client with the same resource for example, is no reason to hurry.
+/// They stay short for as long as streams may still hang on the session, and shrink again only
+/// after a connection that held: a login that succeeds and is thrown out at once is no reason to
+/// hurry.
 #[derive(Debug)]
 struct Backoff {
     pause: Duration,
     connected: Option<Instant>,
+    /// When the last connection that held was lost.
+    lost: Option<Instant>,
 }
 
 impl Backoff {
@@ -110,6 +142,7 @@ impl Backoff {
         Self {
             pause: FIRST_PAUSE,
             connected: Some(connected),
+            lost: None,
         }
     }
 
@@ -122,12 +155,20 @@ impl Backoff {
         let connected = self.connected.take();
         if connected.is_some_and(|since| now.saturating_duration_since(since) >= STEADY) {
             self.pause = FIRST_PAUSE;
+            self.lost = None;
         }
-        let pause = self.pause;
+        let lost = *self.lost.get_or_insert(now);
+        let pause = match now.saturating_duration_since(lost) < URGENT {
+            true => self.pause.min(LONGEST_URGENT_PAUSE),
+            false => self.pause,
+        };
         self.pause = (pause * 2).min(LONGEST_PAUSE);
         pause
     }
 }
+
+/// The condition of a session that another one has replaced (RFC 6120 §4.9.3.3).
+const REPLACED: &str = "conflict";
 
 /// A connection that held for so long was a good one.
 const STEADY: Duration = Duration::from_secs(30);
@@ -136,18 +177,31 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// So long a lost session may be resumed, and streams wait for it. See the session's limit.
+const URGENT: Duration = crate::account::RESUME_LIMIT;
+
+/// A server that is back is to be found within ten seconds, login included.
+const LONGEST_URGENT_PAUSE: Duration = Duration::from_secs(5);
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn waits_longer_each_time_up_to_a_minute() {
-        let now = Instant::now();
+    fn tries_every_few_seconds_while_streams_wait_and_then_every_minute() {
+        let mut now = Instant::now();
         let mut backoff = Backoff::new(now);
-        let pauses: Vec<_> = (0..8)
-            .map(|_| backoff.handle_failed(now).as_secs())
+        let pauses: Vec<_> = (0..30)
+            .map(|_| {
+                let pause = backoff.handle_failed(now);
+                now += pause;
+                pause.as_secs()
+            })
             .collect();
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(pauses[..5], [1, 2, 4, 5, 5]);
+        let urgent = pauses.iter().take_while(|pause| **pause <= 5).sum::<u64>();
+        assert!((URGENT.as_secs()..URGENT.as_secs() + 5).contains(&urgent));
+        assert_eq!(pauses[29], 60);
     }
 
     #[test]

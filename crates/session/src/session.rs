@@ -1,6 +1,5 @@
 //! The handle of a logged-in account.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -12,8 +11,9 @@ use xmpp_parsers::jid::{BareJid, FullJid, ResourcePart};
 
 use crate::connector::{Connector, Established};
 use crate::event::{Login, SessionEvent};
+use crate::flight::{DEPTH, Flight};
 use crate::identity::Identity;
-use crate::pump::{self, Command, DEPTH, Phase, Pump};
+use crate::pump::{self, Command, Keeping, Phase, Pump};
 use crate::reconnect::reconnector;
 use crate::router::{Router, Subscribe};
 use crate::{Account, LoginError};
@@ -38,15 +38,19 @@ impl Session {
         features: Vec<String>,
     ) -> Result<(Self, mpsc::Receiver<SessionEvent>), LoginError> {
         let account = with_resource(account);
+        let resume_limit = account.resume_limit();
         let connector = Connector::new(account);
         let Established {
             connection,
             server,
             tls,
+            pulse,
+            last_words,
         } = connector.connect().await?;
         let (notices_tx, notices) = mpsc::channel(NOTICES);
-        let mut stream = StanzaStream::new(reconnector(connector, connection, notices_tx), DEPTH);
-        let jid = bound(&mut stream).await?;
+        let reconnector = reconnector(connector, connection, last_words, notices_tx);
+        let mut stream = StanzaStream::new(reconnector, DEPTH);
+        let (jid, keeping) = bound(&mut stream).await?;
 
         let (stanzas, outbox, switchboard) = Stanzas::pair();
         let (commands_tx, commands) = mpsc::channel(COMMANDS);
@@ -62,9 +66,6 @@ impl Session {
             rand::random(),
             switchboard,
         );
-        let unsent = VecDeque::new();
-        let phase = Phase::Flowing;
-        let tick = pump::tick();
         let pump = Pump {
             stream,
             router,
@@ -73,9 +74,12 @@ impl Session {
             notices,
             events,
             login,
-            unsent,
-            phase,
-            tick,
+            flight: Flight::new(),
+            phase: Phase::Flowing,
+            keeping,
+            pulse,
+            resume_limit,
+            tick: pump::tick(),
         };
         tokio::spawn(pump.run());
         Ok((
@@ -127,12 +131,16 @@ impl Session {
 }
 
 /// tokio-xmpp binds the resource without a deadline.
-async fn bound(stream: &mut StanzaStream) -> Result<FullJid, LoginError> {
-    let jid = timeout(BIND, async {
+async fn bound(stream: &mut StanzaStream) -> Result<(FullJid, Keeping), LoginError> {
+    let bound = timeout(BIND, async {
         while let Some(event) = stream.next().await {
             match event {
-                Event::Stream(StreamEvent::Reset { bound_jid, .. }) => {
-                    return bound_jid.try_into_full().ok();
+                Event::Stream(StreamEvent::Reset {
+                    bound_jid,
+                    features,
+                }) => {
+                    let jid = bound_jid.try_into_full().ok()?;
+                    return Some((jid, Keeping::new(&features)));
                 }
                 Event::Stream(StreamEvent::Suspended) => return None,
                 _ => {}
@@ -141,8 +149,8 @@ async fn bound(stream: &mut StanzaStream) -> Result<FullJid, LoginError> {
         None
     })
     .await;
-    match jid {
-        Ok(Some(jid)) => Ok(jid),
+    match bound {
+        Ok(Some(bound)) => Ok(bound),
         Ok(None) => Err(LoginError::bind_failed()),
         Err(_) => Err(LoginError::bind_timed_out()),
     }

@@ -3,10 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 pub(crate) struct Socket {
     stream: TcpStream,
     allowance: Allowance,
+    pulse: Pulse,
 }
 
 impl Socket {
@@ -32,12 +33,18 @@ impl Socket {
         Ok(Self {
             stream,
             allowance: Allowance::default(),
+            pulse: Pulse::new(),
         })
     }
 
     /// The limit on what may still be read.
     pub(crate) fn allowance(&self) -> Allowance {
         self.allowance.clone()
+    }
+
+    /// When the server was last heard.
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 }
 
@@ -50,6 +57,7 @@ impl AsyncRead for Socket {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         acknowledge(&self.stream);
+        self.pulse.beat();
         let spent = self.allowance.spend(buf.filled().len() - before);
         if spent.is_err() {
             // An error promises that nothing was read.
@@ -86,6 +94,28 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// When something last came over a connection.
+///
+/// A connection that dies without a word is noticed late; what waits for its return has waited
+/// since then.
+#[derive(Clone, Debug)]
+pub(crate) struct Pulse(Arc<Mutex<Instant>>);
+
+impl Pulse {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    /// When the last bytes came, or when it was connected.
+    pub(crate) fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn beat(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 }
 

@@ -64,6 +64,18 @@ impl Outbox {
         }
     }
 
+    /// The next thing to send that is no bulk data. Cancel safe.
+    ///
+    /// `None` once nobody is left to say anything.
+    pub async fn next_urgent(&mut self) -> Option<Outbound> {
+        tokio::select! {
+            biased;
+            Some(answer) = self.answers.recv() => Some(Outbound::Answer(answer)),
+            Some(outbound) = self.control.recv() => Some(outbound),
+            else => None,
+        }
+    }
+
     /// The next thing to send, if anything waits.
     pub fn try_next(&mut self) -> Option<Outbound> {
         let answer = self.answers.try_recv().map(Outbound::Answer);

@@ -168,6 +168,7 @@ impl SessionActor {
                 reason,
                 retry_in: Some(retry_in),
             },
+            Link::Throttled { bytes_per_second } => Event::Throttled { bytes_per_second },
             Link::Down(error) => return self.fall(&error.to_string()),
         };
         self.env.announcer.announce(event);

@@ -60,6 +60,10 @@ pub(crate) fn lines(report: &Report) -> String {
             tls.as_deref().unwrap_or("not encrypted")
         ),
         Report::Proof(proof) => proven(proof),
+        Report::Throttled { bytes_per_second } => format!(
+            "the server takes only about {}/s from this account; connections through it will be slow",
+            bytes(*bytes_per_second)
+        ),
         Report::TubeClosed { tube, error } => match error {
             None => format!("tube {tube} is closed"),
             Some(Why { message, .. }) => format!("tube {tube} is closed: {}", harmless(message)),

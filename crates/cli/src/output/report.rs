@@ -45,6 +45,9 @@ pub(crate) enum Report {
         resumed: bool,
     },
     Proof(Proof),
+    Throttled {
+        bytes_per_second: u64,
+    },
     TubeClosed {
         tube: u32,
         error: Option<Why>,

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tracing::{debug, warn};
 use tubes_transport::Io;
 
-use crate::filter::{Filter, FilterError};
+use crate::filter::{Filter, FilterError, LastWords};
 
 /// What a stream runs over: `io`, of which only what a parser can take is read.
 pub(crate) struct Line {
@@ -21,6 +21,7 @@ pub(crate) struct Line {
     read: usize,
     /// Comes after what came through.
     failed: Option<FilterError>,
+    last_words: LastWords,
 }
 
 impl Line {
@@ -32,12 +33,18 @@ impl Line {
             clean: Vec::new(),
             read: 0,
             failed: None,
+            last_words: LastWords::default(),
         }
     }
 
     /// Whether everything that arrived was read.
     pub(crate) fn is_drained(&self) -> bool {
         self.read == self.clean.len() && self.filter.holds_nothing()
+    }
+
+    /// Why the server will have ended the stream.
+    pub(crate) fn last_words(&self) -> LastWords {
+        self.last_words.clone()
     }
 
     /// The connection, without what arrived and was not read.
@@ -51,6 +58,7 @@ impl Line {
         self.read = 0;
         let raw = self.raw.get(..length).unwrap_or_default();
         self.failed = self.filter.push(raw, &mut self.clean).err();
+        self.last_words.set(self.filter.farewell());
         let losses = self.filter.losses();
         if before == 0 && losses > 0 {
             warn!("a stanza is too deep, too long or too large: the rest of it is left out");

@@ -13,9 +13,11 @@
 //!
 //! - [`Filter`]: which elements stay
 //! - `content.rs`: how much of the text stays; `tag.rs`: which attributes
-//! - [`Line`]: the filter over a connection (`line.rs`)
+//! - [`Line`]: the filter over a connection (`line.rs`); [`LastWords`]: why the server ended it
+//!   (`farewell.rs`)
 
 mod content;
+mod farewell;
 mod line;
 mod tag;
 
@@ -23,8 +25,10 @@ use memchr::memchr2;
 use thiserror::Error;
 
 use self::content::MOST_BYTES;
+use self::farewell::Farewell;
 use self::tag::{Progress, Shape, Tag};
 
+pub(crate) use self::farewell::LastWords;
 pub(crate) use self::line::Line;
 
 /// Reads XML as it comes, and passes on what a parser can take.
@@ -39,6 +43,7 @@ pub(crate) struct Filter {
     /// Open elements that it does not know of.
     hidden: usize,
     stanza: Stanza,
+    farewell: Farewell,
     restarts: u8,
     losses: u64,
 }
@@ -93,6 +98,7 @@ impl Filter {
             depth: 0,
             hidden: 0,
             stanza: Stanza::default(),
+            farewell: Farewell::Unsaid,
             restarts: 0,
             losses: 0,
         }
@@ -116,6 +122,11 @@ impl Filter {
     /// Whether everything up to the last byte was passed on or left out.
     pub(crate) fn holds_nothing(&self) -> bool {
         self.spot == Spot::Text
+    }
+
+    /// What the server has said of the end of the stream.
+    fn farewell(&self) -> &Farewell {
+        &self.farewell
     }
 
     /// How many attributes, elements and ends of stanzas were left out.
@@ -202,6 +213,7 @@ impl Filter {
                     self.losses += 1;
                     self.hide(shape);
                 } else {
+                    self.farewell.handle_inner(&self.tag);
                     self.losses += self.tag.dropped();
                     self.stanza.elements += 1;
                     self.stanza.bytes += bytes;
@@ -219,6 +231,9 @@ impl Filter {
         let restarts = self.depth == 1 && self.tag.is_header() && shape == Shape::Open;
         if restarts {
             self.restart()?;
+        }
+        if self.depth == 1 {
+            self.farewell.handle_outer(&self.tag);
         }
         if self.tag.stands() && self.tag.is_signed() {
             output.extend_from_slice(self.tag.bytes());

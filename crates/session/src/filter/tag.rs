@@ -138,9 +138,13 @@ impl Tag {
 
     /// Whether this is the header of a stream.
     pub(super) fn is_header(&self) -> bool {
+        self.local_name() == b"stream"
+    }
+
+    /// The element's name without its prefix.
+    pub(super) fn local_name(&self) -> &[u8] {
         let name = self.element();
-        let local = name.rsplit(|&byte| byte == b':').next();
-        local == Some(b"stream")
+        name.rsplit(|&byte| byte == b':').next().unwrap_or(name)
     }
 
     /// Leaves out whatever depends on a prefix. `None` if that is the element itself.
