@@ -55,6 +55,13 @@ impl Pace {
         let base = self.base.map_or(delay, |base| base.min(delay));
         self.base = Some(base);
         let wait = delay.saturating_sub(base);
+        tracing::trace!(
+            bytes,
+            ?delay,
+            in_flight = self.in_flight,
+            limit = self.limit,
+            "acknowledged"
+        );
         if self.settling > 0 {
             self.settling = self.settling.saturating_sub(bytes);
         } else if wait > SLOW {
