@@ -1,25 +1,18 @@
 //! People who go, and come back.
 
-use std::io::ErrorKind;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
-use tubes::{Access, Address, Event, FailureKind, Offer};
-use tubes_server::{Server, ServerKind};
-use tubes_testkit::{Ending, Link};
+use tubes::{Access, Address, FailureKind, Offer};
+use tubes_server::Server;
 use xmpp_parsers::jid::ResourcePart;
 
-use crate::stage::{
-    Content, Family, Person, Service, Stream, connect, credentials, digest, echo, lead, patiently,
-    share,
-};
+use crate::stage::{Family, Person, Service, Stream, connect, credentials, patiently, share};
 
 crate::on_each_server!(
     a_joiner_who_leaves_ends_connections_and_tube,
     an_offerer_who_leaves_ends_connections_and_tube,
     a_joiner_who_died_is_offered_the_tube_again_when_back,
     an_offerer_who_died_may_offer_again_when_back,
-    a_tube_outlives_a_lost_link,
 );
 
 async fn a_joiner_who_leaves_ends_connections_and_tube(server: &Server) {
@@ -114,49 +107,6 @@ async fn an_offerer_who_died_may_offer_again_when_back(server: &Server) {
     alice.leave().await;
 }
 
-async fn a_tube_outlives_a_lost_link(server: &Server) {
-    let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
-    let account = server.fresh_account("fernand").await.unwrap();
-    let link = Link::to(server.address()).await.unwrap();
-    let credentials = lead(&link, credentials(server, &account));
-    let mut alice = Person::on(server, "alice").await;
-    let mut fernand = Person::with(credentials).await.unwrap();
-    fernand.online().await;
-    alice.tubes.befriend(&fernand.jid).await;
-    let offer = Offer::new(fernand.jid.clone(), "x-test", service.address.clone());
-    alice.tubes.offer(offer).await.unwrap();
-    let address = accept(&mut fernand, &alice).await;
-    let (mut reader, mut writer) = tokio::io::split(connect(&address).await.unwrap());
-    let said = Content::of(1, SIZE);
-    let expected = digest(&said);
-    let writing = tokio::spawn(async move { writer.write_all(&said).await });
-    let mut heard = vec![0; SIZE / 2];
-    let reading = reader.read_exact(&mut heard);
-    patiently("half of it is back", reading).await.unwrap();
-    link.cut(Ending::Reset);
-
-    if is_resumed(&mut fernand).await {
-        // It was but a pause.
-        let mut rest = vec![0; SIZE - SIZE / 2];
-        let reading = reader.read_exact(&mut rest);
-        patiently("the other half is back", reading).await.unwrap();
-        assert_eq!(digest(&[heard, rest].concat()), expected);
-        writing.await.unwrap().unwrap();
-    } else {
-        assert_eq!(server.kind(), ServerKind::Embedded, "real servers resume");
-        let breaking = reader.read_to_end(&mut heard);
-        let broken = patiently("the connection has ended", breaking).await;
-        assert_eq!(broken.unwrap_err().kind(), ErrorKind::ConnectionReset);
-        let (.., error) = fernand.connection_closed().await;
-        assert_eq!(error.unwrap().kind, FailureKind::Gone);
-        let (.., error) = alice.connection_closed().await;
-        assert_eq!(error.unwrap().kind, FailureKind::Gone);
-    }
-    patiently("the tube works again", until_served(&address)).await;
-    fernand.leave().await;
-    alice.leave().await;
-}
-
 /// Where a person lives that will die: all tasks and sockets go with it.
 fn body() -> Runtime {
     Builder::new_multi_thread()
@@ -173,38 +123,6 @@ async fn accept(fernand: &mut Person, alice: &Person) -> Address {
     let listen = Family::Tcp.place().address;
     let accepting = fernand.tubes.accept(tube, listen, Access::Localhost);
     patiently("the tube is accepted", accepting).await.unwrap()
-}
-
-/// Waits for the link to be up again; whether it is the same session that goes on.
-async fn is_resumed(person: &mut Person) -> bool {
-    person
-        .event(|event| match event {
-            Event::Online { resumed, .. } => Some(*resumed),
-            _ => None,
-        })
-        .await
-}
-
-/// Connects until Alice is back from Fernand's point of view.
-async fn until_served(address: &Address) {
-    loop {
-        // The reset may come before the program knows that it was let in.
-        if let Ok(mut program) = connect(address).await
-            && greet(&mut program).await.is_ok()
-        {
-            return;
-        }
-    }
-}
-
-/// Says something to the echo.
-async fn greet(program: &mut Stream) -> std::io::Result<()> {
-    let greeting = async {
-        program.write_all(b"hello").await?;
-        program.read_exact(&mut [0; 5]).await
-    };
-    patiently("the greeting is echoed, or not", greeting).await?;
-    Ok(())
 }
 
 /// Passes something from one to the other.
@@ -224,6 +142,3 @@ async fn ends(stream: &mut Stream) {
     let _ = patiently("the connection has ended", reading).await;
     assert!(rest.is_empty());
 }
-
-/// Takes long enough to be cut in the middle.
-const SIZE: usize = 1024 * 1024;

@@ -19,6 +19,7 @@ mod leaving;
 mod login;
 mod outage;
 mod pressure;
+mod reconnecting;
 mod reports;
 mod sockets;
 mod strangers;

@@ -104,6 +104,7 @@ impl Flight {
 
     /// The session is lost, and with it all acknowledgements.
     pub(crate) fn handle_lost(&mut self) {
+        self.unsent.clear();
         self.unacked.clear();
         self.pace.handle_lost();
     }

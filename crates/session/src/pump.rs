@@ -19,13 +19,14 @@ use xmpp_parsers::stream_features::StreamFeatures;
 use crate::event::{Link, Login, SessionEvent};
 use crate::flight::{self, Flight};
 use crate::identity::Identity;
-use crate::reconnect::Notice;
+use crate::reconnect::{Notice, Reconnector};
 use crate::router::{Router, Subscribe};
 use crate::tcp::Pulse;
 
 /// Moves stanzas between the connection and the router.
 pub(crate) struct Pump {
     pub(crate) stream: StanzaStream,
+    pub(crate) reconnector: Reconnector,
     pub(crate) router: Router,
     pub(crate) outbox: Outbox,
     pub(crate) commands: mpsc::Receiver<Command>,
@@ -35,6 +36,8 @@ pub(crate) struct Pump {
     /// What was handed to the stream and is not with the server yet.
     pub(crate) flight: Flight,
     pub(crate) phase: Phase,
+    /// Connections on which the session could not be resumed, since it was suspended.
+    pub(crate) fruitless: u8,
     /// Whether the server keeps the session for a while when the connection is lost.
     pub(crate) keeping: Keeping,
     /// When the server was last heard.
@@ -173,17 +176,14 @@ impl Pump {
                 if let Ok(jid) = bound_jid.try_into_full() {
                     self.login.jid = jid;
                 }
+                // tokio-xmpp keeps up to a queue's depth of what waited, and says it in the new
+                // session: it is about streams that are gone, and refused.
                 self.lose();
-                self.begin();
-            }
-            Event::Stream(StreamEvent::Resumed) if self.phase == Phase::Abandoned => {
-                // The server knows better, but what hung on the session has been given up. So
-                // that it is a new one for everybody, this client goes and comes.
-                self.router.handle_comeback();
                 self.begin();
             }
             Event::Stream(StreamEvent::Resumed) => {
                 self.phase = Phase::Flowing;
+                self.fruitless = 0;
                 self.flight.handle_resumed(Instant::now());
                 self.router.handle_resumed(Instant::now());
                 self.router
@@ -195,8 +195,14 @@ impl Pump {
 
     fn handle_suspended(&mut self) {
         match (self.phase, self.keeping) {
-            // A try to resume that came to nothing changes nothing.
-            (Phase::Suspended(_) | Phase::Abandoned, _) => {}
+            (Phase::Abandoned, _) => {}
+            (Phase::Suspended(_), _) => {
+                self.fruitless += 1;
+                if self.fruitless == MOST_FRUITLESS {
+                    tracing::warn!("the session cannot be resumed and is given up");
+                    self.abandon();
+                }
+            }
             (Phase::Flowing, Keeping::Kept) => {
                 // A connection that died without a word is noticed late.
                 self.phase = Phase::Suspended(self.pulse.last() + self.resume_limit);
@@ -216,15 +222,15 @@ impl Pump {
         }
     }
 
-    /// Waits for the session no longer.
+    /// Waits for the session no longer. A stream that knows nothing of it takes its place: or the
+    /// server could yet resume what has ended here.
     fn abandon(&mut self) {
         self.phase = Phase::Abandoned;
         self.lose();
+        self.stream = self.reconnector.fresh_stream();
     }
 
-    /// What waits for the lost session must not be said in the next one. (tokio-xmpp itself
-    /// keeps up to a queue's depth and does say it: it is about streams that are gone, and
-    /// refused.)
+    /// What waits for the lost session must not be said in the next one.
     fn lose(&mut self) {
         self.router.handle_lost();
         self.outbox.clear();
@@ -234,6 +240,7 @@ impl Pump {
     /// A new session.
     fn begin(&mut self) {
         self.phase = Phase::Flowing;
+        self.fruitless = 0;
         self.router
             .handle_reset(self.login.jid.clone(), Instant::now());
         self.router
@@ -338,6 +345,10 @@ enum Step {
     Close(oneshot::Sender<()>),
     End,
 }
+
+/// A connection may break once more while the session is being resumed. If it does so time and
+/// again, it is for what the server, or tokio-xmpp, has to say of the session.
+const MOST_FRUITLESS: u8 = 3;
 
 /// How often peers that owe answers are looked at.
 const TICK: Duration = Duration::from_secs(10);

@@ -1,15 +1,16 @@
 //! Gives the stream a new connection whenever it lost one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use tokio::sync::{mpsc, oneshot};
-use tokio_xmpp::stanzastream::Connection;
+use tokio_xmpp::stanzastream::{Connection, StanzaStream};
 
 use crate::LoginError;
 use crate::connector::{Connector, Established};
 use crate::filter::LastWords;
+use crate::flight::DEPTH;
 use crate::tcp::Pulse;
 
 /// What happens while the stream has no connection.
@@ -27,35 +28,12 @@ pub(crate) enum Notice {
     Retrying { reason: String, retry_in: Duration },
 }
 
-/// What tokio-xmpp calls for each connection.
-pub(crate) type Reconnector =
-    Box<dyn FnMut(Option<String>, oneshot::Sender<Connection>) + Send + 'static>;
-
-/// Hands out `first`, and afterwards connects anew with growing pauses.
-pub(crate) fn reconnector(
+/// Makes the streams of one account, and the connections below them.
+#[derive(Clone)]
+pub(crate) struct Reconnector {
     connector: Connector,
-    first: Connection,
-    last_words: LastWords,
+    history: Arc<Mutex<History>>,
     notices: mpsc::Sender<Notice>,
-) -> Reconnector {
-    let mut first = Some(first);
-    let history = Arc::new(Mutex::new(History {
-        backoff: Backoff::new(Instant::now()),
-        last_words,
-    }));
-    Box::new(move |_location, slot| match first.take() {
-        // The stream asks for its first connection while it is made.
-        Some(connection) => drop(slot.send(connection)),
-        None => {
-            let (connector, history) = (connector.clone(), Arc::clone(&history));
-            drop(tokio::spawn(reconnect(
-                connector,
-                history,
-                notices.clone(),
-                slot,
-            )));
-        }
-    })
 }
 
 /// What is known of earlier connections.
@@ -65,63 +43,112 @@ struct History {
     last_words: LastWords,
 }
 
-async fn reconnect(
-    connector: Connector,
-    history: Arc<Mutex<History>>,
-    notices: mpsc::Sender<Notice>,
-    mut slot: oneshot::Sender<Connection>,
-) {
-    let history = || history.lock().unwrap_or_else(PoisonError::into_inner);
-    let condition = history().last_words.condition();
-    if condition.as_deref() == Some(REPLACED) {
-        // Coming back would throw the other one out, who would come back, and so on for ever.
-        let _ = notices.send(Notice::Down(connector.replaced())).await;
-        return slot.closed().await;
-    }
-    let mut reason = match condition {
-        Some(condition) => format!("the server ended the session: {condition}"),
-        None => "the connection was lost".to_owned(),
-    };
-    loop {
-        // Jitter, so that the clients of a restarted server do not come all at once.
-        let pause = history().backoff.handle_failed(Instant::now());
-        let retry_in = pause.mul_f64(rand::rng().random_range(0.5..1.0));
-        if notices
-            .send(Notice::Retrying { reason, retry_in })
-            .await
-            .is_err()
-        {
-            break;
+impl Reconnector {
+    /// One that goes on after a first connection, which ends with these words.
+    pub(crate) fn new(
+        connector: Connector,
+        last_words: LastWords,
+        notices: mpsc::Sender<Notice>,
+    ) -> Self {
+        let history = Arc::new(Mutex::new(History {
+            backoff: Backoff::new(Instant::now()),
+            last_words,
+        }));
+        Self {
+            connector,
+            history,
+            notices,
         }
-        tokio::time::sleep(retry_in).await;
-        match connector.connect().await {
-            Ok(Established {
-                connection,
-                server,
-                tls,
-                pulse,
-                last_words,
-            }) => {
-                {
-                    let mut history = history();
-                    history.backoff.handle_connected(Instant::now());
-                    history.last_words = last_words;
+    }
+
+    /// A stream over this connection, and over others when it is lost.
+    pub(crate) fn stream(&self, first: Connection) -> StanzaStream {
+        let mut first = Some(first);
+        let this = self.clone();
+        let supply = move |_location, slot: oneshot::Sender<Connection>| match first.take() {
+            // The stream asks for its first connection while it is made.
+            Some(connection) => drop(slot.send(connection)),
+            None => this.supply(slot),
+        };
+        StanzaStream::new(Box::new(supply), DEPTH)
+    }
+
+    /// A stream that knows of no earlier session, over the next connection.
+    pub(crate) fn fresh_stream(&self) -> StanzaStream {
+        let this = self.clone();
+        StanzaStream::new(Box::new(move |_location, slot| this.supply(slot)), DEPTH)
+    }
+
+    fn supply(&self, mut slot: oneshot::Sender<Connection>) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            let connection = tokio::select! {
+                connection = this.reconnect() => connection,
+                // The stream is gone.
+                () = slot.closed() => return,
+            };
+            match connection {
+                Some(connection) => drop(slot.send(connection)),
+                // tokio-xmpp 6.0.0 panics when the slot is dropped without a connection, so it
+                // is kept until the stream's worker goes, at the latest with the runtime.
+                None => slot.closed().await,
+            }
+        });
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tries until a connection stands; none if no further try makes sense.
+    async fn reconnect(&self) -> Option<Connection> {
+        let condition = self.history().last_words.condition();
+        if condition.as_deref() == Some(REPLACED) {
+            // Coming back would throw the other one out, who would come back, and so on for ever.
+            let down = Notice::Down(self.connector.replaced());
+            let _ = self.notices.send(down).await;
+            return None;
+        }
+        let mut reason = match condition {
+            Some(condition) => format!("the server ended the session: {condition}"),
+            None => "the connection was lost".to_owned(),
+        };
+        loop {
+            // Jitter, so that the clients of a restarted server do not come all at once.
+            let pause = self.history().backoff.handle_failed(Instant::now());
+            let retry_in = pause.mul_f64(rand::rng().random_range(0.5..1.0));
+            let retrying = Notice::Retrying { reason, retry_in };
+            self.notices.send(retrying).await.ok()?;
+            tokio::time::sleep(retry_in).await;
+            match self.connector.connect().await {
+                Ok(established) => return Some(self.established(established).await),
+                Err(error) if error.is_final() => {
+                    let _ = self.notices.send(Notice::Down(error)).await;
+                    return None;
                 }
-                // A pump that is gone no longer minds.
-                let _ = notices.send(Notice::Connected { server, tls, pulse }).await;
-                drop(slot.send(connection));
-                return;
+                Err(error) => reason = error.to_string(),
             }
-            Err(error) if error.is_final() => {
-                let _ = notices.send(Notice::Down(error)).await;
-                break;
-            }
-            Err(error) => reason = error.to_string(),
         }
     }
-    // tokio-xmpp 6.0.0 panics when the slot is dropped without a connection, so it is kept until
-    // the stream's worker goes, at the latest with the runtime.
-    slot.closed().await;
+
+    async fn established(&self, established: Established) -> Connection {
+        let Established {
+            connection,
+            server,
+            tls,
+            pulse,
+            last_words,
+        } = established;
+        {
+            let mut history = self.history();
+            history.backoff.handle_connected(Instant::now());
+            history.last_words = last_words;
+        }
+        let connected = Notice::Connected { server, tls, pulse };
+        // A pump that is gone no longer minds.
+        let _ = self.notices.send(connected).await;
+        connection
+    }
 }
 
 /// Growing pauses between tries.

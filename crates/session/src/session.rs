@@ -11,10 +11,10 @@ use xmpp_parsers::jid::{BareJid, FullJid, ResourcePart};
 
 use crate::connector::{Connector, Established};
 use crate::event::{Login, SessionEvent};
-use crate::flight::{DEPTH, Flight};
+use crate::flight::Flight;
 use crate::identity::Identity;
 use crate::pump::{self, Command, Keeping, Phase, Pump};
-use crate::reconnect::reconnector;
+use crate::reconnect::Reconnector;
 use crate::router::{Router, Subscribe};
 use crate::{Account, LoginError};
 
@@ -48,8 +48,8 @@ impl Session {
             last_words,
         } = connector.connect().await?;
         let (notices_tx, notices) = mpsc::channel(NOTICES);
-        let reconnector = reconnector(connector, connection, last_words, notices_tx);
-        let mut stream = StanzaStream::new(reconnector, DEPTH);
+        let reconnector = Reconnector::new(connector, last_words, notices_tx);
+        let mut stream = reconnector.stream(connection);
         let (jid, keeping) = bound(&mut stream).await?;
 
         let (stanzas, outbox, switchboard) = Stanzas::pair();
@@ -68,6 +68,7 @@ impl Session {
         );
         let pump = Pump {
             stream,
+            reconnector,
             router,
             outbox,
             commands,
@@ -76,6 +77,7 @@ impl Session {
             login,
             flight: Flight::new(),
             phase: Phase::Flowing,
+            fruitless: 0,
             keeping,
             pulse,
             resume_limit,

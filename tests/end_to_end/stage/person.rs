@@ -71,6 +71,16 @@ impl Person {
         .await
     }
 
+    /// Waits for the link to be up again; whether it is the same session that goes on. Ask for
+    /// [`online`](Self::online) before.
+    pub(crate) async fn is_resumed(&mut self) -> bool {
+        self.event(|event| match event {
+            Event::Online { resumed, .. } => Some(*resumed),
+            _ => None,
+        })
+        .await
+    }
+
     /// Somebody offers a tube.
     pub(crate) async fn offered(&mut self) -> TubeId {
         self.event(|event| match event {

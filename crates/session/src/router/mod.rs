@@ -15,7 +15,6 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::message::{Message, MessageType};
 use xmpp_parsers::minidom::Element;
-use xmpp_parsers::presence::{Presence, Type};
 use xmpp_parsers::roster::Roster;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 use xmpp_parsers::{ns, ping::Ping};
@@ -112,12 +111,6 @@ impl Router {
     pub(crate) fn handle_resumed(&mut self, now: Instant) {
         self.history = History::Resumed;
         self.tracker.resume(now);
-    }
-
-    /// The server resumed a session that was given up on this side: takes leave of those who
-    /// believe that it goes on. A new session follows.
-    pub(crate) fn handle_comeback(&mut self) {
-        self.out.push_back(Presence::new(Type::Unavailable).into());
     }
 
     /// The session was lost with all that hung on it.

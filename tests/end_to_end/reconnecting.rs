@@ -1,0 +1,319 @@
+//! Links that break, stall and come back, in the middle of a transfer.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tubes::{Access, Address, Event, FailureKind, Offer};
+use tubes_server::{Server, ServerKind, Setup};
+use tubes_testkit::{Door, Ending, Flow, Heading, Link};
+
+use crate::stage::{
+    Content, Family, Person, Service, Stream, connect, credentials, digest, echo, lead, patiently,
+};
+
+crate::on_each_server!(
+    a_cut_link_is_a_pause_where_the_server_keeps_sessions,
+    a_server_that_dies_and_returns_ends_connections_and_keeps_the_tube,
+    a_server_that_never_returns_ends_connections,
+    a_session_that_is_resumed_too_late_is_a_new_one,
+);
+
+async fn a_cut_link_is_a_pause_where_the_server_keeps_sessions(server: &Server) {
+    let mut scene = Scene::set(server, LONG).await;
+    let mut transfer = scene.transfer(SIZE).await;
+    transfer.read(SIZE / 4).await;
+    scene.of_alice.cut(Ending::Reset);
+    if server.kind() == ServerKind::Embedded {
+        // It keeps nothing, so the connection is lost, and both sides know.
+        transfer.breaks().await;
+        return scene.leave_broken().await;
+    }
+    assert!(scene.alice.is_resumed().await);
+    transfer.read(SIZE / 4).await;
+    scene.of_fernand.cut(Ending::Fin);
+    assert!(scene.fernand.is_resumed().await);
+    transfer.read(SIZE / 4).await;
+    scene.of_alice.cut(Ending::Fin);
+    scene.of_fernand.cut(Ending::Reset);
+    transfer.read(SIZE / 4).await;
+    transfer.is_whole().await;
+    scene.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_stalls_is_a_pause() {
+    let on = |kind| crate::stage::on(kind, stall);
+    // It takes its time, so at all of them at once.
+    let [embedded, prosody, ejabberd] = [
+        ServerKind::Embedded,
+        ServerKind::Prosody,
+        ServerKind::Ejabberd,
+    ];
+    tokio::join!(on(embedded), on(prosody), on(ejabberd));
+}
+
+async fn stall(server: &Server) {
+    let mut scene = Scene::set(server, LONG).await;
+    let mut transfer = scene.transfer(SIZE / 8).await;
+    transfer.read(SIZE / 16).await;
+    for flow in [Flow::Stalled, Flow::Free] {
+        for heading in [Heading::ToClient, Heading::ToServer] {
+            scene.of_alice.set_flow(heading, flow);
+            scene.of_fernand.set_flow(heading, flow);
+        }
+        if flow == Flow::Stalled {
+            sleep(STALL).await;
+        }
+    }
+    transfer.read(SIZE / 16).await;
+    transfer.is_whole().await;
+    scene.leave().await;
+}
+
+async fn a_server_that_dies_and_returns_ends_connections_and_keeps_the_tube(shared: &Server) {
+    let mut server = own(shared.kind()).await;
+    let mut scene = Scene::set(&server, LONG).await;
+    let mut transfer = scene.transfer(SIZE).await;
+    transfer.read(SIZE / 8).await;
+    patiently("the server is dead", server.kill())
+        .await
+        .unwrap();
+    patiently("the server is back", server.restart())
+        .await
+        .unwrap();
+    let back = Instant::now();
+    transfer.breaks().await;
+    scene.ends().await;
+    println!("{}: noticed after {:?}", server.kind(), back.elapsed());
+    assert!(back.elapsed() < NOTICE, "{:?}", back.elapsed());
+    patiently("the tube works again", served(&scene.address)).await;
+    scene.leave().await;
+    server.stop().await;
+}
+
+async fn a_server_that_never_returns_ends_connections(shared: &Server) {
+    let mut server = own(shared.kind()).await;
+    let mut scene = Scene::set(&server, SHORT).await;
+    let mut transfer = scene.transfer(SIZE).await;
+    transfer.read(SIZE / 8).await;
+    patiently("the server is dead", server.kill())
+        .await
+        .unwrap();
+    transfer.breaks().await;
+    scene.ends().await;
+    // Nobody can say goodbye, and nobody waits for it.
+    scene.leave().await;
+    server.stop().await;
+}
+
+async fn a_session_that_is_resumed_too_late_is_a_new_one(server: &Server) {
+    let mut scene = Scene::set(server, SHORT).await;
+    let mut transfer = scene.transfer(SIZE).await;
+    transfer.read(SIZE / 8).await;
+    scene.of_fernand.set_door(Door::Refusing).await.unwrap();
+    scene.of_fernand.cut(Ending::Reset);
+    transfer.breaks().await;
+    let (.., error) = scene.fernand.connection_closed().await;
+    assert_eq!(error.unwrap().kind, FailureKind::Gone);
+    scene.of_fernand.set_door(Door::Open).await.unwrap();
+    // The server would have had it resumed.
+    assert!(!scene.fernand.is_resumed().await);
+    let (.., error) = scene.alice.connection_closed().await;
+    assert_eq!(error.unwrap().kind, FailureKind::Gone);
+    patiently("the tube works again", served(&scene.address)).await;
+    scene.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_takes_the_address_over_is_not_fought() {
+    let kind = ServerKind::Prosody;
+    if !kind.wanted().unwrap() {
+        return;
+    }
+    let server = Server::shared(kind).await.unwrap();
+    let account = server.fresh_account("alice").await.unwrap();
+    let laptop = xmpp_parsers::jid::ResourcePart::new("laptop").unwrap();
+    let credentials = credentials(server, &account).with_resource(&laptop);
+    let mut first = Person::with(credentials.clone()).await.unwrap();
+    let mut second = Person::with(credentials).await.unwrap();
+    let why = first.event(|event| match event {
+        Event::Offline {
+            reason,
+            retry_in: None,
+        } => Some(reason.clone()),
+        _ => None,
+    });
+    let why = why.await;
+    assert!(why.contains("took over"), "{why}");
+    second.online().await;
+    let events = second.leave().await;
+    let thrown_out = |event: &Event| matches!(event, Event::Offline { .. });
+    assert!(!events.iter().any(thrown_out), "{events:#?}");
+}
+
+/// A server that no other test needs.
+async fn own(kind: ServerKind) -> Server {
+    let starting = Server::start(kind, Setup::new());
+    patiently("a server starts", starting).await.unwrap()
+}
+
+/// Alice's echo in a tube to Fernand, with a link before each.
+struct Scene {
+    alice: Person,
+    fernand: Person,
+    of_alice: Link,
+    of_fernand: Link,
+    /// Where Fernand's programs connect.
+    address: Address,
+    _service: Box<dyn Send>,
+}
+
+impl Scene {
+    async fn set(server: &Server, resume_limit: Duration) -> Self {
+        let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
+        let (alice, of_alice) = person(server, "alice", resume_limit).await;
+        let (mut fernand, of_fernand) = person(server, "fernand", resume_limit).await;
+        fernand.tubes.befriend(&alice.jid).await;
+        alice.tubes.befriend(&fernand.jid).await;
+        let offer = Offer::new(fernand.jid.clone(), "x-test", service.address.clone());
+        alice.tubes.offer(offer).await.unwrap();
+        let tube = fernand.offered().await;
+        let listen = Family::Tcp.place().address;
+        let accepting = fernand.tubes.accept(tube, listen, Access::Localhost);
+        let address = patiently("the tube is accepted", accepting).await.unwrap();
+        Self {
+            alice,
+            fernand,
+            of_alice,
+            of_fernand,
+            address,
+            _service: Box::new(service),
+        }
+    }
+
+    /// A program of Fernand's begins to write so many bytes, which come back.
+    async fn transfer(&mut self, size: usize) -> Transfer {
+        let program = connect(&self.address).await.unwrap();
+        let (reader, mut writer) = tokio::io::split(program);
+        let said = Content::of(size as u64, size);
+        let expected = digest(&said);
+        let writing = tokio::spawn(async move {
+            writer.write_all(&said).await?;
+            writer.shutdown().await
+        });
+        Transfer {
+            reader,
+            writing,
+            expected,
+            heard: Vec::with_capacity(size),
+        }
+    }
+
+    /// Both sides are told that their connection is lost.
+    async fn ends(&mut self) {
+        for person in [&mut self.alice, &mut self.fernand] {
+            let (.., error) = person.connection_closed().await;
+            assert_eq!(error.unwrap().kind, FailureKind::Gone);
+        }
+    }
+
+    async fn leave(self) {
+        self.fernand.leave().await;
+        self.alice.leave().await;
+    }
+
+    async fn leave_broken(mut self) {
+        self.ends().await;
+        patiently("the tube works again", served(&self.address)).await;
+        self.leave().await;
+    }
+}
+
+async fn person(server: &Server, name: &str, resume_limit: Duration) -> (Person, Link) {
+    let account = server.fresh_account(name).await.unwrap();
+    let link = Link::to(server.address()).await.unwrap();
+    let credentials = lead(&link, credentials(server, &account));
+    let credentials = credentials.with_resume_limit(resume_limit);
+    let mut person = Person::with(credentials).await.unwrap();
+    person.online().await;
+    (person, link)
+}
+
+/// Bytes on their way there and back.
+struct Transfer {
+    reader: ReadHalf<Stream>,
+    writing: JoinHandle<std::io::Result<()>>,
+    expected: String,
+    heard: Vec<u8>,
+}
+
+impl Transfer {
+    /// So many more bytes are back.
+    async fn read(&mut self, count: usize) {
+        let start = self.heard.len();
+        self.heard.resize(start + count, 0);
+        let reading = self.reader.read_exact(&mut self.heard[start..]);
+        match timeout(BULK, reading).await {
+            Ok(read) => drop(read.unwrap()),
+            Err(_) => panic!("waited in vain for byte {}", start + count),
+        }
+    }
+
+    /// All is back, and nothing else.
+    async fn is_whole(mut self) {
+        let end = self.reader.read_to_end(&mut self.heard);
+        patiently("the echo ends", end).await.unwrap();
+        assert_eq!(digest(&self.heard), self.expected);
+        self.writing.await.unwrap().unwrap();
+    }
+
+    /// The program sees that something is missing.
+    async fn breaks(&mut self) {
+        let rest = self.reader.read_to_end(&mut self.heard);
+        let read = patiently("the connection has ended", rest).await;
+        // The kernel tells of a reset once: whoever of the two comes first.
+        let written = (&mut self.writing).await.unwrap();
+        let broken = read.and(written).unwrap_err();
+        let known = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+        assert!(known.contains(&broken.kind()), "{broken}");
+    }
+}
+
+/// Connects until the service can be reached again.
+async fn served(address: &Address) {
+    loop {
+        if let Ok(mut program) = connect(address).await {
+            let greeting = async {
+                program.write_all(b"hello").await?;
+                program.read_exact(&mut [0; 5]).await
+            };
+            if matches!(timeout(PAUSE, greeting).await, Ok(Ok(_))) {
+                return;
+            }
+        }
+        sleep(PAUSE / 50).await;
+    }
+}
+
+/// Each way, and more than all buffers on the way hold.
+const SIZE: usize = 32 * 1024 * 1024;
+
+/// Time for a quarter of it where everything else is tested at the same time.
+const BULK: Duration = Duration::from_secs(240);
+
+const STALL: Duration = Duration::from_secs(20);
+
+/// Both sides know of it so soon after the server is back.
+const NOTICE: Duration = Duration::from_secs(10);
+
+/// Longer than any outage here.
+const LONG: Duration = Duration::from_secs(110);
+
+/// Nobody waits longer for a lost session.
+const SHORT: Duration = Duration::from_secs(3);
+
+/// A greeting that takes this long is lost.
+const PAUSE: Duration = Duration::from_secs(5);
