@@ -25,7 +25,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::endpoint::{Dial, ExportedEndpoint};
 use crate::env::Env;
-use crate::event::{Event, Failure, TubeId};
+use crate::event::{Event, Failure, FailureKind, TubeId};
 use crate::failure;
 use crate::negotiator::{Admission, Open, Place, Proposed};
 use crate::obituary::Obituary;
@@ -217,11 +217,12 @@ impl Work {
         let socket = match service.send(Dial).await {
             Ok(Ok(socket)) => socket,
             undialled => {
-                signalling.decline(proposal, no_service());
-                return Err(match undialled {
+                let failure = match undialled {
                     Ok(Err(failure)) => failure,
                     _ => failure::abandoned(),
-                });
+                };
+                signalling.decline(proposal, no_service(failure.kind));
+                return Err(failure);
             }
         };
         match signalling.accept(proposal, request).await {
@@ -294,12 +295,13 @@ impl Drop for End {
 }
 
 /// What the peer's program is told: its own connection is refused.
-fn no_service() -> StanzaError {
-    let condition = DefinedCondition::ServiceUnavailable;
-    StanzaError::new(
-        ErrorType::Wait,
-        condition,
-        "en",
-        "the service does not answer",
-    )
+fn no_service(why: FailureKind) -> StanzaError {
+    let (condition, text) = match why {
+        FailureKind::Limit => (DefinedCondition::ResourceConstraint, "too many connections"),
+        _ => (
+            DefinedCondition::ServiceUnavailable,
+            "the service does not answer",
+        ),
+    };
+    StanzaError::new(ErrorType::Wait, condition, "en", text)
 }

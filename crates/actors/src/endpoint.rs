@@ -1,7 +1,7 @@
 //! The actors of the local sockets: one listens, one dials the exported service.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
@@ -110,6 +110,7 @@ pub(crate) struct Connected {
 
 /// Accepts until the listener is of no use any more; returns why.
 async fn accept(listener: Listener, places: Arc<Semaphore>, tube: Recipient<Connected>) -> Failure {
+    let mut warned: Option<Instant> = None;
     loop {
         let Ok(permit) = Arc::clone(&places).acquire_owned().await else {
             return failure::internal();
@@ -120,7 +121,11 @@ async fn accept(listener: Listener, places: Arc<Semaphore>, tube: Recipient<Conn
                 socket
             }
             Err(error) if error.may_pass() => {
-                tracing::warn!(%error, "accepting no connections for a moment");
+                // Not with every try, nor with every program that gets its turn.
+                if warned.is_none_or(|at| at.elapsed() >= RESPITE) {
+                    tracing::warn!(%error, "programs have to wait until connections have ended");
+                    warned = Some(Instant::now());
+                }
                 tokio::time::sleep(BREATH).await;
                 continue;
             }
@@ -180,3 +185,6 @@ impl Handler<Dial> for ExportedEndpoint {
 
 /// A pause when no descriptors are left: long enough not to spin, short enough not to be felt.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// How often the log is told of a lack of descriptors that lasts.
+const RESPITE: Duration = Duration::from_secs(60);

@@ -53,6 +53,7 @@ fn is_absence(condition: &DefinedCondition) -> bool {
 /// A service that was not reached.
 pub(crate) fn dial(error: &DialError) -> Failure {
     let kind = match error {
+        DialError::Exhausted { .. } => FailureKind::Limit,
         DialError::TimedOut { .. } => FailureKind::TimedOut,
         DialError::Refused { .. } => FailureKind::Refused,
         _ => FailureKind::Unreachable,

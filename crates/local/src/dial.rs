@@ -3,17 +3,21 @@
 use std::io;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::net::{TcpStream, UnixSocket, UnixStream};
 use tokio::time::{self, Instant};
 
+use crate::descriptors;
 use crate::{Address, Socket, Source};
 
 /// Connects to the service at the address, within ten seconds.
 ///
 /// Of a host name all addresses are tried, one after the other. The socket's
-/// [`source`](Socket::source) is what the service sees of us. Cancel safe.
+/// [`source`](Socket::source) is what the service sees of us. The last descriptors of the
+/// process are not used for this. Cancel safe.
 pub async fn dial(address: &Address) -> Result<Socket, DialError> {
     let deadline = Instant::now() + PATIENCE;
+    descriptors::check().map_err(|why| DialError::io(address, why))?;
     match address {
         Address::Tcp { host, port } => dial_tcp(address, host, *port, deadline).await,
         Address::Unix(path) if path.as_os_str().is_empty() => Err(DialError::NoPath),
@@ -33,6 +37,17 @@ pub async fn dial(address: &Address) -> Result<Socket, DialError> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DialError {
+    /// No descriptors are left for a connection more.
+    #[error(
+        "cannot reach {address}: {why}: wait until other connections have ended, or raise the \
+         limit on open files (`ulimit -n`)"
+    )]
+    Exhausted {
+        /// The service.
+        address: Address,
+        /// What the system said.
+        why: io::Error,
+    },
     /// The system said no.
     #[error("cannot reach {address}: {why}")]
     Io {
@@ -69,13 +84,19 @@ pub enum DialError {
 }
 
 impl DialError {
-    /// Whether it may work once the service runs, or has time.
+    /// Whether it may work once the service runs, or has time, or other connections have ended.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::TimedOut { .. })
+        matches!(
+            self,
+            Self::Exhausted { .. } | Self::Refused { .. } | Self::TimedOut { .. }
+        )
     }
 
     fn io(address: &Address, why: io::Error) -> Self {
         let address = address.clone();
+        if let Some(Errno::MFILE | Errno::NFILE) = Errno::from_io_error(&why) {
+            return Self::Exhausted { address, why };
+        }
         match why.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
                 Self::Refused { address, why }

@@ -23,6 +23,7 @@ mod access;
 mod addr;
 mod bind;
 mod buffer;
+mod descriptors;
 mod dial;
 mod lane;
 mod listener;

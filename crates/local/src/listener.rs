@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 
 use crate::access::Gate;
 use crate::bind;
+use crate::descriptors;
 use crate::path::{self, SocketFile};
 use crate::{Access, Address, BindError, Socket, Source};
 
@@ -74,11 +75,14 @@ impl Listener {
 
     /// Waits for the next program that may come in.
     ///
+    /// The last descriptors of the process are not given to programs: while only those are
+    /// left this fails with [`AcceptError::Exhausted`], whether or not somebody waits.
     /// One that may not is cut off, and a warning logged. Standard input and output are yielded
     /// once, after which this waits for ever. Cancel safe; of several tasks that wait, only the
     /// last is sure to be woken.
     pub async fn accept(&self) -> Result<(Socket, Source), AcceptError> {
         loop {
+            descriptors::check()?;
             let (socket, gate) = future::poll_fn(|cx| self.poll_accept(cx)).await?;
             let source = socket.source().clone();
             if self.access.permits(gate, &source) {

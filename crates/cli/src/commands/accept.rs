@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use tubes::{
-    AcceptError, Address, BareJid, Direction, Event, Failure, FailureKind, Listener, TubeId, Tubes,
+    AcceptError, Address, BareJid, Direction, Event, Failure, FailureKind, FullJid, Listener,
+    TubeId, Tubes,
 };
 
 use super::{name, used_once};
@@ -47,12 +48,13 @@ async fn one_after_another(tubes: &Tubes, feed: &mut Feed, accept: &Accept) -> R
     let mut offers = Offers::new(&accept.from, accept.service.as_deref());
     let mut listen = accept.listen.clone();
     loop {
-        let tube = loop {
+        let invitation = loop {
             match offers.take() {
-                Some(tube) => break tube,
+                Some(invitation) => break invitation,
                 None => offers.note(&feed.next().await?),
             }
         };
+        let tube = invitation.tube;
         // A port the kernel picked is kept: programs know it by now.
         listen = match tubes.accept(tube, listen.clone(), accept.access).await {
             Ok(address) => address,
@@ -63,31 +65,94 @@ async fn one_after_another(tubes: &Tubes, feed: &mut Feed, accept: &Accept) -> R
         if listen == Address::Stdio {
             return used_once(feed, tube).await;
         }
-        let end = closed(feed, &mut offers, tube).await?;
         if accept.once {
-            return match end {
+            return match closed(feed, tube).await? {
                 Some(failure) if failure.kind != FailureKind::Closed => Err(failure.into()),
                 _ => Ok(()),
             };
+        }
+        match used(feed, &mut offers, &invitation).await? {
+            End::Closed => {}
+            End::Superseded => {
+                feed.remark("the tube's other end is gone; going on with a newer offer")?;
+                tubes.close(tube).await;
+                continue;
+            }
         }
         feed.remark(&format!("waiting for the next offer of {}", accept.from))?;
     }
 }
 
-/// Waits for the end of the tube, and says what ended it; later offers are kept meanwhile.
-async fn closed(
-    feed: &mut Feed,
-    offers: &mut Offers<'_>,
-    tube: TubeId,
-) -> Result<Option<Failure>, Stop> {
+/// Waits for the end of the tube, and says what ended it.
+async fn closed(feed: &mut Feed, tube: TubeId) -> Result<Option<Failure>, Stop> {
     loop {
-        let event = feed.next().await?;
-        offers.note(&event);
-        match event {
+        match feed.next().await? {
             Event::TubeClosed {
                 tube: which, error, ..
             } if which == tube => return Ok(error),
             _ => {}
+        }
+    }
+}
+
+/// Waits until the tube is of no use any more; later offers are kept meanwhile.
+///
+/// Who offered it may have died without a word, and offer again in a new life; a server that
+/// hopes for the dead calls them online for minutes. So a sign of that is enough if there is
+/// another offer to go on with, and nothing without.
+async fn used(
+    feed: &mut Feed,
+    offers: &mut Offers<'_>,
+    invitation: &Invitation,
+) -> Result<End, Stop> {
+    let mut offerer = Offerer::Alive;
+    loop {
+        if offerer == Offerer::PerhapsDead && offers.has_any() {
+            return Ok(End::Superseded);
+        }
+        let event = feed.next().await?;
+        offers.note(&event);
+        match event {
+            Event::TubeClosed { tube, .. } if tube == invitation.tube => return Ok(End::Closed),
+            event if invitation.is_shaken_by(&event) => offerer = Offerer::PerhapsDead,
+            _ => {}
+        }
+    }
+}
+
+/// How a tube came to be of no use.
+enum End {
+    Closed,
+    Superseded,
+}
+
+/// What is known of whoever offered the tube in use.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Offerer {
+    Alive,
+    PerhapsDead,
+}
+
+/// An offer that matches.
+pub(super) struct Invitation {
+    pub(super) tube: TubeId,
+    offerer: FullJid,
+}
+
+impl Invitation {
+    /// Whether this says that who offered the tube may be no more.
+    fn is_shaken_by(&self, event: &Event) -> bool {
+        match event {
+            Event::PeerOffline { peer } => *peer == self.offerer,
+            Event::ConnectionClosed {
+                tube,
+                error: Some(failure),
+                ..
+            } => {
+                *tube == self.tube
+                    && matches!(failure.kind, FailureKind::Gone | FailureKind::TimedOut)
+            }
+            _ => false,
         }
     }
 }
@@ -98,7 +163,7 @@ async fn closed(
 pub(super) struct Offers<'a> {
     from: &'a BareJid,
     service: Option<&'a str>,
-    waiting: VecDeque<TubeId>,
+    waiting: VecDeque<Invitation>,
 }
 
 impl<'a> Offers<'a> {
@@ -121,16 +186,23 @@ impl<'a> Offers<'a> {
                 ..
             } if peer.to_bare() == *self.from
                 && self.service.is_none_or(|wanted| wanted == service)
-                && !self.waiting.contains(tube) =>
+                && !self.waiting.iter().any(|waiting| waiting.tube == *tube) =>
             {
-                self.waiting.push_back(*tube);
+                self.waiting.push_back(Invitation {
+                    tube: *tube,
+                    offerer: peer.clone(),
+                });
             }
-            Event::TubeClosed { tube, .. } => self.waiting.retain(|waiting| waiting != tube),
+            Event::TubeClosed { tube, .. } => self.waiting.retain(|waiting| waiting.tube != *tube),
             _ => {}
         }
     }
 
-    pub(super) fn take(&mut self) -> Option<TubeId> {
+    pub(super) fn take(&mut self) -> Option<Invitation> {
         self.waiting.pop_front()
+    }
+
+    fn has_any(&self) -> bool {
+        !self.waiting.is_empty()
     }
 }

@@ -40,8 +40,8 @@ async fn offered(feed: &mut Feed, connect: &Connect, output: Output) -> Result<T
     let begun = Instant::now();
     let mut silent = true;
     loop {
-        if let Some(tube) = offers.take() {
-            return Ok(tube);
+        if let Some(invitation) = offers.take() {
+            return Ok(invitation.tube);
         }
         let until = begun + if silent { SILENCE } else { CONNECT_PATIENCE };
         match timeout_at(until, feed.next()).await {

@@ -2,15 +2,17 @@
 
 #![allow(dead_code, reason = "every test file needs some of it")]
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tubes_server::{Server, ServerKind};
@@ -55,19 +57,40 @@ fn event(line: &str) -> Value {
 /// The binary while it runs. It dies with this value.
 pub(crate) struct Program {
     child: Child,
-    events: Lines<BufReader<ChildStdout>>,
+    /// Read at once, so that a test that does not ask for them holds nothing up.
+    events: mpsc::UnboundedReceiver<String>,
     complaints: JoinHandle<String>,
 }
 
 impl Program {
     /// Starts the binary with `--output json`.
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = command(args)
+        Self::run(command(args))
+    }
+
+    /// Starts it by these words instead of its name alone: those of a program that restricts it,
+    /// and what that is to start.
+    pub(crate) fn start_by(launcher: &[&str], args: &[&str]) -> Self {
+        let (program, words) = launcher.split_first().unwrap();
+        let mut command = prepared(Command::new(program));
+        command.args(words).args(args);
+        Self::run(command)
+    }
+
+    fn run(mut command: Command) -> Self {
+        let mut child = command
             .args(["--output", "json"])
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let events = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (told, events) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                // The test may want no more.
+                let _ = told.send(line);
+            }
+        });
         let mut stderr = child.stderr.take().unwrap();
         let complaints = tokio::spawn(async move {
             let mut text = String::new();
@@ -84,8 +107,8 @@ impl Program {
     /// The next event of this name; others are passed over.
     pub(crate) async fn event(&mut self, name: &str) -> Value {
         loop {
-            let line = timeout(PATIENCE, self.events.next_line()).await;
-            let Ok(Ok(Some(line))) = line else {
+            let line = timeout(PATIENCE, self.events.recv()).await;
+            let Ok(Some(line)) = line else {
                 self.child.start_kill().ok();
                 let said = (&mut self.complaints).await.unwrap();
                 panic!("no {name} came ({line:?}); it said: {said}");
@@ -97,9 +120,13 @@ impl Program {
         }
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub(crate) fn pid(&self) -> Pid {
         let pid = i32::try_from(self.child.id().unwrap()).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        Pid::from_raw(pid).unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
     }
 
     /// Waits for its end: the exit code, and what it said on standard error.
@@ -118,14 +145,18 @@ pub(crate) fn piped(args: &[&str]) -> (Child, ChildStdin, ChildStdout) {
 }
 
 fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tubes"));
+    let mut command = prepared(Command::new(BINARY));
+    command.args(args);
+    command
+}
+
+fn prepared(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TUBES_") || name == "RUST_LOG" {
             command.env_remove(name);
         }
     }
     command
-        .args(args)
         // Whoever runs the tests may have accounts of their own.
         .env("XDG_CONFIG_HOME", "/nonexistent")
         .stdout(Stdio::piped())
@@ -137,8 +168,9 @@ fn command(args: &[&str]) -> Command {
 /// An account on a running server, as options for the command line.
 pub(crate) struct Account {
     pub(crate) jid: String,
+    login: String,
     folder: TempDir,
-    server: String,
+    pub(crate) server: String,
 }
 
 impl Account {
@@ -150,20 +182,38 @@ impl Account {
         std::fs::write(folder.path().join("ca.pem"), server.ca().pem()).unwrap();
         Self {
             jid: account.jid.to_string(),
+            login: account.jid.to_string(),
             folder,
             server: server.address().to_string(),
         }
+    }
+
+    /// The folder of its password, and of what a test keeps there.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
+    /// Reaches the server at this address from now on.
+    pub(crate) fn through(mut self, address: SocketAddr) -> Self {
+        self.server = address.to_string();
+        self
+    }
+
+    /// Logs in under this resource from now on.
+    pub(crate) fn with_resource(mut self, resource: &str) -> Self {
+        self.login = format!("{}/{resource}", self.jid);
+        self
+    }
+
     /// `command` with this account's options.
     pub(crate) fn with<'a>(&'a self, command: &[&'a str]) -> Vec<String> {
         let path = |name| self.file(name).to_string_lossy().into_owned();
         let options = [
-            ("--account", self.jid.clone()),
+            ("--account", self.login.clone()),
             ("--password-file", path("password")),
             ("--server", self.server.clone()),
             ("--ca-file", path("ca.pem")),
@@ -194,6 +244,9 @@ pub(crate) async fn friends(kind: ServerKind) -> Option<(Account, Account)> {
 pub(crate) fn words(owned: &[String]) -> Vec<&str> {
     owned.iter().map(String::as_str).collect()
 }
+
+/// What is tested.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tubes");
 
 /// Everything takes a second at most, unless the machine is very busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);

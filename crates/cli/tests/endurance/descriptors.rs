@@ -1,0 +1,291 @@
+//! Processes that run out of descriptors.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tubes_server::ServerKind;
+
+use crate::link::Link;
+use crate::program::{BINARY, PATIENCE};
+use crate::stage::{Shared, alone, content, couple, pass};
+use crate::vitals::Vitals;
+
+#[tokio::test]
+async fn programs_beyond_the_descriptors_wait_their_turn_and_cost_no_time() {
+    if !have("prlimit") {
+        return;
+    }
+    let _alone = alone().await;
+    let (alice, fernand) = couple(ServerKind::Embedded).await.unwrap();
+    let shared = Shared::between(alice, fernand, &[BINARY], &SCARCELY).await;
+    shared.serve_echo();
+    let mut crowd = Crowd::of(&shared, SCARCE).await;
+    crowd.settle().await;
+    assert!(crowd.served.len() > SCARCE / 4);
+    assert!(!crowd.waiting.is_empty() && crowd.refused == 0, "{crowd}");
+
+    let accepting = Vitals::of(shared.accepting.pid());
+    assert!(accepting.descriptors() < SCARCE);
+    let share = share_of_time(accepting).await;
+    eprintln!("{crowd} of {SCARCE}; {share:.3} of a processor meanwhile");
+    assert!(share < 0.2, "{share} of a processor while programs wait");
+
+    for program in &mut crowd.served {
+        pass(program, &content(7, SAID)).await;
+    }
+    while !crowd.waiting.is_empty() {
+        crowd.served.clear();
+        crowd.settle().await;
+    }
+    assert_eq!(crowd.refused, 0);
+    let [_, said] = shared.leave_complaining().await;
+    assert_says_so_once(&said);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_descriptors_of_the_service_are_refused_by_name() {
+    if !have("prlimit") {
+        return;
+    }
+    let _alone = alone().await;
+    let (alice, fernand) = couple(ServerKind::Embedded).await.unwrap();
+    let mut shared = Shared::between(alice, fernand, &SCARCELY, &[BINARY]).await;
+    shared.serve_echo();
+    let mut crowd = Crowd::of(&shared, SCARCE).await;
+    crowd.settle().await;
+    eprintln!("{crowd} of {SCARCE}");
+    assert!(crowd.served.len() > SCARCE / 4);
+    assert!(crowd.waiting.is_empty() && crowd.refused > 0, "{crowd}");
+    for program in &mut crowd.served {
+        pass(program, &content(7, SAID)).await;
+    }
+
+    let closed = shared.offering.event("connection_closed").await;
+    assert_eq!(closed["error"]["kind"], "limit", "{closed}");
+    let message = closed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("ulimit"), "{message}");
+    let closed = shared.accepting.event("connection_closed").await;
+    let message = closed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("too many connections"), "{message}");
+
+    crowd.served.clear();
+    let mut again = Crowd::of(&shared, 1).await;
+    again.settle().await;
+    assert_eq!(again.served.len(), 1, "{again}");
+    shared.leave().await;
+}
+
+#[tokio::test]
+async fn a_process_without_descriptors_reconnects_to_its_server() {
+    // Only where sessions are resumed do the connections keep their descriptors meanwhile.
+    if !have("prlimit") {
+        return;
+    }
+    let _alone = alone().await;
+    let Some((alice, fernand)) = couple(ServerKind::Prosody).await else {
+        return;
+    };
+    let link = Link::to(fernand.server.parse().unwrap()).await;
+    let fernand = fernand.through(link.address());
+    let mut shared = Shared::between(alice, fernand, &[BINARY], &SCARCELY).await;
+    shared.serve_echo();
+    let mut crowd = Crowd::of(&shared, SCARCE).await;
+    crowd.settle().await;
+    assert!(!crowd.waiting.is_empty(), "{crowd}");
+    let served = crowd.served.len();
+    link.cut();
+    let online = shared.accepting.event("online").await;
+    assert_eq!(online["resumed"], true, "{online}");
+    for program in &mut crowd.served {
+        pass(program, &content(7, SAID)).await;
+    }
+    assert_eq!(crowd.served.len(), served);
+    drop(crowd);
+    let [_, said] = shared.leave_complaining().await;
+    assert_says_so_once(&said);
+}
+
+#[tokio::test]
+async fn a_thousand_programs_do_no_harm_to_a_user_with_1024_descriptors() {
+    if !have("prlimit") || !have("setpriv") || !may_become_nobody() {
+        return;
+    }
+    let _alone = alone().await;
+    let (alice, fernand) = couple(ServerKind::Embedded).await.unwrap();
+    for account in [&alice, &fernand] {
+        give_to_nobody(account.folder());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let binary = copied(folder.path());
+    let launcher = [
+        "setpriv",
+        NOBODY,
+        "--regid=65534",
+        "--clear-groups",
+        "prlimit",
+        "--nofile=1024:1024",
+        binary.to_str().unwrap(),
+    ];
+    let shared = Shared::between(alice, fernand, &launcher, &launcher).await;
+    shared.serve_echo();
+    let begun = Instant::now();
+    let mut crowd = Crowd::of(&shared, 1000).await;
+    crowd.settle().await;
+    eprintln!(
+        "{crowd} of 1000 with 1024 descriptors after {:?}",
+        begun.elapsed()
+    );
+    assert!(crowd.served.len() >= 900, "{crowd}");
+    for process in shared.vitals() {
+        assert!(process.descriptors() < 1024);
+        let share = share_of_time(process).await;
+        assert!(share < 0.2, "{share} of a processor while programs wait");
+    }
+    for program in &mut crowd.served {
+        pass(program, &content(7, SAID)).await;
+    }
+    // Those who wait come in when the others have gone.
+    crowd.served.clear();
+    while !crowd.waiting.is_empty() {
+        crowd.settle().await;
+        crowd.served.clear();
+    }
+    assert!(crowd.refused <= 100, "{crowd}");
+    let [_, said] = shared.leave_complaining().await;
+    assert_says_so_once(&said);
+}
+
+/// Programs that have said something and expect it back.
+struct Crowd {
+    waiting: Vec<TcpStream>,
+    served: Vec<TcpStream>,
+    refused: usize,
+}
+
+impl Crowd {
+    async fn of(shared: &Shared, count: usize) -> Self {
+        let mut waiting = Vec::new();
+        for _ in 0..count {
+            let mut program = TcpStream::connect(shared.tube).await.unwrap();
+            program.write_all(&content(5, SAID)).await.unwrap();
+            waiting.push(program);
+        }
+        Self {
+            waiting,
+            served: Vec::new(),
+            refused: 0,
+        }
+    }
+
+    /// Waits until each program is served or refused, or nothing happens any more.
+    async fn settle(&mut self) {
+        let expected = content(5, SAID);
+        let mut heard = vec![0; SAID];
+        let mut patience = PATIENCE;
+        let mut waiting = Vec::new();
+        // The first to connect is the first to be let in.
+        for mut program in self.waiting.drain(..) {
+            match timeout(patience, program.read_exact(&mut heard)).await {
+                Ok(Ok(_)) => {
+                    assert!(heard == expected, "the echo came damaged");
+                    self.served.push(program);
+                }
+                Ok(Err(_)) => self.refused += 1,
+                Err(_) => {
+                    waiting.push(program);
+                    patience = Duration::from_millis(1);
+                }
+            }
+            patience = patience.min(STALL);
+        }
+        self.waiting = waiting;
+    }
+}
+
+impl std::fmt::Display for Crowd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (served, waiting) = (self.served.len(), self.waiting.len());
+        write!(
+            f,
+            "{served} served, {waiting} waiting, {} refused",
+            self.refused
+        )
+    }
+}
+
+/// The log tells of the lack, and is not filled with it.
+fn assert_says_so_once(said: &str) {
+    assert!(said.contains("programs have to wait"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+/// The share of a processor's time that a process takes.
+async fn share_of_time(process: Vitals) -> f64 {
+    let (begun, before) = (Instant::now(), process.busy());
+    tokio::time::sleep(WHILE).await;
+    let busy = process.busy().saturating_sub(before);
+    busy.as_secs_f64() / begun.elapsed().as_secs_f64()
+}
+
+/// Whether the program is installed, without which a test is skipped.
+fn have(program: &str) -> bool {
+    wanted(
+        Command::new(program).arg("--version").output().is_ok(),
+        &format!("{program} is missing: install the package util-linux"),
+    )
+}
+
+fn may_become_nobody() -> bool {
+    wanted(
+        rustix::process::geteuid().is_root(),
+        "only root can start a process as another user",
+    )
+}
+
+/// Skips a test by name; with `CI` set nothing is skipped.
+fn wanted(is_there: bool, otherwise: &str) -> bool {
+    if !is_there {
+        assert!(std::env::var_os("CI").is_none(), "{otherwise}");
+        eprintln!("skipped: {otherwise}");
+    }
+    is_there
+}
+
+fn give_to_nobody(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        chown(entry.unwrap().path(), Some(65534), Some(65534)).unwrap();
+    }
+    chown(folder, Some(65534), Some(65534)).unwrap();
+}
+
+/// The binary where everybody can start it.
+fn copied(folder: &Path) -> PathBuf {
+    let binary = folder.join("tubes");
+    fs::copy(BINARY, &binary).unwrap();
+    for path in [folder, &binary] {
+        fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
+    binary
+}
+
+const NOBODY: &str = "--reuid=65534";
+
+/// Few descriptors, hard and soft.
+const SCARCE: usize = 64;
+
+const SCARCELY: [&str; 3] = ["prlimit", "--nofile=64:64", BINARY];
+
+/// Bytes that a program says.
+const SAID: usize = 500;
+
+/// When nothing has come for so long, the program has to wait.
+const STALL: Duration = Duration::from_secs(5);
+
+/// How long the use of the processor is watched.
+const WHILE: Duration = Duration::from_secs(2);
