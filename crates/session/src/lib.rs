@@ -24,6 +24,9 @@ mod contacts;
 mod dns;
 mod event;
 mod filter;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handshake;
 mod identity;
 mod login_error;

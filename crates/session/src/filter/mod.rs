@@ -301,6 +301,10 @@ const MOST_ELEMENTS: usize = 16 * 1024;
 /// One follows the authentication. Not for ever: each could be an element to the parser.
 const MOST_RESTARTS: u8 = 4;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+#[cfg(any(test, feature = "fuzzing"))]
+mod parsed;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
