@@ -1,5 +1,6 @@
 //! An in-band bytestream whose peer follows no rules.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use arbitrary::{Result, Unstructured};
@@ -127,13 +128,13 @@ impl Stream {
             offset => self.seq_in.wrapping_add(u16::from(offset) - 250),
         };
         let start = self.taken.len();
-        let block: Vec<_> = (start..start + length).map(byte).collect();
+        let block = pattern(start, length);
         let before = self.machine.buffered().0;
-        let text = STANDARD.encode(&block);
+        let text = STANDARD.encode(block);
         self.hear(&data(&seq.to_string(), text), form);
         if seq == self.seq_in && self.machine.buffered().0 == before + length {
             // An empty block that was refused for another reason ends the stream anyway.
-            self.taken.extend(block);
+            self.taken.extend_from_slice(block);
             self.seq_in = self.seq_in.wrapping_add(1);
         } else {
             assert_eq!(self.machine.buffered().0, before, "a part of a block");
@@ -152,9 +153,9 @@ impl Stream {
     }
 
     fn write(&mut self, length: usize) {
-        let bytes: Vec<_> = (self.written.len()..).take(length).map(byte).collect();
-        let taken = self.machine.write(&bytes).unwrap_or(0);
-        self.written.extend(bytes.iter().take(taken));
+        let bytes = pattern(self.written.len(), length);
+        let taken = self.machine.write(bytes).unwrap_or(0);
+        self.written.extend_from_slice(&bytes[..taken]);
     }
 
     fn read(&mut self, length: usize) {
@@ -226,10 +227,19 @@ fn abort() -> Element {
     Speech::Abort.into_element(&StreamId::from("s"))
 }
 
-/// The byte at this place of every stream.
+/// The bytes of every stream from this place on; at most 64 KiB.
+fn pattern(start: usize, length: usize) -> &'static [u8] {
+    static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(|| (0..3 * PERIOD).map(byte).collect());
+    let start = start % PERIOD;
+    &PATTERN[start..start + length]
+}
+
 fn byte(at: usize) -> u8 {
     ((at * 31) ^ (at >> 8)) as u8
 }
+
+/// After so many bytes a stream repeats itself.
+const PERIOD: usize = 64 * 1024;
 
 /// Enough to fill every queue.
 const MOST_STEPS: usize = 1000;

@@ -49,7 +49,7 @@ fn pair(bytes: &mut Unstructured<'_>) -> Result<Pair> {
 fn step(bytes: &mut Unstructured<'_>) -> Result<(usize, Step)> {
     let byte: u8 = bytes.arbitrary()?;
     let step = match (byte >> 1) % 10 {
-        0 => Step::Write(usize::from(bytes.arbitrary::<u16>()?)),
+        0 => Step::Write(usize::from(bytes.arbitrary::<u16>()? % MOST_WRITTEN)),
         1 => Step::Read(usize::from(bytes.arbitrary::<u16>()?)),
         2 | 3 => Step::Say,
         4 => Step::Hear(Form::Iq),
@@ -66,5 +66,8 @@ fn step(bytes: &mut Unstructured<'_>) -> Result<(usize, Step)> {
     Ok((usize::from(byte & 1), step))
 }
 
-/// Enough to get anywhere; a step may move 64 KiB.
+/// Enough to get anywhere.
 const MOST_STEPS: usize = 400;
+
+/// In one step; several fill any buffer.
+const MOST_WRITTEN: u16 = 16 * 1024;

@@ -1,6 +1,7 @@
 //! Both sides of a tube, each with a contact that follows no rules.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use arbitrary::{Result, Unstructured};
@@ -183,8 +184,12 @@ impl Invitation {
 }
 
 fn resource(number: u8) -> FullJid {
-    let jid = format!("fernand@example.org/{number}").parse();
-    jid.unwrap_or_else(|why| panic!("{why}"))
+    static RESOURCES: LazyLock<Vec<FullJid>> = LazyLock::new(|| {
+        let jids = (0..=u8::MAX).map(|number| format!("fernand@example.org/{number}").parse());
+        jids.map(|jid| jid.unwrap_or_else(|why| panic!("{why}")))
+            .collect()
+    });
+    RESOURCES[usize::from(number)].clone()
 }
 
 const MOST_STEPS: usize = 600;
