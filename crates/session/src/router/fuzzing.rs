@@ -9,7 +9,7 @@ use xmpp_parsers::presence::Presence;
 
 use super::*;
 
-/// Routes the lines: stanzas, or orders as in [`Bench::order`].
+/// Routes the lines: stanzas, or orders as `Bench::order` knows them.
 ///
 /// Every question is answered exactly once and to whoever asked; an answer reaches only those
 /// who asked its sender; only of contacts is anything reported; what is sent is XML; and nothing
