@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::ns;
+use crate::tube::SERVICE;
 
 /// What a peer's disco#info features say about tubes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,7 @@ impl Abilities {
         self.tubes = true;
         if let Some(service) = rest.strip_prefix(STREAM)
             && !service.is_empty()
+            && service.len() <= SERVICE
             && self.services.len() < SERVICES
         {
             self.services.insert(service.to_owned());
@@ -66,12 +68,20 @@ const SERVICES: usize = 256;
 mod tests {
     use super::{Abilities, SERVICES, service_feature};
     use crate::ns;
+    use crate::tube::SERVICE;
 
     #[test]
     fn remembers_a_bounded_number_of_services() {
         let features = (0..2 * SERVICES).map(|n| service_feature(&n.to_string()));
         let abilities: Abilities = features.collect();
         assert_eq!(abilities.services.len(), SERVICES);
+    }
+
+    #[test]
+    fn remembers_no_service_that_cannot_be_offered() {
+        let features = [SERVICE, SERVICE + 1].map(|length| service_feature(&"s".repeat(length)));
+        let abilities: Abilities = features.into_iter().collect();
+        assert_eq!(abilities.services.len(), 1);
     }
 
     #[test]

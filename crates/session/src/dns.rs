@@ -222,6 +222,9 @@ const PORT: u16 = 5222;
 const DIRECT: &str = "_xmpps-client._tcp";
 const DIRECT_PORT: u16 = 5223;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]

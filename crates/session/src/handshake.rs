@@ -173,3 +173,6 @@ const AUTHENTICATION: Duration = Duration::from_secs(30);
 const ENCRYPTING: &str = "asking for encryption";
 const OPENING: &str = "waiting for the server's first words";
 const RESTARTING: &str = "restarting the stream";
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;

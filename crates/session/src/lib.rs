@@ -26,6 +26,9 @@ mod dns;
 mod event;
 mod filter;
 mod flight;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handshake;
 mod identity;
 mod login_error;

@@ -232,4 +232,4 @@ fn rule(condition: &str, value: &str) -> Element {
 }
 
 /// Bytes in a service's name, which the user gets to see.
-const SERVICE: usize = 256;
+pub(crate) const SERVICE: usize = 256;

@@ -15,6 +15,7 @@ mod joiner;
 mod offerer;
 mod parameters;
 
+pub(crate) use self::element::SERVICE;
 pub use self::element::{StreamFor, TubeClose, TubeNumber, TubeOffer};
 pub use self::error::TubeError;
 pub use self::joiner::Joiner;

@@ -5,8 +5,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use xso::exports::rxml::{self, Event};
 
+use super::parsed::parsed;
 use super::tests::HEADER;
 use super::*;
 
@@ -24,38 +24,6 @@ fn filtered(input: &[u8], cuts: &[Index]) -> (Vec<u8>, Result<(), FilterError>) 
         }
     }
     (output, Ok(()))
-}
-
-/// What the parser of tokio-xmpp makes of it.
-#[derive(Debug, Default, PartialEq)]
-struct Parsed {
-    stanzas: usize,
-    deepest: usize,
-    ends: bool,
-}
-
-fn parsed(xml: &[u8]) -> Parsed {
-    let mut parsed = Parsed::default();
-    let mut depth = 0;
-    let mut reader = rxml::Reader::new(xml);
-    loop {
-        match reader.read() {
-            Ok(Some(Event::StartElement(..))) => {
-                depth += 1;
-                parsed.deepest = parsed.deepest.max(depth);
-            }
-            Ok(Some(Event::EndElement(..))) => {
-                parsed.stanzas += usize::from(depth == 2);
-                depth -= 1;
-            }
-            Ok(Some(_)) => {}
-            Ok(None) => {
-                parsed.ends = true;
-                return parsed;
-            }
-            Err(_) => return parsed,
-        }
-    }
 }
 
 /// Within every limit.

@@ -147,20 +147,6 @@ impl Tag {
         name.rsplit(|&byte| byte == b':').next().unwrap_or(name)
     }
 
-    /// Adds an attribute, unless it is there.
-    pub(super) fn supply(&mut self, key: &str, value: &str) {
-        let kept = self
-            .kept
-            .iter()
-            .filter_map(|range| self.held.get(range.clone()));
-        let mut keys = kept.filter_map(|attribute| attribute.split(|&byte| byte == b'=').next());
-        if !keys.any(|known| known.trim_ascii() == key.as_bytes()) {
-            let attribute = format!(" {key}='{value}'");
-            self.held
-                .splice(self.name..self.name, attribute.into_bytes());
-        }
-    }
-
     /// Leaves out whatever depends on a prefix. `None` if that is the element itself.
     pub(super) fn without_prefixes(&self, shape: Shape) -> Option<Vec<u8>> {
         if self.flaws.unnamed || self.element().contains(&b':') {

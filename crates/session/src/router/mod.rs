@@ -1,6 +1,8 @@
 //! Where each stanza goes: to whom it answers, to the wire that claimed it, to this client
 //! itself, or to whoever listens for the unclaimed. Decides; does no I/O and reads no clock.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod iq;
 mod presence;
 

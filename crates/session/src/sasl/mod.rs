@@ -1,6 +1,8 @@
 //! Authentication (RFC 6120 §6): both sides prove that they know the password.
 
 mod choice;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod scram;
 
 use futures_util::{SinkExt, StreamExt};

@@ -1,0 +1,110 @@
+//! Everything that reads what a peer or a server sends, fed with anything.
+//!
+//! ```text
+//!   bytes ──► a target: reads them as XML, as DNS, or as the steps of a run ──► panics if wrong
+//!     ▲
+//!     └── libFuzzer (bin/, ./test --fuzz) · the committed corpora (tests/replay.rs, ./test)
+//! ```
+//!
+//! A target checks properties rather than looks for crashes alone: what was read is within its
+//! bounds and reads the same once it is written; a machine keeps order, promises and limits.
+//!
+//! - of elements: [`si`], [`tube`], [`abilities`], [`ibb_element`]
+//! - of machines: [`si_machines`], [`tube_machines`], [`ibb_machine`], [`ibb_pair`]
+//! - of the session, which has them within: [`dns`], [`features`], [`filter`], [`login`],
+//!   [`router`], [`scram`]
+
+mod abilities;
+mod ibb_element;
+mod ibb_machine;
+mod ibb_pair;
+mod si;
+mod si_machines;
+mod tube;
+mod tube_machines;
+mod xml;
+
+/// The two ends by which the transport's own tests check it.
+#[allow(clippy::expect_used, reason = "it panics where something is wrong")]
+#[path = "../../../transports/ibb/tests/machine/pair.rs"]
+mod pair;
+
+pub use tubes_session::fuzzing::{dns, features, filter, login, router, scram};
+
+pub use self::abilities::abilities;
+pub use self::ibb_element::ibb_element;
+pub use self::ibb_machine::ibb_machine;
+pub use self::ibb_pair::ibb_pair;
+pub use self::si::si;
+pub use self::si_machines::si_machines;
+pub use self::tube::tube;
+pub use self::tube_machines::tube_machines;
+
+/// A target, and the name of its corpus and of the fuzzer's program for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name.
+    pub name: &'static str,
+    /// Takes any bytes; panics where something is wrong.
+    pub run: fn(&[u8]),
+}
+
+/// All targets.
+pub const TARGETS: [Target; 14] = [
+    Target {
+        name: "abilities",
+        run: abilities,
+    },
+    Target {
+        name: "dns",
+        run: dns,
+    },
+    Target {
+        name: "features",
+        run: features,
+    },
+    Target {
+        name: "filter",
+        run: filter,
+    },
+    Target {
+        name: "ibb_element",
+        run: ibb_element,
+    },
+    Target {
+        name: "ibb_machine",
+        run: ibb_machine,
+    },
+    Target {
+        name: "ibb_pair",
+        run: ibb_pair,
+    },
+    Target {
+        name: "login",
+        run: login,
+    },
+    Target {
+        name: "router",
+        run: router,
+    },
+    Target {
+        name: "scram",
+        run: scram,
+    },
+    Target {
+        name: "si",
+        run: si,
+    },
+    Target {
+        name: "si_machines",
+        run: si_machines,
+    },
+    Target {
+        name: "tube",
+        run: tube,
+    },
+    Target {
+        name: "tube_machines",
+        run: tube_machines,
+    },
+];
