@@ -6,10 +6,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 use tubes::{Access, Address, Event, FailureKind, Offer};
 use tubes_server::{Server, ServerKind};
+use tubes_testkit::{Ending, Link};
 use xmpp_parsers::jid::ResourcePart;
 
 use crate::stage::{
-    Content, Family, Link, Person, Service, Stream, connect, credentials, digest, echo, patiently,
+    Content, Family, Person, Service, Stream, connect, credentials, digest, echo, lead, patiently,
     share,
 };
 
@@ -116,8 +117,8 @@ async fn an_offerer_who_died_may_offer_again_when_back(server: &Server) {
 async fn a_tube_outlives_a_lost_link(server: &Server) {
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
     let account = server.fresh_account("fernand").await.unwrap();
-    let link = Link::to(server.address()).await;
-    let credentials = link.lead(credentials(server, &account));
+    let link = Link::to(server.address()).await.unwrap();
+    let credentials = lead(&link, credentials(server, &account));
     let mut alice = Person::on(server, "alice").await;
     let mut fernand = Person::with(credentials).await.unwrap();
     fernand.online().await;
@@ -132,7 +133,7 @@ async fn a_tube_outlives_a_lost_link(server: &Server) {
     let mut heard = vec![0; SIZE / 2];
     let reading = reader.read_exact(&mut heard);
     patiently("half of it is back", reading).await.unwrap();
-    link.cut();
+    link.cut(Ending::Reset);
 
     if is_resumed(&mut fernand).await {
         // It was but a pause.

@@ -6,8 +6,9 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 use tubes::{Access, Event, Offer};
 use tubes_server::Server;
+use tubes_testkit::{Ending, Link};
 
-use crate::stage::{Family, Link, Person, Service, connect, credentials, echo, patiently};
+use crate::stage::{Family, Person, Service, connect, credentials, echo, lead, patiently};
 
 crate::on_each_server!(leaving_takes_seconds_although_the_link_is_down);
 
@@ -17,8 +18,8 @@ async fn leaving_takes_seconds_although_the_link_is_down(server: &Server) {
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
     let alice = Person::on(server, "alice").await;
     let account = server.fresh_account("fernand").await.unwrap();
-    let link = Link::to(server.address()).await;
-    let account = link.lead(credentials(server, &account));
+    let link = Link::to(server.address()).await.unwrap();
+    let account = lead(&link, credentials(server, &account));
     let mut fernand = Person::with(account).await.unwrap();
     alice.tubes.befriend(&fernand.jid).await;
     fernand.tubes.befriend(&alice.jid).await;

@@ -6,8 +6,9 @@ use tokio::net::TcpSocket;
 use tokio::time::timeout;
 use tubes::{Account, LoginErrorKind, StartError};
 use tubes_server::Server;
+use tubes_testkit::Link;
 
-use crate::stage::{Link, Person, credentials};
+use crate::stage::{Person, credentials, lead};
 
 crate::on_each_server!(
     a_wrong_password_is_tried_once,
@@ -19,8 +20,8 @@ crate::on_each_server!(
 async fn a_wrong_password_is_tried_once(server: &Server) {
     let mut account = server.fresh_account("alice").await.unwrap();
     account.password = "guessed".to_owned();
-    let link = Link::to(server.address()).await;
-    let kind = failure(link.lead(credentials(server, &account))).await;
+    let link = Link::to(server.address()).await.unwrap();
+    let kind = failure(lead(&link, credentials(server, &account))).await;
     assert_eq!(kind, LoginErrorKind::NotAuthorised);
     assert_eq!(link.count(), 1);
 }

@@ -14,13 +14,62 @@ use xmpp_parsers::ns;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::Fate;
+use crate::fate::{HeldBack, replaced};
 use crate::hub::{Pending, Shared};
 
 /// Takes what one end says and brings it where it belongs.
 pub(crate) async fn carry(shared: Arc<Shared>, from: FullJid, mut outbox: Outbox) {
+    let mut carrier = Carrier {
+        shared,
+        from,
+        held_back: HeldBack::new(),
+    };
     while let Some(outbound) = outbox.next().await {
+        for parcel in carrier.parcels(outbound) {
+            if carrier.pass(parcel).await == Course::Lost {
+                return;
+            }
+        }
+    }
+}
+
+struct Carrier {
+    shared: Arc<Shared>,
+    from: FullJid,
+    held_back: HeldBack<Parcel>,
+}
+
+/// A stanza on its way, and what it is.
+#[derive(Clone)]
+struct Parcel {
+    stanza: Element,
+    content: Content,
+}
+
+#[derive(Clone)]
+enum Content {
+    Answer(Verdict),
+    Ask,
+    Tell,
+}
+
+#[derive(Clone, Copy)]
+enum Verdict {
+    Granted,
+    Refused,
+}
+
+/// Whether the end is still there.
+#[derive(PartialEq)]
+enum Course {
+    On,
+    Lost,
+}
+
+impl Carrier {
+    fn parcels(&self, outbound: Outbound) -> Vec<Parcel> {
         match outbound {
-            Outbound::Answer(answered) => answer(&shared, &from, answered).await,
+            Outbound::Answer(answered) => vec![self.answer(answered)],
             Outbound::Ask {
                 to,
                 question,
@@ -28,60 +77,140 @@ pub(crate) async fn carry(shared: Arc<Shared>, from: FullJid, mut outbox: Outbox
                 patience,
                 reply,
             } => {
-                let to = to.unwrap_or_else(|| from.to_bare().into());
+                let to = to.unwrap_or_else(|| self.from.to_bare().into());
                 let pending = Pending { to, reply };
-                ask(&shared, &from, question, payload, patience, pending).await;
+                let asked = self.ask(question, payload, patience, pending);
+                asked.into_iter().collect()
             }
             Outbound::Tell { to, payloads } => {
-                for payload in payloads {
-                    tell(&shared, &from, &to, payload).await;
-                }
+                let tell = |payload| Parcel {
+                    stanza: message(&self.from, &to, payload),
+                    content: Content::Tell,
+                };
+                payloads.into_iter().map(tell).collect()
             }
+        }
+    }
+
+    fn answer(&self, Answered { to, id, outcome }: Answered) -> Parcel {
+        let (type_, payload, verdict) = match outcome {
+            Ok(payload) => ("result", payload, Verdict::Granted),
+            Err(error) => ("error", Some(Element::from(error)), Verdict::Refused),
+        };
+        Parcel {
+            stanza: iq(&self.from, &to, &id, type_, payload),
+            content: Content::Answer(verdict),
+        }
+    }
+
+    /// Notes the question; `None` if there is nobody any more who could be answered.
+    fn ask(
+        &self,
+        question: Question,
+        payload: Element,
+        patience: Patience,
+        pending: Pending,
+    ) -> Option<Parcel> {
+        let asker = Jid::from(self.from.clone());
+        let to = pending.to.clone();
+        let key = {
+            let mut state = self.shared.lock();
+            // An end that was cut while its task ran on must not wait for an answer.
+            if !state.ends.contains_key(&asker) {
+                return None;
+            }
+            state.drawn += 1;
+            let key = (asker, format!("q{}", state.drawn));
+            state.pending.insert(key.clone(), pending);
+            key
+        };
+        if let Patience::Within(time) = patience {
+            tokio::spawn(expire(Arc::downgrade(&self.shared), key.clone(), time));
+        }
+        let type_ = match question {
+            Question::Get => "get",
+            Question::Set => "set",
+        };
+        Some(Parcel {
+            stanza: iq(&self.from, &to, &key.1, type_, Some(payload)),
+            content: Content::Ask,
+        })
+    }
+
+    /// Lets the filter decide.
+    async fn pass(&mut self, mut parcel: Parcel) -> Course {
+        let filter = self.shared.lock().filter.clone();
+        let mut course = Course::On;
+        match filter.map_or(Fate::Pass, |filter| filter(&parcel.stanza)) {
+            Fate::Cut => return self.lost(),
+            Fate::CutAfter => course = Course::Lost,
+            Fate::Delay(time) => tokio::time::sleep(time).await,
+            Fate::Drop => return Course::On,
+            Fate::Duplicate => self.deliver(parcel.clone()).await,
+            Fate::Garble => {
+                if let Some(to) = address(&parcel.stanza, "to") {
+                    self.shared.lose(&to);
+                }
+                return Course::On;
+            }
+            Fate::HoldBack => {
+                self.held_back.hold(parcel);
+                return Course::On;
+            }
+            Fate::Pass => {}
+            Fate::Replace(payload) => parcel.stanza = replaced(parcel.stanza, payload),
+        }
+        self.deliver(parcel).await;
+        for parcel in self.held_back.release() {
+            self.deliver(parcel).await;
+        }
+        match course {
+            Course::On => Course::On,
+            Course::Lost => self.lost(),
+        }
+    }
+
+    fn lost(&self) -> Course {
+        self.shared.lose(&Jid::from(self.from.clone()));
+        Course::Lost
+    }
+
+    /// Notes what arrives, and lets it.
+    async fn deliver(&self, parcel: Parcel) {
+        let Parcel {
+            mut stanza,
+            content,
+        } = parcel;
+        let noted = (self.from.clone(), stanza.clone());
+        self.shared.lock().transcript.push(noted);
+        let (from, to) = (Jid::from(self.from.clone()), address(&stanza, "to"));
+        let id = stanza.attr("id").unwrap_or_default().to_owned();
+        let payload = stanza.unshift_child();
+        let (Some(to), shared) = (to, &self.shared) else {
+            return;
+        };
+        match (content, payload) {
+            (Content::Answer(verdict), payload) => {
+                settle(shared, &from, to, id, outcome(verdict, payload));
+            }
+            (Content::Ask, Some(payload)) => put(shared, from, to, id, payload).await,
+            (Content::Tell, Some(payload)) => {
+                let tell = Tell {
+                    from: from.clone(),
+                    payload,
+                };
+                deliver(shared, &to, &from, Inbound::Tell(tell)).await;
+            }
+            (Content::Ask | Content::Tell, None) => {}
         }
     }
 }
 
-async fn ask(
-    shared: &Arc<Shared>,
-    from: &FullJid,
-    question: Question,
-    payload: Element,
-    patience: Patience,
-    pending: Pending,
-) {
-    let asker = Jid::from(from.clone());
-    let to = pending.to.clone();
-    let key = {
-        let mut state = shared.lock();
-        // An end that was cut while its task ran on must not wait for an answer.
-        if !state.ends.contains_key(&asker) {
-            return;
-        }
-        state.drawn += 1;
-        let key = (asker.clone(), format!("q{}", state.drawn));
-        state.pending.insert(key.clone(), pending);
-        key
-    };
-    if let Patience::Within(time) = patience {
-        tokio::spawn(expire(Arc::downgrade(shared), key.clone(), time));
-    }
-    let type_ = match question {
-        Question::Get => "get",
-        Question::Set => "set",
-    };
-    let id = key.1;
-    let stanza = iq(from, &to, &id, type_, Some(payload));
-    let passed = pass(shared, from, stanza).await;
-    let Some(payload) = passed.and_then(|mut stanza| stanza.unshift_child()) else {
-        return;
-    };
+/// Puts a question to whom it is for.
+async fn put(shared: &Shared, asker: Jid, to: Jid, id: String, payload: Element) {
     let Some((switchboard, _)) = end(shared, &to) else {
-        let error = StanzaError::new(
-            ErrorType::Cancel,
-            DefinedCondition::ServiceUnavailable,
-            "en",
-            "",
-        );
+        let condition = DefinedCondition::ServiceUnavailable;
+        let error = StanzaError::new(ErrorType::Cancel, condition, "en", "");
         return settle(shared, &to, asker, id, Err(error));
     };
     match switchboard.ask(asker.clone(), id.clone(), payload) {
@@ -94,36 +223,17 @@ async fn ask(
     }
 }
 
-async fn answer(shared: &Arc<Shared>, from: &FullJid, answered: Answered) {
-    let Answered { to, id, outcome } = answered;
-    let (type_, payload) = match &outcome {
-        Ok(payload) => ("result", payload.clone()),
-        Err(error) => ("error", Some(Element::from(error.clone()))),
-    };
-    let stanza = iq(from, &to, &id, type_, payload);
-    let Some(mut stanza) = pass(shared, from, stanza).await else {
-        return;
-    };
-    let payload = stanza.unshift_child();
-    let outcome = match outcome {
-        Ok(_) => Ok(payload),
-        Err(error) => Err(payload
-            .and_then(|payload| StanzaError::try_from(payload).ok())
-            .unwrap_or(error)),
-    };
-    settle(shared, &Jid::from(from.clone()), to, id, outcome);
-}
-
-async fn tell(shared: &Arc<Shared>, from: &FullJid, to: &Jid, payload: Element) {
-    let stanza = message(from, to, payload);
-    let passed = pass(shared, from, stanza).await;
-    if let Some(payload) = passed.and_then(|mut stanza| stanza.unshift_child()) {
-        let from = Jid::from(from.clone());
-        let tell = Tell {
-            from: from.clone(),
-            payload,
-        };
-        deliver(shared, to, &from, Inbound::Tell(tell)).await;
+/// What an answer says, whatever became of its payload on the way.
+fn outcome(verdict: Verdict, payload: Option<Element>) -> Result<Option<Element>, StanzaError> {
+    match verdict {
+        Verdict::Granted => Ok(payload),
+        Verdict::Refused => {
+            let read = payload.and_then(|payload| StanzaError::try_from(payload).ok());
+            Err(read.unwrap_or_else(|| {
+                let condition = DefinedCondition::UndefinedCondition;
+                StanzaError::new(ErrorType::Cancel, condition, "en", "")
+            }))
+        }
     }
 }
 
@@ -167,23 +277,6 @@ fn refuse(inbound: Inbound, condition: DefinedCondition) {
     }
 }
 
-/// Lets the filter decide, and notes what arrives; `None` if nothing does.
-async fn pass(shared: &Shared, from: &FullJid, mut stanza: Element) -> Option<Element> {
-    let filter = shared.lock().filter.clone();
-    match filter.map_or(Fate::Pass, |filter| filter(&stanza)) {
-        Fate::Delay(time) => tokio::time::sleep(time).await,
-        Fate::Drop => return None,
-        Fate::Pass => {}
-        Fate::Replace(payload) => {
-            stanza.take_nodes();
-            stanza.append_child(payload);
-        }
-    }
-    let noted = (from.clone(), stanza.clone());
-    shared.lock().transcript.push(noted);
-    Some(stanza)
-}
-
 async fn deliver(shared: &Shared, to: &Jid, from: &Jid, inbound: Inbound) {
     let Some((switchboard, unclaimed)) = end(shared, to) else {
         return refuse(inbound, DefinedCondition::ServiceUnavailable);
@@ -205,6 +298,10 @@ fn end(shared: &Shared, jid: &Jid) -> Option<(Switchboard, Option<mpsc::Sender<I
     let state = shared.lock();
     let end = state.ends.get(jid)?;
     Some((end.switchboard.clone(), end.unclaimed.clone()))
+}
+
+fn address(stanza: &Element, whose: &str) -> Option<Jid> {
+    stanza.attr(whose)?.parse().ok()
 }
 
 fn iq(from: &FullJid, to: &Jid, id: &str, type_: &str, payload: Option<Element>) -> Element {

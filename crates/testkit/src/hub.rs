@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -11,6 +10,7 @@ use tubes_transport::{AskError, Gone, Inbound, Stanzas, Switchboard};
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::minidom::Element;
 
+use crate::Fate;
 use crate::carrier::carry;
 
 /// Two or more [`Stanzas`] ends, joined as a server would join them.
@@ -83,18 +83,7 @@ impl Hub {
     /// Tells the other ends that this one went away: their wires to it end in [`Gone::Peer`],
     /// and so do their questions to it.
     pub fn hang_up(&self, jid: &FullJid) {
-        let jid = Jid::from(jid.clone());
-        let mut state = self.shared.lock();
-        for (_, end) in state.ends.iter().filter(|(other, _)| **other != jid) {
-            end.switchboard.hang_up(&jid, Gone::Peer);
-        }
-        let lost: Vec<_> = state
-            .pending
-            .extract_if(|_, pending| pending.to == jid)
-            .collect();
-        for (_, pending) in lost {
-            let _ = pending.reply.send(Err(AskError::Gone(Gone::Peer)));
-        }
+        self.shared.hang_up(&Jid::from(jid.clone()));
     }
 
     /// All that passed so far: who sent it, and the whole stanza as its receiver got it.
@@ -120,19 +109,6 @@ impl fmt::Debug for Hub {
     }
 }
 
-/// What befalls a stanza on its way.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fate {
-    /// It arrives this much later, and so does all that its sender says after it.
-    Delay(Duration),
-    /// It never arrives. A question then waits until its patience ends.
-    Drop,
-    /// It arrives.
-    Pass,
-    /// It arrives with this payload in place of its own.
-    Replace(Element),
-}
-
 #[derive(Default)]
 pub(crate) struct Shared(Mutex<State>);
 
@@ -149,6 +125,32 @@ impl Shared {
         }
         // A dropped reply is read as a lost session.
         state.pending.clear();
+    }
+
+    /// Loses the session of one end, and tells the others that it went away.
+    pub(crate) fn lose(&self, jid: &Jid) {
+        let mut state = self.lock();
+        if let Some(end) = state.ends.remove(jid) {
+            end.task.abort();
+            end.switchboard.hang_up_all(Gone::Session);
+        }
+        state.pending.retain(|(asker, _), _| asker != jid);
+        drop(state);
+        self.hang_up(jid);
+    }
+
+    fn hang_up(&self, jid: &Jid) {
+        let mut state = self.lock();
+        for (_, end) in state.ends.iter().filter(|(other, _)| *other != jid) {
+            end.switchboard.hang_up(jid, Gone::Peer);
+        }
+        let lost: Vec<_> = state
+            .pending
+            .extract_if(|_, pending| pending.to == *jid)
+            .collect();
+        for (_, pending) in lost {
+            let _ = pending.reply.send(Err(AskError::Gone(Gone::Peer)));
+        }
     }
 }
 

@@ -136,3 +136,67 @@ async fn dropping_the_hub_cuts_every_end() {
     };
     assert!(matches!(answered, Err(AskError::Gone(Gone::Session))));
 }
+
+#[tokio::test]
+async fn a_filter_duplicates_and_reorders() {
+    let (a, b, hub) = Hub::pair(alice(), fernand());
+    let mut wire = b.claim(alice().into(), StreamId::from("s")).unwrap();
+    hub.set_filter(
+        |stanza| match stanza.children().next().and_then(|child| child.attr("n")) {
+            Some("1") => Fate::HoldBack,
+            Some("2") => Fate::Duplicate,
+            _ => Fate::Pass,
+        },
+    );
+    let numbered = |n: u8| {
+        let said = format!("<said xmlns='urn:test' sid='s' n='{n}'/>");
+        said.parse::<Element>().unwrap()
+    };
+    let said = [1, 2, 3].map(numbered).to_vec();
+    a.tell(fernand().into(), said).await.unwrap();
+    for expected in [2, 2, 1, 3] {
+        assert_eq!(wire.next().await.unwrap().payload(), &numbered(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_arrives_twice_is_answered_once() {
+    let (a, b, hub) = Hub::pair(alice(), fernand());
+    let mut wire = b.claim(alice().into(), StreamId::from("s")).unwrap();
+    hub.set_filter(|_| Fate::Duplicate);
+    let to = Some(Jid::from(fernand()));
+    let patience = Patience::default();
+    let answer = a.ask(to, Question::Set, said("s"), patience).await.unwrap();
+    for _ in 0..2 {
+        let Inbound::Ask(ask) = wire.next().await.unwrap() else {
+            panic!("not a question");
+        };
+        ask.grant(None);
+    }
+    assert_eq!(answer.await.unwrap(), None);
+    assert_eq!(hub.pending(), 0);
+}
+
+#[tokio::test]
+async fn a_filter_cuts_its_sender_off_or_its_receiver() {
+    for (fate, arrives, lost) in [
+        (Fate::Cut, false, Gone::Session),
+        (Fate::CutAfter, true, Gone::Session),
+        (Fate::Garble, false, Gone::Peer),
+    ] {
+        let (a, b, hub) = Hub::pair(alice(), fernand());
+        let mut there = a.claim(fernand().into(), StreamId::from("s")).unwrap();
+        let mut here = b.claim(alice().into(), StreamId::from("s")).unwrap();
+        hub.set_filter(move |_| fate.clone());
+        let to = Some(Jid::from(fernand()));
+        let patience = Patience::WhileAlive;
+        let answer = a.ask(to, Question::Set, said("s"), patience).await.unwrap();
+        assert!(matches!(answer.await, Err(AskError::Gone(gone)) if gone == lost));
+        assert_eq!(there.next().await.unwrap_err(), lost);
+        assert_eq!(here.next().await.is_ok(), arrives);
+        if arrives {
+            assert_eq!(here.next().await.unwrap_err(), Gone::Peer);
+        }
+        assert_eq!(hub.pending(), 0);
+    }
+}

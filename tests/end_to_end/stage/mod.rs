@@ -2,7 +2,6 @@
 
 mod content;
 mod gabble;
-mod link;
 mod outsider;
 mod person;
 mod service;
@@ -16,9 +15,8 @@ use tubes_server::{Server, ServerKind};
 
 pub(crate) use self::content::{Content, digest};
 pub(crate) use self::gabble::Gabble;
-pub(crate) use self::link::Link;
 pub(crate) use self::outsider::Outsider;
-pub(crate) use self::person::{Person, credentials, pair};
+pub(crate) use self::person::{Person, credentials, lead, pair};
 pub(crate) use self::service::{Service, echo};
 pub(crate) use self::shared::{Shared, share, share_as};
 pub(crate) use self::socket::{Family, Place, Stream, connect};

@@ -7,6 +7,7 @@ use tubes::{
     Account, BareJid, Direction, Event, Events, Failure, FullJid, StartError, TubeId, Tubes,
 };
 use tubes_server::Server;
+use tubes_testkit::Link;
 
 use super::{PATIENCE, patiently};
 
@@ -128,6 +129,13 @@ pub(crate) fn credentials(server: &Server, account: &tubes_server::Account) -> A
         .unwrap()
         .with_roots_pem(server.ca().pem().as_bytes())
         .unwrap()
+}
+
+/// The same account, over this link.
+pub(crate) fn lead(link: &Link, account: Account) -> Account {
+    let address = link.address();
+    let host = address.ip().to_string();
+    account.with_server(&host, address.port()).unwrap()
 }
 
 /// Alice and Fernand, who deal with each other.
