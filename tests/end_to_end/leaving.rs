@@ -6,7 +6,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 use tubes::{Access, Event, Offer};
 use tubes_server::Server;
-use tubes_testkit::{Ending, Link};
+use tubes_testkit::Link;
 
 use crate::stage::{Family, Person, Service, connect, credentials, echo, lead, patiently};
 

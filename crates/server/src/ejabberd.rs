@@ -24,6 +24,7 @@ use crate::{
     ca::Identity,
     kind::find,
     probe::{self, loopback},
+    setup::Encryption,
     supervised::Supervised,
 };
 
@@ -86,6 +87,22 @@ impl Ejabberd {
 
     pub(crate) fn process(&self) -> &Supervised {
         &self.process
+    }
+
+    pub(crate) fn process_mut(&mut self) -> &mut Supervised {
+        &mut self.process
+    }
+
+    /// Kills it, when what it was told before is on its disk.
+    pub(crate) async fn kill(&mut self) -> io::Result<()> {
+        if !self.process.has_ended() {
+            time::sleep(WRITTEN).await;
+        }
+        self.process.kill().await
+    }
+
+    pub(crate) fn ports(&self) -> &[u16] {
+        &self.ports
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -179,6 +196,10 @@ fn config(
     let shaper = if setup.stock_limits { "normal" } else { "none" };
     let refused = if setup.plain { "" } else { "\n  - \"plain\"" };
     let stanza_size = setup.stanza_size;
+    let starttls = match setup.encryption {
+        Encryption::Offered => "starttls",
+        Encryption::Required => "starttls_required",
+    };
     format!(
         r#"
 loglevel: info
@@ -199,7 +220,7 @@ listen:
     module: ejabberd_c2s
     max_stanza_size: {stanza_size}
     shaper: {shaper}
-    starttls_required: true
+    {starttls}: true
   - port: {direct}
     ip: "127.0.0.1"
     module: ejabberd_c2s
@@ -250,6 +271,9 @@ const CONFIG: &str = "ejabberd.yml";
 
 /// How long the API may take; it takes a few milliseconds.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// Erlang's `disk_log` writes what it has cached every two seconds; there is no asking it to.
+const WRITTEN: Duration = Duration::from_millis(2500);
 
 /// Bytes of an answer that are read.
 const ANSWER_SIZE: u64 = 65_536;

@@ -12,7 +12,8 @@
 //! - [`Setup`]: domain, first accounts, limits (`setup.rs`)
 //! - [`Ca`]: the root certificate that clients are to trust (`ca.rs`)
 //!
-//! Every server listens on free ports of the loopback interface only, requires TLS, and leaves
+//! Every server listens on free ports of the loopback interface only, requires TLS unless told
+//! otherwise, and leaves
 //! no process and no folder behind, whatever becomes of the process that started it.
 
 mod ca;

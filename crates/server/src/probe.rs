@@ -9,7 +9,11 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
-use tokio::{io::BufStream, net::TcpStream, time};
+use tokio::{
+    io::BufStream,
+    net::{TcpSocket, TcpStream},
+    time,
+};
 use tokio_rustls::TlsConnector;
 use tokio_xmpp::xmlstream::{
     FallibleStreamElement, StreamHeader, Timeouts, XmppStream, XmppStreamElement, initiate_stream,
@@ -32,29 +36,47 @@ pub(crate) async fn start<const N: usize>(
     loop {
         let ports = free_ports().map_err(StartError::io("looking for free ports"))?;
         let server = start(ports).map_err(StartError::io("starting the server"))?;
-        let mut pause = POLL;
-        loop {
-            let why = match time::timeout_at(deadline, probe.is_ready(&ports)).await {
-                Ok(Ok(())) => return Ok((server, ports)),
-                Ok(Err(why)) => why.to_string(),
-                Err(_) => "it does not answer".to_owned(),
-            };
-            let log = server.log();
-            if server.has_ended() && !collided(&log) {
-                return Err(StartError::Ended { kind, log });
-            }
-            if time::Instant::now() >= deadline {
-                let log = format!("{log}\n({why})");
-                let within = START;
-                return Err(StartError::TimedOut { kind, within, log });
-            }
-            if collided(&log) {
-                break;
-            }
-            time::sleep(pause).await;
-            pause = (pause * 2).min(POLL_AT_MOST);
+        if probe.wait(kind, &server, &ports, deadline).await? == Port::Ours {
+            return Ok((server, ports));
         }
     }
+}
+
+/// Starts a server again that was killed, on the ports it had.
+pub(crate) async fn restart(
+    kind: ServerKind,
+    domain: &BareJid,
+    ca: &Ca,
+    server: &mut Supervised,
+    ports: &[u16],
+) -> Result<(), StartError> {
+    let probe = Probe::new(domain, ca)?;
+    let doing = "starting the server again";
+    server.start_again().map_err(StartError::io(doing))?;
+    let deadline = time::Instant::now() + START;
+    match probe.wait(kind, server, ports, deadline).await? {
+        Port::Ours => Ok(()),
+        Port::Taken => Err(StartError::io(doing)(io::ErrorKind::AddrInUse.into())),
+    }
+}
+
+/// Keeps the ports of a killed server from being given to others: bound, and nobody listens.
+/// All three servers can bind them nevertheless (`SO_REUSEADDR`).
+pub(crate) fn keep(ports: &[u16]) -> Vec<TcpSocket> {
+    let keep = |port: &u16| {
+        let keeper = TcpSocket::new_v4().ok()?;
+        keeper.set_reuseaddr(true).ok()?;
+        keeper.bind(loopback(*port)).ok()?;
+        Some(keeper)
+    };
+    // Whose port cannot be kept may still be lucky.
+    ports.iter().filter_map(keep).collect()
+}
+
+#[derive(PartialEq)]
+enum Port {
+    Ours,
+    Taken,
 }
 
 /// A loopback address.
@@ -104,6 +126,38 @@ impl Probe {
             name,
             tls: TlsConnector::from(Arc::new(config)),
         })
+    }
+
+    /// Waits until the server is ready, or has found one of its ports taken.
+    async fn wait(
+        &self,
+        kind: ServerKind,
+        server: &Supervised,
+        ports: &[u16],
+        deadline: time::Instant,
+    ) -> Result<Port, StartError> {
+        let mut pause = POLL;
+        loop {
+            let why = match time::timeout_at(deadline, self.is_ready(ports)).await {
+                Ok(Ok(())) => return Ok(Port::Ours),
+                Ok(Err(why)) => why.to_string(),
+                Err(_) => "it does not answer".to_owned(),
+            };
+            let log = server.log();
+            if server.has_ended() && !collided(&log) {
+                return Err(StartError::Ended { kind, log });
+            }
+            if time::Instant::now() >= deadline {
+                let log = format!("{log}\n({why})");
+                let within = START;
+                return Err(StartError::TimedOut { kind, within, log });
+            }
+            if collided(&log) {
+                return Ok(Port::Taken);
+            }
+            time::sleep(pause).await;
+            pause = (pause * 2).min(POLL_AT_MOST);
+        }
     }
 
     async fn is_ready(&self, ports: &[u16]) -> io::Result<()> {

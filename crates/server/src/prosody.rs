@@ -10,6 +10,7 @@ use crate::{
     ca::Identity,
     kind::find,
     probe::{self, loopback},
+    setup::Encryption,
     supervised::Supervised,
 };
 
@@ -49,6 +50,14 @@ impl Prosody {
 
     pub(crate) fn process(&self) -> &Supervised {
         &self.process
+    }
+
+    pub(crate) fn process_mut(&mut self) -> &mut Supervised {
+        &mut self.process
+    }
+
+    pub(crate) fn ports(&self) -> &[u16] {
+        &self.ports
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -116,6 +125,7 @@ fn config(
         ("", "")
     };
     let refused = if setup.plain { "" } else { "\"PLAIN\"" };
+    let required = setup.encryption == Encryption::Required;
     format!(
         r#"
 run_as_root = true
@@ -127,7 +137,7 @@ interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {start_tls} }}
 c2s_direct_tls_ports = {{ {direct} }}
 c2s_stanza_size_limit = {stanza_size}
-c2s_require_encryption = true
+c2s_require_encryption = {required}
 modules_enabled = {{
     "disco"; "roster"; "saslauth"; "tls"; "blocklist"; "carbons"; "pep"; "private"; "smacks";
     "vcard4"; "vcard_legacy"; "csi_simple"; "ping"; "time"; "uptime"; "version"; "posix";

@@ -1,13 +1,13 @@
 //! A running server of any kind, and its accounts.
 
-use std::{fmt, net::SocketAddr, path::Path};
+use std::{fmt, io, net::SocketAddr, path::Path};
 
-use tokio::sync::OnceCell;
+use tokio::{net::TcpSocket, sync::OnceCell};
 use xmpp_parsers::jid::{BareJid, NodePart};
 
 use crate::{
     AccountError, Ca, ServerKind, Setup, StartError, ca::Identity, ejabberd::Ejabberd,
-    embedded::Embedded, prosody::Prosody, supervised::Supervised,
+    embedded::Embedded, probe, prosody::Prosody, supervised::Supervised,
 };
 
 /// A running server. Dropping it stops it and removes all that it left; that may block for a
@@ -17,6 +17,8 @@ pub struct Server {
     domain: BareJid,
     ca: Ca,
     running: Running,
+    /// Keep the ports of a server that was killed.
+    keepers: Vec<TcpSocket>,
 }
 
 impl Server {
@@ -48,6 +50,7 @@ impl Server {
             domain,
             ca: identity.ca,
             running,
+            keepers: Vec::new(),
         };
         for (name, password) in &setup.accounts {
             server.add_account(name, password).await?;
@@ -166,6 +169,57 @@ impl Server {
         let name = format!("{name}-{:08x}", rand::random::<u32>());
         let password = format!("{:016x}", rand::random::<u64>());
         self.add_account(&name, &password).await
+    }
+
+    /// Kills the server: nobody is told, connections break, and nobody listens any more until it
+    /// is [restarted](Self::restart). Nothing happens to one that is dead already.
+    ///
+    /// Accounts and rosters stay. For their sake ejabberd is left alive for 2.5 s more: that is
+    /// how late it writes to its disk.
+    ///
+    /// # Errors
+    ///
+    /// When the process does not end within ten seconds.
+    pub async fn kill(&mut self) -> io::Result<()> {
+        let ports = match &self.running {
+            Running::Embedded(server) => server.ports().to_vec(),
+            Running::Prosody(server) => server.ports().to_vec(),
+            Running::Ejabberd(server) => server.ports().to_vec(),
+        };
+        match &mut self.running {
+            Running::Embedded(server) => server.kill(),
+            Running::Prosody(server) => server.process_mut().kill().await?,
+            Running::Ejabberd(server) => server.kill().await?,
+        }
+        if self.keepers.is_empty() {
+            self.keepers = probe::keep(&ports);
+        }
+        Ok(())
+    }
+
+    /// Starts the server again, on the same ports and with the same accounts, and waits until
+    /// clients can log in. One that still runs is killed first.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]; it may be tried again.
+    pub async fn restart(&mut self) -> Result<(), StartError> {
+        let kill = self.kill().await;
+        kill.map_err(StartError::io("killing the server"))?;
+        let (kind, domain, ca) = (self.kind(), &self.domain, &self.ca);
+        match &mut self.running {
+            Running::Embedded(server) => server.restart()?,
+            Running::Prosody(server) => {
+                let ports = server.ports().to_vec();
+                probe::restart(kind, domain, ca, server.process_mut(), &ports).await?;
+            }
+            Running::Ejabberd(server) => {
+                let ports = server.ports().to_vec();
+                probe::restart(kind, domain, ca, server.process_mut(), &ports).await?;
+            }
+        }
+        self.keepers.clear();
+        Ok(())
     }
 
     /// Stops the server. When this returns there is no process and no folder of it any more.

@@ -10,6 +10,14 @@ pub struct Setup {
     pub(crate) stock_limits: bool,
     pub(crate) plain: bool,
     pub(crate) stanza_size: usize,
+    pub(crate) encryption: Encryption,
+}
+
+/// Whether a client may do without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encryption {
+    Offered,
+    Required,
 }
 
 impl Default for Setup {
@@ -20,6 +28,7 @@ impl Default for Setup {
             stock_limits: false,
             plain: false,
             stanza_size: STANZA_SIZE,
+            encryption: Encryption::Required,
         }
     }
 }
@@ -34,6 +43,7 @@ impl fmt::Debug for Setup {
             .field("stock_limits", &self.stock_limits)
             .field("plain", &self.plain)
             .field("stanza_size", &self.stanza_size)
+            .field("encryption", &self.encryption)
             .finish()
     }
 }
@@ -75,10 +85,19 @@ impl Setup {
         self
     }
 
-    /// Offers the mechanism PLAIN beside SCRAM; ever under TLS only.
+    /// Offers the mechanism PLAIN beside SCRAM; under TLS only, except that ejabberd offers it
+    /// to all who are let in.
     #[must_use]
     pub fn with_plain(mut self) -> Self {
         self.plain = true;
+        self
+    }
+
+    /// Lets clients in that do not ask for TLS, so that what they say can be looked at and
+    /// interfered with. It is still offered.
+    #[must_use]
+    pub fn without_required_encryption(mut self) -> Self {
+        self.encryption = Encryption::Offered;
         self
     }
 

@@ -4,13 +4,13 @@
 //!   we ──(pipe)──► sh ──► the server
 //! ```
 //!
-//! The shell waits for the end of the pipe, which comes when we close it and also when we are
-//! killed. Then it kills the server and removes the folder.
+//! The shell kills the server and starts it again when the pipe says so. At the end of the pipe,
+//! which comes when we close it and also when we are killed, it removes the folder, too.
 
 use std::{
     ffi::OsStr,
     fs::File,
-    io,
+    io::{self, Write},
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
@@ -65,7 +65,32 @@ impl Supervised {
 
     /// Whether the server has ended by itself.
     pub(crate) fn has_ended(&self) -> bool {
-        self.folder().join("ended").exists()
+        self.folder().join(ENDED).exists()
+    }
+
+    /// Kills the server (SIGKILL) and waits for its end; its folder stays.
+    pub(crate) async fn kill(&mut self) -> io::Result<()> {
+        self.order("kill")?;
+        let ended = async {
+            while !self.has_ended() {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, ended).await;
+        ended.map_err(|_| io::ErrorKind::TimedOut.into())
+    }
+
+    /// Starts the server again that was killed.
+    pub(crate) fn start_again(&mut self) -> io::Result<()> {
+        std::fs::remove_file(self.folder().join(ENDED))?;
+        self.order("start")
+    }
+
+    fn order(&mut self, what: &str) -> io::Result<()> {
+        match &mut self.shell.stdin {
+            Some(pipe) => writeln!(pipe, "{what}"),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
     }
 
     /// What the server printed: all of it, or the beginning and the end.
@@ -104,18 +129,41 @@ impl Drop for Supervised {
     }
 }
 
-/// `ended` says that the server ended by itself; its log stays until we have read it.
+/// `ended` says that the server has ended, by itself or not; its log stays until we have read
+/// it. The process number comes through a pipe of its own, so that nobody is ever killed before
+/// it is known who.
 const SCRIPT: &str = r#"
 folder=$1; shift
 exec 3<&0 </dev/null
-"$@" 3<&- & server=$!
-{ read -r _ <&3; [ -e "$folder/ended" ] || kill -KILL "$server"; } &
-exec 3<&-
-wait "$server"
-: >"$folder/ended"
-wait
+mkfifo "$folder/number"
+exec 4<>"$folder/number"
+run() {
+    "$@" 3<&- 4<&- &
+    echo "$!" >&4
+    wait "$!"
+    : >"$folder/ended"
+}
+start() {
+    run "$@" 3<&- & runner=$!
+    read -r server <&4
+}
+stop() {
+    [ -e "$folder/ended" ] || kill -KILL "$server"
+    wait "$runner"
+}
+start "$@"
+while read -r order <&3; do
+    case $order in
+        kill) stop ;;
+        start) start "$@" ;;
+    esac
+done
+stop
 rm -rf "$folder"
 "#;
+
+/// Says in the folder that the server has ended.
+const ENDED: &str = "ended";
 
 /// Where the server's output goes, in its folder.
 const LOG: &str = "log";

@@ -17,6 +17,7 @@ on_every_kind![
     knows_names_and_passwords_that_need_escaping,
     has_no_second_account_of_a_name,
     logs_in_with_plain_and_under_stock_limits_where_asked_for,
+    lets_clients_in_without_encryption_where_asked_for,
 ];
 
 async fn logs_in_with_both_hash_functions(kind: ServerKind) {
@@ -124,4 +125,16 @@ async fn logs_in_with_plain_and_under_stock_limits_where_asked_for(kind: ServerK
     let tls = start_tls(&server).await;
     let client = Client::log_in_over(tls, &server, &alice, How::Plain, "").await;
     assert!(client.is_ok());
+}
+
+async fn lets_clients_in_without_encryption_where_asked_for(kind: ServerKind) {
+    if !kind.wanted().unwrap() {
+        return;
+    }
+    let setup = Setup::new().without_required_encryption();
+    let server = Server::start(kind, setup).await.unwrap();
+    let tcp = client::connect(server.address()).await;
+    let (features, _) = client::open(tokio::io::BufStream::new(tcp), &server).await;
+    assert!(!features.starttls.unwrap().required);
+    assert!(features.sasl_mechanisms.contains("SCRAM-SHA-256"));
 }

@@ -108,6 +108,13 @@ impl Hub {
         }
     }
 
+    /// Forgets who was connected, without a word to anybody: all connections are gone.
+    pub(super) fn forget_sessions(&self) {
+        for account in self.state().accounts.values_mut() {
+            account.sessions.clear();
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

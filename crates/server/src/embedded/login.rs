@@ -1,10 +1,13 @@
 //! From a fresh connection to a bound resource: TLS, SASL, bind (RFC 6120 §5, §6, §7).
 
-use std::{io, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::{io::BufReader, net::TcpStream};
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio::{
+    io::{AsyncBufRead, AsyncRead, AsyncWrite, BufReader},
+    net::TcpStream,
+};
+use tokio_rustls::TlsAcceptor;
 use tokio_xmpp::{
     Stanza,
     xmlstream::{
@@ -31,9 +34,17 @@ use super::{
     outbox::Outgoings,
     route, sasl,
 };
+use crate::setup::Encryption;
 
-/// What a logged-in client is reached by.
-pub(super) type Io = Meter<BufReader<TlsStream<TcpStream>>>;
+/// What a client is reached by, encrypted or not.
+pub(super) type Io = Meter<BufReader<Box<dyn Socket>>>;
+
+pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
+
+/// A client that has logged in.
+pub(super) type LoggedIn = (XmppStream<Io>, Me, Outgoings);
 
 /// What all connections have in common.
 #[derive(Clone)]
@@ -42,22 +53,35 @@ pub(super) struct Door {
     pub(super) tls: TlsAcceptor,
     pub(super) plain: bool,
     pub(super) stanza_size: usize,
+    pub(super) encryption: Encryption,
+}
+
+/// Without what is secret.
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").finish_non_exhaustive()
+    }
 }
 
 impl Door {
-    /// Speaks plain XMPP until the client asks for TLS (RFC 6120 §5.4).
-    pub(super) async fn start_tls(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let io = Meter::new(BufReader::new(tcp), BEFORE_LOGIN);
-        let stream = self
-            .greet(accept_stream(io, ns::DEFAULT_NS, TIMEOUTS).await?)
-            .await?;
+    /// Speaks plain XMPP until the client asks for TLS (RFC 6120 §5.4), or all the time if the
+    /// client wants that and may.
+    pub(super) async fn start_tls(&self, tcp: TcpStream) -> io::Result<LoggedIn> {
+        let stream = self.open(Box::new(tcp)).await?;
+        let required = self.encryption == Encryption::Required;
         let features = StreamFeatures {
-            starttls: Some(StartTls { required: true }),
+            starttls: Some(StartTls { required }),
+            sasl_mechanisms: match self.encryption {
+                // What is secret in PLAIN is said under TLS only.
+                Encryption::Offered => sasl::mechanisms(false),
+                Encryption::Required => Default::default(),
+            },
             ..StreamFeatures::default()
         };
         let mut stream: XmppStream<_> = stream.send_features(&features).await?;
         match next(&mut stream).await? {
             XmppStreamElement::Starttls(starttls::Nonza::Request(_)) => {}
+            first if !required => return self.authenticate(stream, first, false).await,
             _ => return Err(close(stream, DefinedCondition::PolicyViolation).await),
         }
         stream
@@ -65,25 +89,36 @@ impl Door {
             .await?;
         // RFC 6120 §5.4.3.3: what came before TLS and was not read yet is dropped here.
         let tcp = stream.into_inner().into_inner().into_inner();
-        self.tls.accept(tcp).await
+        self.log_in(tcp).await
     }
 
-    /// Lets a client log in and bind a resource.
-    pub(super) async fn log_in(
-        &self,
-        io: TlsStream<TcpStream>,
-    ) -> io::Result<(XmppStream<Io>, Me, Outgoings)> {
-        let io = Meter::new(BufReader::new(io), BEFORE_LOGIN);
-        let stream = self
-            .greet(accept_stream(io, ns::DEFAULT_NS, TIMEOUTS).await?)
-            .await?;
+    /// Encrypts, and lets a client log in and bind a resource.
+    pub(super) async fn log_in(&self, socket: impl Socket + 'static) -> io::Result<LoggedIn> {
+        let tls = self.tls.accept(socket).await?;
+        let stream = self.open(Box::new(tls)).await?;
         let features = StreamFeatures {
             sasl_mechanisms: sasl::mechanisms(self.plain),
             ..StreamFeatures::default()
         };
         let mut stream = stream.send_features(&features).await?;
-        let Some((account, data)) = sasl::negotiate(&mut stream, &self.hub, self.plain).await?
-        else {
+        let first = next(&mut stream).await?;
+        self.authenticate(stream, first, self.plain).await
+    }
+
+    async fn open(&self, socket: Box<dyn Socket>) -> io::Result<PendingFeaturesSend<Io>> {
+        let io = Meter::new(BufReader::new(socket), BEFORE_LOGIN);
+        let stream = accept_stream(io, ns::DEFAULT_NS, TIMEOUTS).await?;
+        self.greet(stream).await
+    }
+
+    async fn authenticate(
+        &self,
+        mut stream: XmppStream<Io>,
+        first: XmppStreamElement,
+        plain: bool,
+    ) -> io::Result<LoggedIn> {
+        let known = sasl::negotiate(&mut stream, &self.hub, plain, first).await?;
+        let Some((account, data)) = known else {
             return Err(close(stream, DefinedCondition::PolicyViolation).await);
         };
         let stream = self
@@ -98,11 +133,7 @@ impl Door {
         self.bind(stream, &account).await
     }
 
-    async fn bind(
-        &self,
-        mut stream: XmppStream<Io>,
-        account: &BareJid,
-    ) -> io::Result<(XmppStream<Io>, Me, Outgoings)> {
+    async fn bind(&self, mut stream: XmppStream<Io>, account: &BareJid) -> io::Result<LoggedIn> {
         let (id, wanted) = match next(&mut stream).await? {
             XmppStreamElement::Stanza(Stanza::Iq(Iq::Set { id, payload, .. })) => {
                 (id, BindQuery::try_from(payload).ok())
@@ -130,7 +161,7 @@ impl Door {
     /// Answers a stream header; the client has to name the domain that is served.
     async fn greet<I>(&self, stream: AcceptedStream<I>) -> io::Result<PendingFeaturesSend<I>>
     where
-        I: tokio::io::AsyncBufRead + tokio::io::AsyncWrite + Unpin,
+        I: AsyncBufRead + AsyncWrite + Unpin,
     {
         let domain = self.hub.domain().as_str();
         let to = stream.header().to.and_then(|to| BareJid::new(&to).ok());
@@ -153,7 +184,7 @@ impl Door {
 /// The next element a client sends, before it has logged in.
 pub(super) async fn next<I>(stream: &mut XmppStream<I>) -> io::Result<XmppStreamElement>
 where
-    I: tokio::io::AsyncBufRead + tokio::io::AsyncWrite + Unpin,
+    I: AsyncBufRead + AsyncWrite + Unpin,
 {
     loop {
         match stream.next().await {
@@ -172,7 +203,7 @@ where
 /// Ends a stream with an error, which is also what the caller is to go on with.
 pub(super) async fn close<I>(mut stream: XmppStream<I>, condition: DefinedCondition) -> io::Error
 where
-    I: tokio::io::AsyncBufRead + tokio::io::AsyncWrite + Unpin,
+    I: AsyncBufRead + AsyncWrite + Unpin,
 {
     let why = io::Error::other(condition.to_string());
     let said = stream.send(&stream_error(condition)).await;

@@ -41,11 +41,10 @@ use crate::{AccountError, Setup, StartError, ca::Identity};
 /// The server, on a thread and a runtime of its own: a runtime of a test ends with the test.
 #[derive(Debug)]
 pub(crate) struct Embedded {
-    hub: Arc<Hub>,
+    door: Door,
     address: SocketAddr,
     direct: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    running: Option<Running>,
 }
 
 impl Embedded {
@@ -54,31 +53,44 @@ impl Embedded {
         domain: &BareJid,
         identity: &Identity,
     ) -> Result<Self, StartError> {
-        let hub = Arc::new(Hub::new(domain.clone()));
         let door = Door {
-            hub: Arc::clone(&hub),
+            hub: Arc::new(Hub::new(domain.clone())),
             tls: TlsAcceptor::from(Arc::new(identity.tls()?)),
             plain: setup.plain,
             stanza_size: setup.stanza_size,
+            encryption: setup.encryption,
         };
-        let (plain, address) = listen().map_err(StartError::io("listening"))?;
-        let (tls, direct) = listen().map_err(StartError::io("listening"))?;
-        let (stop, stopped) = oneshot::channel();
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(StartError::io("making a runtime"))?;
-        let thread = std::thread::Builder::new()
-            .name("xmpp-server".to_owned())
-            .spawn(move || runtime.block_on(serve(door, plain, tls, stopped)))
-            .map_err(StartError::io("starting a thread"))?;
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (plain, address) = listen(anywhere).map_err(StartError::io("listening"))?;
+        let (tls, direct) = listen(anywhere).map_err(StartError::io("listening"))?;
+        let running = Running::start(door.clone(), plain, tls)?;
         Ok(Self {
-            hub,
+            door,
             address,
             direct,
-            stop: Some(stop),
-            thread: Some(thread),
+            running: Some(running),
         })
+    }
+
+    /// Ends all connections without a word. Accounts and rosters stay.
+    pub(crate) fn kill(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.end(Stop::Kill);
+            self.door.hub.forget_sessions();
+        }
+    }
+
+    /// Listens again where it did before it was killed.
+    pub(crate) fn restart(&mut self) -> Result<(), StartError> {
+        self.kill();
+        let (plain, _) = listen(self.address).map_err(StartError::io("listening"))?;
+        let (tls, _) = listen(self.direct).map_err(StartError::io("listening"))?;
+        self.running = Some(Running::start(self.door.clone(), plain, tls)?);
+        Ok(())
+    }
+
+    pub(crate) fn ports(&self) -> [u16; 2] {
+        [self.address.port(), self.direct.port()]
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -90,29 +102,63 @@ impl Embedded {
     }
 
     pub(crate) fn add_account(&self, jid: &BareJid, password: &str) -> Result<(), AccountError> {
-        self.hub.add_account(jid, password)
+        self.door.hub.add_account(jid, password)
     }
 }
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // It would have to panic to fail, and has said so then.
-            let _ = thread.join();
+        if let Some(running) = self.running.take() {
+            running.end(Stop::ShutDown);
         }
     }
 }
 
-fn listen() -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+#[derive(Debug)]
+struct Running {
+    stop: oneshot::Sender<Stop>,
+    thread: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(door: Door, plain: TcpListener, tls: TcpListener) -> Result<Self, StartError> {
+        let (stop, stopped) = oneshot::channel();
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(StartError::io("making a runtime"))?;
+        let thread = std::thread::Builder::new()
+            .name("xmpp-server".to_owned())
+            .spawn(move || runtime.block_on(serve(door, plain, tls, stopped)))
+            .map_err(StartError::io("starting a thread"))?;
+        Ok(Self { stop, thread })
+    }
+
+    fn end(self, how: Stop) {
+        // A thread that has ended already would have to have panicked, and has said so then.
+        let _ = self.stop.send(how);
+        let _ = self.thread.join();
+    }
+}
+
+/// How the server ends.
+#[derive(Debug)]
+enum Stop {
+    /// As if the process had been killed.
+    Kill,
+    /// Everybody is told.
+    ShutDown,
+}
+
+fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
 
-/// Accepts clients until `stopped`, then sends all of them away.
-async fn serve(door: Door, plain: TcpListener, tls: TcpListener, stopped: oneshot::Receiver<()>) {
+/// Accepts clients until `stopped`; then sends all of them away, or drops them.
+async fn serve(door: Door, plain: TcpListener, tls: TcpListener, stopped: oneshot::Receiver<Stop>) {
     let (plain, tls) = match (
         tokio::net::TcpListener::from_std(plain),
         tokio::net::TcpListener::from_std(tls),
@@ -125,10 +171,10 @@ async fn serve(door: Door, plain: TcpListener, tls: TcpListener, stopped: onesho
     };
     let mut clients = JoinSet::new();
     tokio::pin!(stopped);
-    loop {
+    let stop = loop {
         let room = clients.len() < CLIENTS;
         let (accepted, mode) = tokio::select! {
-            _ = &mut stopped => break,
+            stop = &mut stopped => break stop,
             Some(_) = clients.join_next() => continue,
             accepted = plain.accept(), if room => (accepted, Mode::StartTls),
             accepted = tls.accept(), if room => (accepted, Mode::Direct),
@@ -143,6 +189,9 @@ async fn serve(door: Door, plain: TcpListener, tls: TcpListener, stopped: onesho
                 time::sleep(RETRY).await;
             }
         }
+    };
+    if let Ok(Stop::Kill) = stop {
+        return;
     }
     door.hub.shut_down();
     let all_gone = async { while clients.join_next().await.is_some() {} };
@@ -161,11 +210,10 @@ async fn client(door: Door, tcp: tokio::net::TcpStream, mode: Mode) {
     let login = async {
         // Answers are small and awaited: 5,069 instead of 34 round trips a second.
         tcp.set_nodelay(true)?;
-        let io = match mode {
-            Mode::Direct => door.tls.accept(tcp).await?,
-            Mode::StartTls => door.start_tls(tcp).await?,
-        };
-        door.log_in(io).await
+        match mode {
+            Mode::Direct => door.log_in(tcp).await,
+            Mode::StartTls => door.start_tls(tcp).await,
+        }
     };
     match time::timeout(LOGIN, login).await {
         Ok(Ok((stream, me, outgoings))) => {

@@ -24,16 +24,18 @@ pub(super) fn mechanisms(plain: bool) -> BTreeSet<String> {
     names
 }
 
-/// Finds out whose client this is: the account, and what goes into `<success/>`. `None` after
+/// Finds out whose client this is that has said `first`: the account, and what goes into `<success/>`. `None` after
 /// too many failures.
 pub(super) async fn negotiate(
     stream: &mut XmppStream<Io>,
     hub: &Hub,
     plain: bool,
+    first: XmppStreamElement,
 ) -> io::Result<Option<(BareJid, Vec<u8>)>> {
+    let mut said = first;
     for _ in 0..TRIES {
         stream.get_stream().lap();
-        let refused = match next(stream).await? {
+        let refused = match said {
             XmppStreamElement::Sasl(Nonza::Auth(auth)) => {
                 match attempt(stream, hub, plain, auth).await? {
                     Ok(known) => return Ok(Some(known)),
@@ -48,6 +50,7 @@ pub(super) async fn negotiate(
             texts: Default::default(),
         };
         stream.send(&Nonza::Failure(failure)).await?;
+        said = next(stream).await?;
     }
     Ok(None)
 }

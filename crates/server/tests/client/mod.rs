@@ -171,6 +171,17 @@ impl Client {
         }
     }
 
+    /// Waits until the connection is lost, without a word about why.
+    pub(crate) async fn lost(&mut self) {
+        loop {
+            match self.element().await {
+                Ok(XmppStreamElement::Stanza(_)) => {}
+                Ok(other) => panic!("lost with many words: {other:?}"),
+                Err(_) => return,
+            }
+        }
+    }
+
     async fn element(&mut self) -> Result<XmppStreamElement, Option<ReadError>> {
         match time::timeout(PATIENCE, self.stream.next())
             .await
