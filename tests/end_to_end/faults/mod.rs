@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tubes_server::{Server, ServerKind, Setup};
 use tubes_testkit::Fate;
 
-use crate::stage::patiently;
+use crate::stage::{log, patiently};
 use pair::{Pair, Whose};
 use step::Step;
 
@@ -41,6 +41,7 @@ on_each_server_in_clear! {
 }
 
 async fn meet(kind: ServerKind, fates: impl IntoIterator<Item = Fate>) {
+    log();
     if !kind.wanted().unwrap() {
         return;
     }

@@ -58,7 +58,7 @@ pub(crate) async fn patiently<T>(what: &str, happening: impl Future<Output = T>)
 }
 
 /// Shows the log of a failing test, as far as `RUST_LOG` asks for it.
-fn log() {
+pub(crate) fn log() {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
     // Another test of this process may have done it.
     let _ = tracing_subscriber::fmt()
