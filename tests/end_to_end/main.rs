@@ -14,6 +14,7 @@ mod closing;
 mod crowds;
 mod declining;
 mod fairness;
+mod faults;
 mod gabble;
 mod halves;
 mod leaving;

@@ -211,28 +211,31 @@ async fn put(shared: &Shared, asker: Jid, to: Jid, id: String, payload: Element)
     let Some((switchboard, _)) = end(shared, &to) else {
         let condition = DefinedCondition::ServiceUnavailable;
         let error = StanzaError::new(ErrorType::Cancel, condition, "en", "");
-        return settle(shared, &to, asker, id, Err(error));
+        return settle(shared, &to, asker, id, Err(Box::new(error)));
     };
     match switchboard.ask(asker.clone(), id.clone(), payload) {
         Ok(ask) => deliver(shared, &to, &asker, Inbound::Ask(ask)).await,
         Err(_) => {
             let condition = DefinedCondition::ResourceConstraint;
             let error = StanzaError::new(ErrorType::Wait, condition, "en", "");
-            settle(shared, &to, asker, id, Err(error));
+            settle(shared, &to, asker, id, Err(Box::new(error)));
         }
     }
 }
 
 /// What an answer says, whatever became of its payload on the way.
-fn outcome(verdict: Verdict, payload: Option<Element>) -> Result<Option<Element>, StanzaError> {
+fn outcome(
+    verdict: Verdict,
+    payload: Option<Element>,
+) -> Result<Option<Element>, Box<StanzaError>> {
     match verdict {
         Verdict::Granted => Ok(payload),
         Verdict::Refused => {
             let read = payload.and_then(|payload| StanzaError::try_from(payload).ok());
-            Err(read.unwrap_or_else(|| {
+            Err(Box::new(read.unwrap_or_else(|| {
                 let condition = DefinedCondition::UndefinedCondition;
                 StanzaError::new(ErrorType::Cancel, condition, "en", "")
-            }))
+            })))
         }
     }
 }
@@ -243,7 +246,7 @@ fn settle(
     from: &Jid,
     to: Jid,
     id: String,
-    outcome: Result<Option<Element>, StanzaError>,
+    outcome: Result<Option<Element>, Box<StanzaError>>,
 ) {
     let mut state = shared.lock();
     let key = (to, id);
@@ -255,7 +258,7 @@ fn settle(
         return;
     }
     if let Some(pending) = state.pending.remove(&key) {
-        let outcome = outcome.map_err(|error| AskError::Refused(Box::new(error)));
+        let outcome = outcome.map_err(AskError::Refused);
         // An asker that lost interest is not told.
         let _ = pending.reply.send(outcome);
     }

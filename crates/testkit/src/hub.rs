@@ -91,9 +91,11 @@ impl Hub {
         self.shared.lock().transcript.clone()
     }
 
-    /// How many questions wait for their answers.
+    /// How many questions wait for their answers; those that nobody waits for do not count.
     pub fn pending(&self) -> usize {
-        self.shared.lock().pending.len()
+        let state = self.shared.lock();
+        let pending = state.pending.values();
+        pending.filter(|asked| !asked.reply.is_closed()).count()
     }
 }
 

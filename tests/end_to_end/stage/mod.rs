@@ -17,7 +17,7 @@ pub(crate) use self::content::{Content, digest};
 pub(crate) use self::gabble::Gabble;
 pub(crate) use self::outsider::Outsider;
 pub(crate) use self::person::{Person, credentials, lead, pair};
-pub(crate) use self::service::{Service, echo};
+pub(crate) use self::service::{Service, Serving, echo};
 pub(crate) use self::shared::{Shared, share, share_as};
 pub(crate) use self::socket::{Family, Place, Stream, connect};
 

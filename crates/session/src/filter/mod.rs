@@ -11,6 +11,11 @@
 //! much is left out before. What stays is well-formed if all was, and has as many stanzas: each
 //! counts in XEP-0198 §4.
 //!
+//! One thing is added: xmpp-parsers 0.23.0 cannot read a `<failed/>` without the count that
+//! XEP-0198 §5 leaves to the server, tokio-xmpp 6.0.0 takes that for a lost connection, and asks
+//! the next one to resume the same dead session, for ever. Prosody gives no count for a session
+//! that it does not know.
+//!
 //! - [`Filter`]: which elements stay
 //! - `content.rs`: how much of the text stays; `tag.rs`: which attributes
 //! - [`Line`]: the filter over a connection (`line.rs`); [`LastWords`]: why the server ended it
@@ -235,7 +240,9 @@ impl Filter {
         if self.depth == 1 {
             self.farewell.handle_outer(&self.tag);
         }
-        if self.tag.stands() && self.tag.is_signed() {
+        if self.depth == 1 && self.tag.is_uncounted_failure() {
+            output.extend(self.tag.with_count());
+        } else if self.tag.stands() && self.tag.is_signed() {
             output.extend_from_slice(self.tag.bytes());
         } else {
             // Where a prefix means nothing any more, neither does what is in there.

@@ -147,6 +147,24 @@ impl Tag {
         name.rsplit(|&byte| byte == b':').next().unwrap_or(name)
     }
 
+    /// Whether this is the `<failed/>` of XEP-0198 without a count. Nothing else of that name
+    /// stands outside of stanzas once a client is authenticated.
+    pub(super) fn is_uncounted_failure(&self) -> bool {
+        let is_count = |range: &Range<usize>| {
+            let attribute = self.held.get(range.clone()).unwrap_or_default();
+            let key = attribute.split(|&byte| byte == b'=').next();
+            key.is_some_and(|key| key.trim_ascii() == b"h")
+        };
+        self.element() == b"failed" && !self.kept.iter().any(is_count)
+    }
+
+    /// The tag with a count that says nothing: what a session that is gone has handled matters
+    /// to nobody.
+    pub(super) fn with_count(&self) -> Vec<u8> {
+        let (name, rest) = self.held.split_at(self.name.min(self.held.len()));
+        [name, b" h='0'", rest].concat()
+    }
+
     /// Leaves out whatever depends on a prefix. `None` if that is the element itself.
     pub(super) fn without_prefixes(&self, shape: Shape) -> Option<Vec<u8>> {
         if self.flaws.unnamed || self.element().contains(&b':') {

@@ -50,6 +50,18 @@ fn passes_on_what_a_parser_can_take() {
 }
 
 #[test]
+fn counts_a_failure_to_resume_that_came_without_a_count() {
+    let prosodys = "<failed xmlns='urn:xmpp:sm:3'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>";
+    let counted = prosodys.replace("<failed", "<failed h='0'");
+    assert_eq!(passed(prosodys), counted);
+    assert_eq!(passed(&counted), counted);
+    assert_eq!(passed("<failed/>"), "<failed h='0'/>");
+    assert_eq!(passed("<iq><failed/></iq>"), "<iq><failed/></iq>");
+    let read: xmpp_parsers::minidom::Element = counted.parse().unwrap();
+    assert!(xmpp_parsers::sm::Failed::try_from(read).is_ok());
+}
+
+#[test]
 fn leaves_out_what_is_too_deep() {
     let nested = |levels: usize| {
         format!(

@@ -79,6 +79,12 @@ impl<T: Ticket> Machine<T> {
                 self.farewell.hold(ticket);
                 self.grant_held();
             }
+            // Said twice, or doubled on the way: a result for either would make the peer take
+            // what it has heard so far for all.
+            (Phase::Flowing | Phase::Closing, Some(ticket)) => {
+                let condition = DefinedCondition::UnexpectedRequest;
+                self.due.push_back((ticket, Err(condition)));
+            }
             // Our own data was cut short: a result would make the peer take it for complete.
             (Phase::Broken(_), Some(ticket)) => {
                 let condition = DefinedCondition::ItemNotFound;

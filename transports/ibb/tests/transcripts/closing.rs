@@ -47,6 +47,17 @@ fn holds_the_answer_to_a_close_of_our_kind_until_its_own_data_is_out() {
 }
 
 #[test]
+fn a_close_that_comes_twice_is_no_leave_to_take_what_was_said_so_far_for_all() {
+    let mut peer = Peer::new(Kind::Ours, 4096);
+    assert_eq!(peer.ask("<close />"), []);
+    let again = peer.ask("<close />");
+    assert_eq!(again, refused(2, DefinedCondition::UnexpectedRequest));
+    // The first one still gets its answer, when everything is said.
+    peer.machine.shut_down();
+    assert_eq!(peer.answers(), granted(1));
+}
+
+#[test]
 fn a_close_of_gabbles_is_answered_at_once_and_ends_both_directions() {
     let mut peer = Peer::new(Kind::Other, 4096);
     assert_eq!(peer.ask("<data seq='0'>YQ==</data>"), granted(1));

@@ -1,0 +1,131 @@
+//! Alice and Fernand, each behind a link, and a tube between them.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+use tubes::{Access, Address, Offer, Tls};
+use tubes_server::Server;
+use tubes_testkit::{Fate, Link};
+
+use super::step::Step;
+use crate::stage::{
+    Content, Family, Person, Service, Serving, connect, credentials, digest, echo, lead, patiently,
+};
+
+/// On whose link something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Alices,
+    Fernands,
+}
+
+pub(crate) struct Pair {
+    alice: Person,
+    fernand: Person,
+    alices: Link,
+    fernands: Link,
+    /// Where Fernand's programs connect; Alice's service is behind it.
+    address: Address,
+    _service: Serving,
+}
+
+impl Pair {
+    pub(crate) async fn on(server: &Server) -> Self {
+        let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
+        let (alice, alices) = linked(server, "alice").await;
+        let (mut fernand, fernands) = linked(server, "fernand").await;
+        alice.tubes.befriend(&fernand.jid).await;
+        fernand.tubes.befriend(&alice.jid).await;
+        let offer = Offer::new(fernand.jid.clone(), "x-test", service.address.clone());
+        alice.tubes.offer(offer).await.unwrap();
+        let tube = fernand.offered().await;
+        let listen = Family::Tcp.place().address;
+        let accepting = fernand.tubes.accept(tube, listen, Access::Localhost);
+        let address = patiently("the tube is accepted", accepting).await.unwrap();
+        Self {
+            alice,
+            fernand,
+            alices,
+            fernands,
+            address,
+            _service: service,
+        }
+    }
+
+    /// A connection meets a fault, and ends well or with an error; afterwards another one works.
+    pub(crate) async fn meet(&mut self, step: Step, fate: Fate, whose: Whose, cell: &str) {
+        let link = match whose {
+            Whose::Alices => &self.alices,
+            Whose::Fernands => &self.fernands,
+        };
+        let happened = Arc::new(AtomicBool::new(false));
+        link.set_filter(step.befallen(fate.clone(), whose, Arc::clone(&happened)));
+        let meeting = exchange(&self.address);
+        match fate {
+            // A lost stanza looks like somebody slow, for as long as the peer lives; the
+            // deadlines of the others are tried on a clock that can be hurried.
+            Fate::Drop | Fate::HoldBack => {
+                if let Ok(outcome) = timeout(A_WHILE, meeting).await {
+                    assert_honest(outcome, cell);
+                }
+            }
+            Fate::Delay(_) => patiently(cell, meeting).await.unwrap(),
+            _ => assert_honest(patiently(cell, meeting).await, cell),
+        }
+        assert!(happened.load(Ordering::Relaxed), "{cell}: did not happen");
+        link.set_filter(|_, _| Fate::Pass);
+        let what = format!("another connection works after {cell}");
+        patiently(&what, until_served(&self.address)).await;
+    }
+
+    pub(crate) async fn leave(self) {
+        self.fernand.leave().await;
+        self.alice.leave().await;
+    }
+}
+
+/// Somebody who logs in over a link, without encryption.
+async fn linked(server: &Server, name: &str) -> (Person, Link) {
+    let account = server.fresh_account(name).await.unwrap();
+    let link = Link::to(server.address()).await.unwrap();
+    let account = lead(&link, credentials(server, &account));
+    let account = account.with_tls(Tls::None).unwrap();
+    (Person::with(account).await.unwrap(), link)
+}
+
+/// Says something to the echo, and hears it to the end.
+async fn exchange(address: &Address) -> io::Result<()> {
+    let said = Content::of(7, SIZE);
+    let mut program = connect(address).await?;
+    program.write_all(&said).await?;
+    program.shutdown().await?;
+    let mut heard = Vec::new();
+    program.read_to_end(&mut heard).await?;
+    match digest(&heard) == digest(&said) {
+        true => Ok(()),
+        false => Err(ErrorKind::InvalidData.into()),
+    }
+}
+
+/// What ended well is complete.
+fn assert_honest(outcome: io::Result<()>, cell: &str) {
+    let truncated = outcome.is_err_and(|why| why.kind() == ErrorKind::InvalidData);
+    assert!(!truncated, "{cell}: a part was taken for the whole");
+}
+
+async fn until_served(address: &Address) {
+    while exchange(address).await.is_err() {
+        // Nobody is reached at once while a link is down: let others run.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A few blocks.
+const SIZE: usize = 20_000;
+
+/// After this a connection that met a loss is left to itself.
+const A_WHILE: Duration = Duration::from_secs(3);
