@@ -11,7 +11,8 @@ use tubes_server::{Server, ServerKind, Setup};
 use tubes_testkit::{Door, Ending, Flow, Heading, Link};
 
 use crate::stage::{
-    Content, Family, Person, Service, Stream, connect, credentials, digest, echo, lead, patiently,
+    Content, Family, Person, Service, Serving, Stream, connect, credentials, digest, echo, lead,
+    patiently,
 };
 
 crate::on_each_server!(
@@ -168,7 +169,7 @@ struct Scene {
     of_fernand: Link,
     /// Where Fernand's programs connect.
     address: Address,
-    _service: Box<dyn Send>,
+    _service: Serving,
 }
 
 impl Scene {
@@ -190,7 +191,7 @@ impl Scene {
             of_alice,
             of_fernand,
             address,
-            _service: Box::new(service),
+            _service: service,
         }
     }
 

@@ -14,14 +14,16 @@
 //! - `connector.rs` with `dns.rs`, `tcp.rs`, `tls.rs` and `sasl/`: from an account to an
 //!   authenticated stream; `filter/`: what of it is parsed; `reconnect.rs`: again, when one is
 //!   lost
-//! - `pump.rs`: the task that owns the connection; `flight.rs` with `pace.rs`: what is on its way
-//!   to the server, and how much may be; `router/`: where each stanza goes
+//! - `pump.rs`: the task that owns the connection; `continuity.rs`: whether a session goes on that
+//!   lost its connection; `flight.rs` with `pace.rs`: what is on its way to the server, and how
+//!   much may be; `router/`: where each stanza goes
 //! - `tracker.rs`: questions that wait for answers; `contacts.rs`: who is online and can do
 //!   what; `identity.rs`: what this client says of itself
 
 mod account;
 mod connector;
 mod contacts;
+mod continuity;
 mod dns;
 mod event;
 mod filter;

@@ -14,8 +14,8 @@ use tokio_xmpp::stanzastream::{Event, StanzaStream, StreamEvent};
 use tubes_transport::{Outbound, Outbox};
 use xmpp_parsers::jid::BareJid;
 use xmpp_parsers::presence::{Presence, Type};
-use xmpp_parsers::stream_features::StreamFeatures;
 
+use crate::continuity::{Continuity, Keeping, Verdict};
 use crate::event::{Link, Login, SessionEvent};
 use crate::flight::{self, Flight};
 use crate::identity::Identity;
@@ -35,50 +35,11 @@ pub(crate) struct Pump {
     pub(crate) login: Login,
     /// What was handed to the stream and is not with the server yet.
     pub(crate) flight: Flight,
-    pub(crate) phase: Phase,
-    /// Connections on which the session could not be resumed, since it was suspended.
-    pub(crate) fruitless: u8,
-    /// Whether the server keeps the session for a while when the connection is lost.
-    pub(crate) keeping: Keeping,
+    pub(crate) continuity: Continuity,
     /// When the server was last heard.
     pub(crate) pulse: Pulse,
-    /// How long a lost session may take to be resumed.
-    pub(crate) resume_limit: Duration,
     /// When peers that owe answers are looked at next.
     pub(crate) tick: Interval,
-}
-
-/// Whether the stream carries anything at the moment.
-///
-/// ```text
-///   Flowing ⇄ Suspended ──► Abandoned ──► Flowing, as a new session
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Flowing,
-    /// The connection is lost. The session may yet be resumed, until then.
-    Suspended(Instant),
-    /// The session was given up, with all that hung on it.
-    Abandoned,
-}
-
-/// Whether the server keeps a session that has lost its connection (XEP-0198 §5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeping {
-    /// It was asked to, and would not say no.
-    Kept,
-    /// There is no stream management.
-    Lost,
-}
-
-impl Keeping {
-    /// What the server's features promise.
-    pub(crate) fn new(features: &StreamFeatures) -> Self {
-        match features.stream_management {
-            Some(_) => Self::Kept,
-            None => Self::Lost,
-        }
-    }
 }
 
 /// What the session's owner wants.
@@ -117,18 +78,17 @@ impl Pump {
             let throttled = Link::Throttled { bytes_per_second };
             self.router.report(SessionEvent::Link(throttled));
         }
-        let flowing = self.phase == Phase::Flowing;
+        let flowing = self.continuity.is_flowing();
         let room = flowing && self.flight.has_room();
         let room_for_bulk = flowing && self.flight.has_room_for_bulk();
         if room && let Some(stanza) = self.router.take_out() {
             self.send(stanza).await;
             return Step::Again;
         }
-        let wake = match self.phase {
-            Phase::Flowing => self.router.next_deadline(),
+        let wake = match flowing {
+            true => self.router.next_deadline(),
             // While nothing can be heard, nobody is late.
-            Phase::Suspended(until) => Some(until),
-            Phase::Abandoned => None,
+            false => self.continuity.next_timeout(),
         };
         let next = async {
             match room_for_bulk {
@@ -172,7 +132,7 @@ impl Pump {
                 bound_jid,
                 features,
             }) => {
-                self.keeping = Keeping::new(&features);
+                self.continuity.handle_reset(Keeping::new(&features));
                 if let Ok(jid) = bound_jid.try_into_full() {
                     self.login.jid = jid;
                 }
@@ -182,52 +142,34 @@ impl Pump {
                 self.begin();
             }
             Event::Stream(StreamEvent::Resumed) => {
-                self.phase = Phase::Flowing;
-                self.fruitless = 0;
+                self.continuity.handle_resumed();
                 self.flight.handle_resumed(Instant::now());
                 self.router.handle_resumed(Instant::now());
                 self.router
                     .report(SessionEvent::Link(Link::Resumed(self.login.clone())));
             }
-            Event::Stream(StreamEvent::Suspended) => self.handle_suspended(),
-        }
-    }
-
-    fn handle_suspended(&mut self) {
-        match (self.phase, self.keeping) {
-            (Phase::Abandoned, _) => {}
-            (Phase::Suspended(_), _) => {
-                self.fruitless += 1;
-                if self.fruitless == MOST_FRUITLESS {
-                    tracing::warn!("the session cannot be resumed and is given up");
-                    self.abandon();
-                }
+            Event::Stream(StreamEvent::Suspended) => {
+                let verdict = self.continuity.handle_suspended(self.pulse.last());
+                self.judge(verdict);
             }
-            (Phase::Flowing, Keeping::Kept) => {
-                // A connection that died without a word is noticed late.
-                self.phase = Phase::Suspended(self.pulse.last() + self.resume_limit);
-            }
-            (Phase::Flowing, Keeping::Lost) => self.abandon(),
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        match self.phase {
-            Phase::Flowing => self.router.handle_timeout(now),
-            Phase::Suspended(until) if now >= until => {
-                tracing::warn!("the session could not be resumed in time and is given up");
-                self.abandon();
-            }
-            Phase::Suspended(_) | Phase::Abandoned => {}
+        if self.continuity.is_flowing() {
+            return self.router.handle_timeout(now);
         }
+        let verdict = self.continuity.handle_timeout(now);
+        self.judge(verdict);
     }
 
-    /// Waits for the session no longer. A stream that knows nothing of it takes its place: or the
-    /// server could yet resume what has ended here.
-    fn abandon(&mut self) {
-        self.phase = Phase::Abandoned;
-        self.lose();
-        self.stream = self.reconnector.fresh_stream();
+    fn judge(&mut self, verdict: Verdict) {
+        if verdict == Verdict::Abandon {
+            tracing::warn!("the session is lost, with all that hung on it");
+            self.lose();
+            // A stream that knows nothing of it: or the server could yet resume what has ended.
+            self.stream = self.reconnector.fresh_stream();
+        }
     }
 
     /// What waits for the lost session must not be said in the next one.
@@ -239,8 +181,6 @@ impl Pump {
 
     /// A new session.
     fn begin(&mut self) {
-        self.phase = Phase::Flowing;
-        self.fruitless = 0;
         self.router
             .handle_reset(self.login.jid.clone(), Instant::now());
         self.router
@@ -293,7 +233,7 @@ impl Pump {
 
     /// Says what is still to be said, takes leave, and waits for the server to take note.
     async fn close(mut self) {
-        if self.phase == Phase::Flowing {
+        if self.continuity.is_flowing() {
             // Whoever has something to say may still do so until here, within reason.
             let _ = timeout(FLUSH, self.flush()).await;
             self.send(Presence::new(Type::Unavailable).into()).await;
@@ -345,10 +285,6 @@ enum Step {
     Close(oneshot::Sender<()>),
     End,
 }
-
-/// A connection may break once more while the session is being resumed. If it does so time and
-/// again, it is for what the server, or tokio-xmpp, has to say of the session.
-const MOST_FRUITLESS: u8 = 3;
 
 /// How often peers that owe answers are looked at.
 const TICK: Duration = Duration::from_secs(10);

@@ -10,10 +10,11 @@ use tubes_transport::Stanzas;
 use xmpp_parsers::jid::{BareJid, FullJid, ResourcePart};
 
 use crate::connector::{Connector, Established};
+use crate::continuity::{Continuity, Keeping};
 use crate::event::{Login, SessionEvent};
 use crate::flight::Flight;
 use crate::identity::Identity;
-use crate::pump::{self, Command, Keeping, Phase, Pump};
+use crate::pump::{self, Command, Pump};
 use crate::reconnect::Reconnector;
 use crate::router::{Router, Subscribe};
 use crate::{Account, LoginError};
@@ -76,11 +77,8 @@ impl Session {
             events,
             login,
             flight: Flight::new(),
-            phase: Phase::Flowing,
-            fruitless: 0,
-            keeping,
+            continuity: Continuity::new(keeping, resume_limit),
             pulse,
-            resume_limit,
             tick: pump::tick(),
         };
         tokio::spawn(pump.run());

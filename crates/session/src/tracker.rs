@@ -19,7 +19,7 @@ pub(crate) struct Tracker {
     next: u64,
     pending: HashMap<String, Pending>,
     deadlines: BTreeSet<(Instant, String)>,
-    /// When a peer that owes a patient answer was last heard.
+    /// When a peer that owes a patient answer, or holds a wire, was last heard.
     heard: HashMap<Jid, Instant>,
 }
 
@@ -121,9 +121,10 @@ impl Tracker {
         askers
     }
 
-    /// The peers that owe a patient answer and were silent for [`SILENCE`]; asks only once per
+    /// The peers that were silent for [`SILENCE`] although they owe a patient answer, or hold a
+    /// wire: whoever only reads would else wait for the dead for ever. Names each only once per
     /// silence.
-    pub(crate) fn silent(&mut self, now: Instant) -> Vec<Jid> {
+    pub(crate) fn silent(&mut self, wired: HashSet<Jid>, now: Instant) -> Vec<Jid> {
         // Nobody waits for these any more, and they have no deadline to go by.
         self.pending
             .retain(|_, pending| pending.deadline.is_some() || !pending.asker.is_abandoned());
@@ -133,7 +134,11 @@ impl Tracker {
             .filter(|pending| pending.deadline.is_none())
             .filter_map(|pending| pending.to.as_ref())
             .collect();
-        self.heard.retain(|peer, _| owing.contains(peer));
+        self.heard
+            .retain(|peer, _| owing.contains(peer) || wired.contains(peer));
+        for peer in wired {
+            self.heard.entry(peer).or_insert(now);
+        }
         let mut silent = Vec::new();
         for (peer, last) in &mut self.heard {
             if now.saturating_duration_since(*last) >= SILENCE {
@@ -301,13 +306,26 @@ mod tests {
         let mut tracker = Tracker::new(7);
         let now = Instant::now();
         let id = tracker.ask(Some(peer()), Patience::WhileAlive, Asker::Roster, now);
-        assert!(tracker.silent(now + SILENCE / 2).is_empty());
-        assert_eq!(tracker.silent(now + SILENCE), [peer()]);
-        assert!(tracker.silent(now + SILENCE).is_empty());
+        let silent = |tracker: &mut Tracker, time| tracker.silent(HashSet::new(), time);
+        assert!(silent(&mut tracker, now + SILENCE / 2).is_empty());
+        assert_eq!(silent(&mut tracker, now + SILENCE), [peer()]);
+        assert!(silent(&mut tracker, now + SILENCE).is_empty());
         tracker.heard(&peer(), now + SILENCE * 2);
-        assert!(tracker.silent(now + SILENCE * 2).is_empty());
+        assert!(silent(&mut tracker, now + SILENCE * 2).is_empty());
         assert!(tracker.answered(Some(&peer()), &own(), &id).is_some());
-        assert!(tracker.silent(now + SILENCE * 9).is_empty());
+        assert!(silent(&mut tracker, now + SILENCE * 9).is_empty());
+    }
+
+    #[test]
+    fn reports_a_peer_that_only_ever_listens() {
+        let mut tracker = Tracker::new(7);
+        let now = Instant::now();
+        let wired = || HashSet::from([peer()]);
+        assert!(tracker.silent(wired(), now).is_empty());
+        assert_eq!(tracker.silent(wired(), now + SILENCE), [peer()]);
+        tracker.heard(&peer(), now + SILENCE * 2);
+        assert!(tracker.silent(wired(), now + SILENCE * 2).is_empty());
+        assert!(tracker.silent(HashSet::new(), now + SILENCE * 9).is_empty());
     }
 
     #[test]
@@ -323,7 +341,7 @@ mod tests {
                 now,
             );
         }
-        assert!(tracker.silent(now + SILENCE).is_empty());
+        assert!(tracker.silent(HashSet::new(), now + SILENCE).is_empty());
         assert!(tracker.lost_all().is_empty());
     }
 

@@ -1,7 +1,7 @@
 //! The session's end: where stanzas come from and where they go.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -150,6 +150,11 @@ impl Switchboard {
             }
             Err(mpsc::error::TrySendError::Closed(inbound)) => Err(Box::new(inbound)),
         }
+    }
+
+    /// Who has a wire to this side.
+    pub fn peers(&self) -> HashSet<Jid> {
+        self.lock().keys().map(|(peer, _)| peer.clone()).collect()
     }
 
     /// Ends every wire to this full JID.

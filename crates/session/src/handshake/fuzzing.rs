@@ -22,7 +22,7 @@ pub fn login(data: &[u8]) {
             let bound = Security::Tls(vec![Binding::EndPoint(vec![1])]);
             for security in [Security::Loopback, bound] {
                 if let Ok(connection) = log_in(server(data), &security, &account).await {
-                    assert!(connection.features.can_bind());
+                    assert!(connection.0.features.can_bind());
                 }
             }
         });

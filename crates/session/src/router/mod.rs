@@ -142,7 +142,7 @@ impl Router {
                 asker => asker.fail(AskError::TimedOut),
             }
         }
-        for peer in self.tracker.silent(now) {
+        for peer in self.tracker.silent(self.switchboard.peers(), now) {
             let asker = Asker::Ping(peer.clone());
             self.ask(
                 Some(peer),

@@ -1,0 +1,198 @@
+//! Whether a session that lost its connection goes on.
+
+use std::time::{Duration, Instant};
+
+use xmpp_parsers::stream_features::StreamFeatures;
+
+/// How long a session may outlive its connection (XEP-0198 §5). Reads no clock.
+///
+/// ```text
+///   Flowing ⇄ Suspended ──► Abandoned ──► Flowing, as a new session
+/// ```
+#[derive(Debug)]
+pub(crate) struct Continuity {
+    phase: Phase,
+    keeping: Keeping,
+    limit: Duration,
+}
+
+/// Whether the session carries anything at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Flowing,
+    /// The connection is lost. The session may yet be resumed.
+    Suspended {
+        until: Instant,
+        /// Connections on which it could not be.
+        fruitless: u8,
+    },
+    /// The session was given up, with all that hung on it.
+    Abandoned,
+}
+
+/// Whether the server keeps a session that has lost its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// It was asked to, and would not say no.
+    Kept,
+    /// There is no stream management.
+    Lost,
+}
+
+impl Keeping {
+    /// What the server's features promise.
+    pub(crate) fn new(features: &StreamFeatures) -> Self {
+        match features.stream_management {
+            Some(_) => Self::Kept,
+            None => Self::Lost,
+        }
+    }
+}
+
+/// What is to be done about a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Give it up: end what hangs on it, and begin anew.
+    Abandon,
+    /// Wait.
+    Keep,
+}
+
+impl Continuity {
+    /// A session that has just begun. When it loses its connection it waits so long to be
+    /// resumed.
+    pub(crate) fn new(keeping: Keeping, limit: Duration) -> Self {
+        Self {
+            phase: Phase::Flowing,
+            keeping,
+            limit,
+        }
+    }
+
+    pub(crate) fn is_flowing(&self) -> bool {
+        self.phase == Phase::Flowing
+    }
+
+    /// A new session began.
+    pub(crate) fn handle_reset(&mut self, keeping: Keeping) {
+        self.keeping = keeping;
+        self.phase = Phase::Flowing;
+    }
+
+    /// The same session goes on.
+    pub(crate) fn handle_resumed(&mut self) {
+        self.phase = Phase::Flowing;
+    }
+
+    /// The connection is lost, or the next one was, before the session could be resumed. The
+    /// server was `heard` last at that time: a connection that died without a word is noticed
+    /// late.
+    pub(crate) fn handle_suspended(&mut self, heard: Instant) -> Verdict {
+        self.phase = match self.phase {
+            Phase::Abandoned => return Verdict::Keep,
+            Phase::Flowing if self.keeping == Keeping::Lost => Phase::Abandoned,
+            Phase::Flowing => Phase::Suspended {
+                until: heard + self.limit,
+                fruitless: 0,
+            },
+            Phase::Suspended { fruitless, .. } if fruitless + 1 >= MOST_FRUITLESS => {
+                Phase::Abandoned
+            }
+            Phase::Suspended { until, fruitless } => Phase::Suspended {
+                until,
+                fruitless: fruitless + 1,
+            },
+        };
+        self.verdict()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Suspended { until, .. } => Some(until),
+            Phase::Flowing | Phase::Abandoned => None,
+        }
+    }
+
+    /// Time passed.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Verdict {
+        match self.phase {
+            Phase::Suspended { until, .. } if now >= until => {
+                self.phase = Phase::Abandoned;
+                self.verdict()
+            }
+            _ => Verdict::Keep,
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self.phase {
+            Phase::Abandoned => Verdict::Abandon,
+            Phase::Flowing | Phase::Suspended { .. } => Verdict::Keep,
+        }
+    }
+}
+
+/// A connection may break once more while the session is being resumed. If it does so time and
+/// again, it is for what the server, or tokio-xmpp, has to say of the session.
+const MOST_FRUITLESS: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(110);
+
+    fn kept() -> Continuity {
+        Continuity::new(Keeping::Kept, LIMIT)
+    }
+
+    #[test]
+    fn a_session_that_nobody_keeps_is_given_up_at_once() {
+        let mut session = Continuity::new(Keeping::Lost, LIMIT);
+        assert_eq!(session.handle_suspended(Instant::now()), Verdict::Abandon);
+        assert!(!session.is_flowing());
+        assert_eq!(session.next_timeout(), None);
+    }
+
+    #[test]
+    fn a_kept_session_is_given_up_when_its_time_is_over_and_only_once() {
+        let (mut session, heard) = (kept(), Instant::now());
+        assert_eq!(session.handle_suspended(heard), Verdict::Keep);
+        assert_eq!(session.next_timeout(), Some(heard + LIMIT));
+        assert_eq!(session.handle_timeout(heard + LIMIT / 2), Verdict::Keep);
+        assert_eq!(session.handle_timeout(heard + LIMIT), Verdict::Abandon);
+        assert_eq!(session.handle_timeout(heard + LIMIT * 2), Verdict::Keep);
+        assert_eq!(session.handle_suspended(heard + LIMIT * 2), Verdict::Keep);
+    }
+
+    #[test]
+    fn a_session_that_can_never_be_resumed_is_given_up() {
+        let (mut session, heard) = (kept(), Instant::now());
+        let lost: Vec<_> = (0..4).map(|_| session.handle_suspended(heard)).collect();
+        let kept = Verdict::Keep;
+        assert_eq!(lost, [kept, kept, kept, Verdict::Abandon]);
+    }
+
+    #[test]
+    fn each_outage_has_its_own_time_and_tries() {
+        let (mut session, heard) = (kept(), Instant::now());
+        for outage in 0..9 {
+            let heard = heard + LIMIT * outage;
+            assert_eq!(session.handle_suspended(heard), Verdict::Keep);
+            assert_eq!(session.handle_suspended(heard), Verdict::Keep);
+            assert_eq!(session.next_timeout(), Some(heard + LIMIT));
+            session.handle_resumed();
+            assert!(session.is_flowing());
+        }
+    }
+
+    #[test]
+    fn what_the_next_server_does_counts_for_the_next_session() {
+        let (mut session, heard) = (kept(), Instant::now());
+        session.handle_suspended(heard);
+        session.handle_reset(Keeping::Lost);
+        assert!(session.is_flowing());
+        assert_eq!(session.handle_suspended(heard), Verdict::Abandon);
+    }
+}
