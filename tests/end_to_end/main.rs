@@ -15,6 +15,7 @@ mod crowds;
 mod declining;
 mod gabble;
 mod halves;
+mod ladder;
 mod leaving;
 mod login;
 mod outage;

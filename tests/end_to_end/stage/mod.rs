@@ -18,9 +18,9 @@ pub(crate) use self::content::{Content, digest};
 pub(crate) use self::gabble::Gabble;
 pub(crate) use self::link::Link;
 pub(crate) use self::outsider::Outsider;
-pub(crate) use self::person::{Person, credentials, pair};
+pub(crate) use self::person::{Person, befriended, credentials, pair};
 pub(crate) use self::service::{Service, echo};
-pub(crate) use self::shared::{Shared, share, share_as};
+pub(crate) use self::shared::{Shared, share, share_as, share_between};
 pub(crate) use self::socket::{Family, Place, Stream, connect};
 
 /// Makes a test of each function for each kind of server, such as `prosody::does_this`.
