@@ -2,7 +2,7 @@
 //!
 //! - [`Hub`]: joins the ends of sessions without a server (`hub.rs`, `carrier.rs`)
 //! - [`Fate`]: what befalls a stanza on its way
-//! - [`compliance`]: what every transport has to keep, as tests
+//! - [`mod@compliance`]: what every transport has to keep, as tests
 
 pub mod compliance;
 
