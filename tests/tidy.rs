@@ -109,6 +109,19 @@ fn only_the_crates_meant_for_it_depend_on_the_frameworks() {
 }
 
 #[test]
+fn every_transport_is_run_through_the_compliance_suite() {
+    let transports = fs::read_dir(root().join("transports")).unwrap();
+    let suites: Vec<_> = transports
+        .map(|folder| folder.unwrap().path().join("tests/compliance.rs"))
+        .collect();
+    assert!(!suites.is_empty());
+    let missing = suites.iter().filter(|suite| {
+        !fs::read_to_string(suite).is_ok_and(|text| text.contains("tubes_testkit::compliance!"))
+    });
+    assert_none(missing.map(|suite| suite.display().to_string()).collect());
+}
+
+#[test]
 fn the_protocol_depends_on_no_runtime() {
     let manifest = read(Path::new("crates/protocol/Cargo.toml"));
     let runtimes: Vec<_> = dependencies(&manifest.text)

@@ -17,6 +17,7 @@ mod fairness;
 mod faults;
 mod gabble;
 mod halves;
+mod ladder;
 mod leaving;
 mod login;
 mod outage;

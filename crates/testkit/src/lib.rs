@@ -8,6 +8,9 @@
 //! - [`Hub`]: joins the ends of sessions without a server (`hub.rs`, `carrier.rs`)
 //! - [`Link`]: the way between a client and a server, and all that can go wrong on it (`link/`)
 //! - [`Fate`]: what befalls a stanza on its way, in either of them (`fate.rs`)
+//! - [`mod@compliance`]: what every transport has to keep, as tests
+
+pub mod compliance;
 
 mod carrier;
 mod fate;

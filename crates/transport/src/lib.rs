@@ -36,9 +36,14 @@ pub use self::stanzas::{Answer, Outbound, Patience, Question, Stanzas};
 pub use self::switchboard::{Outbox, Switchboard};
 pub use self::wire::{Inbound, Voice, Wire};
 
+/// What the contract is written in, in the version that it uses: so a transport needs no
+/// dependency of its own on them, which might be of another version.
+pub use async_trait::async_trait;
+/// Addresses, elements and stanza errors, in the version that the contract uses.
+pub use xmpp_parsers;
+
 use std::fmt;
 
-use async_trait::async_trait;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
 

@@ -16,9 +16,9 @@ use tubes_server::{Server, ServerKind};
 pub(crate) use self::content::{Content, digest};
 pub(crate) use self::gabble::Gabble;
 pub(crate) use self::outsider::Outsider;
-pub(crate) use self::person::{Person, credentials, lead, pair};
+pub(crate) use self::person::{Person, befriended, credentials, lead, pair};
 pub(crate) use self::service::{Service, Serving, echo};
-pub(crate) use self::shared::{Shared, share, share_as};
+pub(crate) use self::shared::{Shared, share, share_as, share_between};
 pub(crate) use self::socket::{Family, Place, Stream, connect};
 
 /// Makes a test of each function for each kind of server, such as `prosody::does_this`.

@@ -1,10 +1,13 @@
 //! Alice and Fernand.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tokio::time::timeout;
+use tubes::transport::Transport;
 use tubes::{
-    Account, BareJid, Direction, Event, Events, Failure, FullJid, StartError, TubeId, Tubes,
+    Account, BareJid, Builder, Direction, Event, Events, Failure, FullJid, StartError, TubeId,
+    Tubes,
 };
 use tubes_server::Server;
 use tubes_testkit::Link;
@@ -31,7 +34,24 @@ impl Person {
     /// Logs in.
     pub(crate) async fn with(credentials: Account) -> Result<Self, StartError> {
         let jid = credentials.jid().to_bare();
-        let starting = Tubes::builder(credentials).start();
+        Self::start(jid, Tubes::builder(credentials)).await
+    }
+
+    /// Makes an account on the server and logs in with transports of its own.
+    pub(crate) async fn with_ladder(
+        server: &Server,
+        name: &str,
+        ladder: Vec<Arc<dyn Transport>>,
+    ) -> Self {
+        let account = server.fresh_account(name).await.unwrap();
+        let credentials = credentials(server, &account);
+        let jid = credentials.jid().to_bare();
+        let builder = Tubes::builder(credentials).ladder(ladder);
+        Self::start(jid, builder).await.unwrap()
+    }
+
+    async fn start(jid: BareJid, builder: Builder) -> Result<Self, StartError> {
+        let starting = builder.start();
         let (tubes, events) = patiently("the login is done", starting).await?;
         Ok(Self {
             jid,
@@ -151,6 +171,11 @@ pub(crate) fn lead(link: &Link, account: Account) -> Account {
 /// Alice and Fernand, who deal with each other.
 pub(crate) async fn pair(server: &Server) -> (Person, Person) {
     let (alice, fernand) = tokio::join!(Person::on(server, "alice"), Person::on(server, "fernand"));
+    befriended(alice, fernand).await
+}
+
+/// Both of them, dealing with each other from now on.
+pub(crate) async fn befriended(alice: Person, fernand: Person) -> (Person, Person) {
     alice.tubes.befriend(&fernand.jid).await;
     fernand.tubes.befriend(&alice.jid).await;
     (alice, fernand)

@@ -36,9 +36,17 @@ pub(crate) async fn share(server: &Server, service: &Address) -> Shared {
     share_as(server, service, Family::Tcp).await
 }
 
-/// Alice offers the service, and Fernand accepts it at a socket of this family.
+/// As [`share_between`] two people with new accounts.
 pub(crate) async fn share_as(server: &Server, service: &Address, family: Family) -> Shared {
-    let (alice, mut fernand) = pair(server).await;
+    share_between(pair(server).await, service, family).await
+}
+
+/// Alice offers the service, and Fernand accepts it at a socket of this family.
+pub(crate) async fn share_between(
+    (alice, mut fernand): (Person, Person),
+    service: &Address,
+    family: Family,
+) -> Shared {
     let offer = Offer::new(fernand.jid.clone(), "x-test", service.clone());
     let offered = alice.tubes.offer(offer).await.unwrap();
     let joined = fernand.offered().await;

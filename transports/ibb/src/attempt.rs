@@ -35,7 +35,7 @@ impl Attempt {
     async fn request(&self, wire: &Wire) -> Result<u16, ConnectError> {
         let mut block_size = self.ibb.block_size;
         loop {
-            match offer(wire, block_size).await {
+            match offer(wire, self.kind, block_size).await {
                 Ok(()) => return Ok(block_size),
                 Err(AskError::Refused(why))
                     if why.defined_condition == DefinedCondition::ResourceConstraint
@@ -105,13 +105,14 @@ impl tubes_transport::Attempt for Attempt {
 }
 
 /// Offers one block size and waits for the answer.
-async fn offer(wire: &Wire, block_size: u16) -> Result<(), AskError> {
+async fn offer(wire: &Wire, kind: Kind, block_size: u16) -> Result<(), AskError> {
     let open = Speech::Open { block_size }.into_element(wire.stream());
     let patience = Patience::default();
     let answer = wire.ask(Question::Set, open, patience).await?;
     let mut offered = Offered {
         voice: wire.voice(),
         stream: wire.stream().clone(),
+        kind,
         outcome: Outcome::Unknown,
     };
     let answer = answer.await;
@@ -125,6 +126,7 @@ async fn offer(wire: &Wire, block_size: u16) -> Result<(), AskError> {
 struct Offered {
     voice: Voice,
     stream: StreamId,
+    kind: Kind,
     outcome: Outcome,
 }
 
@@ -141,7 +143,12 @@ impl Drop for Offered {
         if self.outcome == Outcome::Known {
             return;
         }
-        let close = Speech::Close.into_element(&self.stream);
+        // A peer that has accepted meanwhile is not to take this for the end of an empty stream.
+        let speech = match self.kind {
+            Kind::Ours => Speech::Abort,
+            Kind::Other => Speech::Close,
+        };
+        let close = speech.into_element(&self.stream);
         let voice = self.voice.clone();
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {

@@ -10,12 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tubes_ibb::Ibb;
 use tubes_testkit::Hub;
 use tubes_transport::{
-    AskError, Bytestream, ConnectError, Gone, Kind, Patience, Plan, Question, Role, Stanzas,
-    StreamId, Transport, Wire,
+    Bytestream, ConnectError, Gone, Kind, Plan, Role, Stanzas, StreamId, Transport, Wire,
 };
-use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
-use xmpp_parsers::stanza_error::DefinedCondition;
 
 const IBB: &str = "http://jabber.org/protocol/ibb";
 
@@ -102,26 +100,6 @@ async fn echoes() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn carries_a_mebibyte_both_ways_at_once() {
-    for kind in [Kind::Ours, Kind::Other] {
-        let (a, b, _hub) = open(Ibb::new(), kind).await;
-        let (up, down) = (pattern(1 << 20, 1), pattern(1 << 20, 2));
-        let (mut a_in, mut a_out) = tokio::io::split(a);
-        let (mut b_in, mut b_out) = tokio::io::split(b);
-        let mut at_b = vec![0; up.len()];
-        let mut at_a = vec![0; down.len()];
-        tokio::try_join!(
-            a_out.write_all(&up),
-            b_out.write_all(&down),
-            async { a_in.read_exact(&mut at_a).await.map(drop) },
-            async { b_in.read_exact(&mut at_b).await.map(drop) },
-        )
-        .unwrap();
-        assert!(at_b == up && at_a == down);
-    }
-}
-
 #[tokio::test]
 async fn one_direction_ends_before_the_other_between_our_own_kind() {
     let (a, b, hub) = open(Ibb::new(), Kind::Ours).await;
@@ -135,22 +113,6 @@ async fn one_direction_ends_before_the_other_between_our_own_kind() {
     let closes = passed(&hub, "close");
     // The answer to the one close ended the other direction.
     assert_eq!(closes, [alice()]);
-}
-
-#[tokio::test]
-async fn both_may_close_at_the_same_time() {
-    for kind in [Kind::Ours, Kind::Other] {
-        let (a, b, _hub) = open(Ibb::new(), kind).await;
-        let (a_in, a_out) = tokio::io::split(a);
-        let (b_in, b_out) = tokio::io::split(b);
-        let ((), (), at_a, at_b) = tokio::join!(
-            send(a_out, Vec::new()),
-            send(b_out, Vec::new()),
-            receive(a_in),
-            receive(b_in),
-        );
-        assert!(at_a.is_empty() && at_b.is_empty());
-    }
 }
 
 #[tokio::test]
@@ -184,18 +146,6 @@ async fn a_reader_that_never_reads_stops_the_writer() {
 }
 
 #[tokio::test]
-async fn goes_on_when_a_slow_reader_reads_at_last() {
-    let (a, b, _hub) = open(Ibb::new(), Kind::Ours).await;
-    let bytes = pattern(1 << 20, 4);
-    let sender = tokio::spawn(send(a, bytes.clone()));
-    tokio::time::pause();
-    tokio::time::sleep(Duration::from_secs(7200)).await;
-    tokio::time::resume();
-    assert!(receive(b).await == bytes);
-    sender.await.unwrap();
-}
-
-#[tokio::test]
 async fn dropping_breaks_the_stream_for_the_peer_after_what_was_sent() {
     let (mut a, mut b, _hub) = open(Ibb::new(), Kind::Ours).await;
     a.write_all(b"unfinished").await.unwrap();
@@ -207,17 +157,6 @@ async fn dropping_breaks_the_stream_for_the_peer_after_what_was_sent() {
     assert_eq!(why.kind(), ErrorKind::ConnectionReset);
     let why = b.write_all(b"x").await.unwrap_err();
     assert_eq!(why.kind(), ErrorKind::BrokenPipe);
-}
-
-#[tokio::test]
-async fn dropping_while_the_peer_waits_for_our_end_is_no_end() {
-    let (mut a, b, _hub) = open(Ibb::new(), Kind::Ours).await;
-    a.shutdown().await.unwrap();
-    let mut b = b;
-    assert!(receive(&mut b).await.is_empty());
-    drop(b);
-    let why = a.read(&mut [0]).await.unwrap_err();
-    assert_eq!(why.kind(), ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]
@@ -263,61 +202,6 @@ async fn a_lost_session_breaks_both_ends_and_says_why() {
     assert_eq!(why.kind(), ErrorKind::ConnectionAborted);
     let why = a.write_all(b"x").await.unwrap_err();
     assert_eq!(why.kind(), ErrorKind::ConnectionAborted);
-}
-
-#[tokio::test]
-async fn a_stranger_cannot_speak_into_the_stream() {
-    let (mut a, b, hub) = open(Ibb::new(), Kind::Ours).await;
-    let stranger = hub.join("alice@tubes.example/phone".parse().unwrap());
-    let data = format!("<data xmlns='{IBB}' sid='s1' seq='0'>AAAA</data>");
-    let data: Element = data.parse().unwrap();
-    let to = Jid::from(fernand());
-    let patience = Patience::default();
-    let answer = stranger
-        .ask(Some(to.clone()), Question::Set, data.clone(), patience)
-        .await
-        .unwrap();
-    let Err(AskError::Refused(why)) = answer.await else {
-        panic!("not refused");
-    };
-    assert_eq!(why.defined_condition, DefinedCondition::ItemNotFound);
-    let close: Element = format!("<close xmlns='{IBB}' sid='s1'/>").parse().unwrap();
-    stranger.tell(to, vec![data, close]).await.unwrap();
-    let sender = tokio::spawn(async move {
-        a.write_all(b"mine").await.unwrap();
-        a.shutdown().await.unwrap();
-        a
-    });
-    let mut b = b;
-    assert_eq!(receive(&mut b).await, b"mine");
-    drop(sender.await.unwrap());
-}
-
-#[tokio::test]
-async fn the_claim_is_released_when_both_directions_are_over() {
-    let (a, b, hub) = Hub::pair(alice(), fernand());
-    let (mut here, mut there) = wires(&a, &b);
-    let (mine, theirs) = tokio::join!(
-        connect(Ibb::new(), plan(Role::Requester, Kind::Ours, &a), &mut here),
-        connect(
-            Ibb::new(),
-            plan(Role::Responder, Kind::Ours, &b),
-            &mut there
-        ),
-    );
-    // The wire left behind holds nothing.
-    drop((here, there));
-    let (mut mine, mut theirs) = (mine.unwrap(), theirs.unwrap());
-    assert!(a.claim(fernand().into(), StreamId::from("s1")).is_none());
-    mine.shutdown().await.unwrap();
-    theirs.shutdown().await.unwrap();
-    assert_eq!(mine.read(&mut [0]).await.unwrap(), 0);
-    assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0);
-    drop((mine, theirs));
-    while a.claim(fernand().into(), StreamId::from("s1")).is_none() {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(hub.pending(), 0);
 }
 
 #[tokio::test]
