@@ -8,6 +8,7 @@ mod step;
 
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tubes_server::{Server, ServerKind, Setup};
 use tubes_testkit::Fate;
@@ -45,10 +46,7 @@ async fn meet(kind: ServerKind, fates: impl IntoIterator<Item = Fate>) {
     if !kind.wanted().unwrap() {
         return;
     }
-    let setup = Setup::new().without_required_encryption();
-    let starting = patiently("the server starts", Server::start(kind, setup)).await;
-    // Tasks cannot borrow it, and the process ends with the tests.
-    let server: &'static Server = Box::leak(Box::new(starting.unwrap()));
+    let server = patiently("the server starts", in_clear(kind)).await;
     let mut meetings = JoinSet::new();
     for fate in fates {
         for whose in [Whose::Alices, Whose::Fernands] {
@@ -61,6 +59,21 @@ async fn meet(kind: ServerKind, fates: impl IntoIterator<Item = Fate>) {
     while let Some(met) = meetings.join_next().await {
         met.unwrap();
     }
+}
+
+/// The server of this kind that all these tests share; as long as the process.
+async fn in_clear(kind: ServerKind) -> &'static Server {
+    static EMBEDDED: OnceCell<Server> = OnceCell::const_new();
+    static PROSODY: OnceCell<Server> = OnceCell::const_new();
+    static EJABBERD: OnceCell<Server> = OnceCell::const_new();
+    let cell = match kind {
+        ServerKind::Embedded => &EMBEDDED,
+        ServerKind::Prosody => &PROSODY,
+        ServerKind::Ejabberd => &EJABBERD,
+    };
+    let setup = Setup::new().without_required_encryption();
+    let starting = || async { Server::start(kind, setup).await.unwrap() };
+    cell.get_or_init(starting).await
 }
 
 async fn meet_at(server: &Server, fate: Fate, whose: Whose, steps: &'static [Step]) {

@@ -1,12 +1,11 @@
 //! Alice and Fernand, each behind a link, and a tube between them.
 
 use std::io::{self, ErrorKind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::sleep;
 use tubes::{Access, Address, Offer, Tls};
 use tubes_server::Server;
 use tubes_testkit::{Fate, Link};
@@ -35,6 +34,8 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) async fn on(server: &Server) -> Self {
+        static ARRIVING: Semaphore = Semaphore::const_new(AT_A_TIME);
+        let _turn = ARRIVING.acquire().await.unwrap();
         let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
         let (alice, alices) = linked(server, "alice").await;
         let (mut fernand, fernands) = linked(server, "fernand").await;
@@ -62,21 +63,27 @@ impl Pair {
             Whose::Alices => &self.alices,
             Whose::Fernands => &self.fernands,
         };
-        let happened = Arc::new(AtomicBool::new(false));
-        link.set_filter(step.befallen(fate.clone(), whose, Arc::clone(&happened)));
+        let (happening, mut happened) = watch::channel(false);
+        link.set_filter(step.befallen(fate.clone(), whose, happening));
         let meeting = exchange(&self.address);
         match fate {
             // A lost stanza looks like somebody slow, for as long as the peer lives; the
             // deadlines of the others are tried on a clock that can be hurried.
             Fate::Drop | Fate::HoldBack => {
-                if let Ok(outcome) = timeout(A_WHILE, meeting).await {
-                    assert_honest(outcome, cell);
+                let waiting = async {
+                    let lost = happened.wait_for(|happened| *happened);
+                    drop(patiently(cell, lost).await.unwrap());
+                    sleep(A_WHILE).await;
+                };
+                tokio::select! {
+                    outcome = meeting => assert_honest(outcome, cell),
+                    () = waiting => {}
                 }
             }
             Fate::Delay(_) => patiently(cell, meeting).await.unwrap(),
             _ => assert_honest(patiently(cell, meeting).await, cell),
         }
-        assert!(happened.load(Ordering::Relaxed), "{cell}: did not happen");
+        assert!(*happened.borrow(), "{cell}: did not happen");
         link.set_filter(|_, _| Fate::Pass);
         let what = format!("another connection works after {cell}");
         patiently(&what, until_served(&self.address)).await;
@@ -124,8 +131,11 @@ async fn until_served(address: &Address) {
     }
 }
 
+/// Pairs that log in at a time: passwords are hashed in earnest, and a login has deadlines.
+const AT_A_TIME: usize = 8;
+
 /// A few blocks.
 const SIZE: usize = 20_000;
 
 /// After this a connection that met a loss is left to itself.
-const A_WHILE: Duration = Duration::from_secs(3);
+const A_WHILE: Duration = Duration::from_secs(1);

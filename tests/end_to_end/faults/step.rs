@@ -1,9 +1,9 @@
 //! The steps of a connection through a tube, as they are seen on a link.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
+use tokio::sync::watch;
 use tubes_testkit::{Fate, Heading};
 use xmpp_parsers::minidom::Element;
 
@@ -51,7 +51,7 @@ impl Step {
         self,
         fate: Fate,
         whose: Whose,
-        happened: Arc<AtomicBool>,
+        happened: watch::Sender<bool>,
     ) -> impl Fn(Heading, &Element) -> Fate + Send + Sync + 'static {
         let asked = Mutex::new(HashMap::new());
         move |heading, stanza| {
@@ -62,7 +62,7 @@ impl Step {
                 _ => Role::Requester,
             };
             let step = observe(&mut asked.lock().unwrap(), role, stanza);
-            match step == Some(self) && !happened.swap(true, Ordering::Relaxed) {
+            match step == Some(self) && !happened.send_replace(true) {
                 true => fate.clone(),
                 false => Fate::Pass,
             }
