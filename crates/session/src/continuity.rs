@@ -7,7 +7,9 @@ use xmpp_parsers::stream_features::StreamFeatures;
 /// How long a session may outlive its connection (XEP-0198 §5). Reads no clock.
 ///
 /// ```text
-///   Flowing ⇄ Suspended ──► Abandoned ──► Flowing, as a new session
+///   Flowing ──► Suspended ⇄ Resumed ──► Flowing
+///                   └──► Abandoned ◄──┘    ▲
+///                            └─────────────┘ as a new session
 /// ```
 #[derive(Debug)]
 pub(crate) struct Continuity {
@@ -23,7 +25,11 @@ enum Phase {
     /// The connection is lost. The session may yet be resumed.
     Suspended {
         until: Instant,
-        /// Connections on which it could not be.
+        fruitless: u8,
+    },
+    /// The server says that it goes on, and has yet to acknowledge something.
+    Resumed {
+        until: Instant,
         fruitless: u8,
     },
     /// The session was given up, with all that hung on it.
@@ -49,6 +55,13 @@ impl Keeping {
     }
 }
 
+/// Whether a server has yet to acknowledge anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owed {
+    Nothing,
+    Something,
+}
+
 /// What is to be done about a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -69,8 +82,9 @@ impl Continuity {
         }
     }
 
+    /// Whether the session carries anything at the moment.
     pub(crate) fn is_flowing(&self) -> bool {
-        self.phase == Phase::Flowing
+        matches!(self.phase, Phase::Flowing | Phase::Resumed { .. })
     }
 
     /// A new session began.
@@ -79,9 +93,24 @@ impl Continuity {
         self.phase = Phase::Flowing;
     }
 
-    /// The same session goes on.
-    pub(crate) fn handle_resumed(&mut self) {
-        self.phase = Phase::Flowing;
+    /// The server says that the same session goes on. What it owes is the proof: a session of
+    /// Prosody 0.12.3 that lost its connection in the wrong moment is resumed, and never listens
+    /// again.
+    pub(crate) fn handle_resumed(&mut self, owed: Owed, now: Instant) {
+        self.phase = match (owed, self.phase) {
+            (Owed::Something, Phase::Suspended { fruitless, .. }) => Phase::Resumed {
+                until: now + PROOF,
+                fruitless,
+            },
+            _ => Phase::Flowing,
+        };
+    }
+
+    /// The server acknowledged something.
+    pub(crate) fn handle_acked(&mut self) {
+        if let Phase::Resumed { .. } = self.phase {
+            self.phase = Phase::Flowing;
+        }
     }
 
     /// The connection is lost, or the next one was, before the session could be resumed. The
@@ -95,11 +124,17 @@ impl Continuity {
                 until: heard + self.limit,
                 fruitless: 0,
             },
-            Phase::Suspended { fruitless, .. } if fruitless + 1 >= MOST_FRUITLESS => {
+            Phase::Suspended { fruitless, .. } | Phase::Resumed { fruitless, .. }
+                if fruitless + 1 >= MOST_FRUITLESS =>
+            {
                 Phase::Abandoned
             }
             Phase::Suspended { until, fruitless } => Phase::Suspended {
                 until,
+                fruitless: fruitless + 1,
+            },
+            Phase::Resumed { fruitless, .. } => Phase::Suspended {
+                until: heard + self.limit,
                 fruitless: fruitless + 1,
             },
         };
@@ -109,7 +144,7 @@ impl Continuity {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Suspended { until, .. } => Some(until),
+            Phase::Suspended { until, .. } | Phase::Resumed { until, .. } => Some(until),
             Phase::Flowing | Phase::Abandoned => None,
         }
     }
@@ -117,7 +152,7 @@ impl Continuity {
     /// Time passed.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Verdict {
         match self.phase {
-            Phase::Suspended { until, .. } if now >= until => {
+            Phase::Suspended { until, .. } | Phase::Resumed { until, .. } if now >= until => {
                 self.phase = Phase::Abandoned;
                 self.verdict()
             }
@@ -128,7 +163,7 @@ impl Continuity {
     fn verdict(&self) -> Verdict {
         match self.phase {
             Phase::Abandoned => Verdict::Abandon,
-            Phase::Flowing | Phase::Suspended { .. } => Verdict::Keep,
+            Phase::Flowing | Phase::Resumed { .. } | Phase::Suspended { .. } => Verdict::Keep,
         }
     }
 }
@@ -136,6 +171,9 @@ impl Continuity {
 /// A connection may break once more while the session is being resumed. If it does so time and
 /// again, it is for what the server, or tokio-xmpp, has to say of the session.
 const MOST_FRUITLESS: u8 = 3;
+
+/// A server answers at once; a throttled one takes a few seconds for what is on its way to it.
+const PROOF: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {
@@ -182,9 +220,41 @@ mod tests {
             assert_eq!(session.handle_suspended(heard), Verdict::Keep);
             assert_eq!(session.handle_suspended(heard), Verdict::Keep);
             assert_eq!(session.next_timeout(), Some(heard + LIMIT));
-            session.handle_resumed();
+            session.handle_resumed(Owed::Something, heard);
+            session.handle_acked();
             assert!(session.is_flowing());
+            assert_eq!(session.next_timeout(), None);
         }
+    }
+
+    #[test]
+    fn a_session_that_listens_no_more_is_given_up() {
+        let (mut session, now) = (kept(), Instant::now());
+        session.handle_suspended(now);
+        session.handle_resumed(Owed::Something, now);
+        assert!(session.is_flowing());
+        assert_eq!(session.handle_timeout(now + PROOF / 2), Verdict::Keep);
+        assert_eq!(session.handle_timeout(now + PROOF), Verdict::Abandon);
+    }
+
+    #[test]
+    fn a_session_that_nothing_is_owed_needs_no_proof() {
+        let (mut session, now) = (kept(), Instant::now());
+        session.handle_suspended(now);
+        session.handle_resumed(Owed::Nothing, now);
+        assert_eq!(session.handle_timeout(now + LIMIT), Verdict::Keep);
+    }
+
+    #[test]
+    fn a_session_that_is_resumed_and_lost_time_and_again_is_given_up() {
+        let (mut session, now) = (kept(), Instant::now());
+        let mut lost = Vec::new();
+        for _ in 0..4 {
+            lost.push(session.handle_suspended(now));
+            session.handle_resumed(Owed::Something, now);
+        }
+        assert_eq!(lost[..3], [Verdict::Keep; 3]);
+        assert_eq!(lost[3], Verdict::Abandon);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio_xmpp::stanzastream::{StanzaStage, StanzaState, StanzaToken};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 
+use crate::continuity::Owed;
 use crate::pace::Pace;
 
 /// Stanzas that are not sent yet, and such that the server has not acknowledged.
@@ -24,6 +25,15 @@ struct Unacked {
     token: StanzaToken,
     bytes: usize,
     since: Instant,
+}
+
+/// What the server has acknowledged since it was last asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Arrived {
+    /// How many stanzas.
+    pub(crate) count: usize,
+    /// The server's rate in bytes per second, when it turns out that people should know it.
+    pub(crate) rate: Option<u64>,
 }
 
 impl Flight {
@@ -56,12 +66,11 @@ impl Flight {
         });
     }
 
-    /// Forgets what has arrived. Returns the server's rate in bytes per second when it turns out
-    /// that people should know it.
-    pub(crate) fn settle(&mut self, now: Instant) -> Option<u64> {
+    /// Forgets what has arrived.
+    pub(crate) fn settle(&mut self, now: Instant) -> Arrived {
         self.unsent
             .retain(|token| matches!(token.state(), StanzaState::Queued));
-        let mut rate = None;
+        let mut arrived = Arrived::default();
         while let Some(oldest) = self.unacked.front_mut() {
             // Ready as well when nobody will ever know: without stream management, or with the
             // session lost.
@@ -69,11 +78,20 @@ impl Flight {
                 break;
             }
             let delay = now.saturating_duration_since(oldest.since);
-            let told = self.pace.handle_acked(oldest.bytes, delay, now);
-            rate = told.or(rate);
+            let rate = self.pace.handle_acked(oldest.bytes, delay, now);
+            arrived.count += 1;
+            arrived.rate = rate.or(arrived.rate);
             self.unacked.pop_front();
         }
-        rate
+        arrived
+    }
+
+    /// Whether the server has yet to acknowledge something.
+    pub(crate) fn owed(&self) -> Owed {
+        match self.unacked.is_empty() {
+            true => Owed::Nothing,
+            false => Owed::Something,
+        }
     }
 
     /// Waits until something is sent or acknowledged. Cancel safe; never done when nothing is

@@ -74,10 +74,7 @@ impl Pump {
     }
 
     async fn step(&mut self) -> Step {
-        if let Some(bytes_per_second) = self.flight.settle(Instant::now()) {
-            let throttled = Link::Throttled { bytes_per_second };
-            self.router.report(SessionEvent::Link(throttled));
-        }
+        self.settle();
         let flowing = self.continuity.is_flowing();
         let room = flowing && self.flight.has_room();
         let room_for_bulk = flowing && self.flight.has_room_for_bulk();
@@ -85,11 +82,10 @@ impl Pump {
             self.send(stanza).await;
             return Step::Again;
         }
-        let wake = match flowing {
-            true => self.router.next_deadline(),
-            // While nothing can be heard, nobody is late.
-            false => self.continuity.next_timeout(),
-        };
+        // While nothing can be heard, nobody is late.
+        let deadline = self.router.next_deadline().filter(|_| flowing);
+        let wake = deadline.into_iter().chain(self.continuity.next_timeout());
+        let wake = wake.min();
         let next = async {
             match room_for_bulk {
                 true => self.outbox.next().await,
@@ -125,6 +121,17 @@ impl Pump {
         Step::Again
     }
 
+    fn settle(&mut self) {
+        let arrived = self.flight.settle(Instant::now());
+        if arrived.count > 0 {
+            self.continuity.handle_acked();
+        }
+        if let Some(bytes_per_second) = arrived.rate {
+            let throttled = Link::Throttled { bytes_per_second };
+            self.router.report(SessionEvent::Link(throttled));
+        }
+    }
+
     fn handle_event(&mut self, event: Event) {
         match event {
             Event::Stanza(stanza) => self.router.handle_stanza(stanza, Instant::now()),
@@ -142,7 +149,10 @@ impl Pump {
                 self.begin();
             }
             Event::Stream(StreamEvent::Resumed) => {
-                self.continuity.handle_resumed();
+                // What the server had before the pause proves nothing.
+                self.settle();
+                self.continuity
+                    .handle_resumed(self.flight.owed(), Instant::now());
                 self.flight.handle_resumed(Instant::now());
                 self.router.handle_resumed(Instant::now());
                 self.router
@@ -157,7 +167,7 @@ impl Pump {
 
     fn handle_timeout(&mut self, now: Instant) {
         if self.continuity.is_flowing() {
-            return self.router.handle_timeout(now);
+            self.router.handle_timeout(now);
         }
         let verdict = self.continuity.handle_timeout(now);
         self.judge(verdict);
