@@ -13,6 +13,7 @@ use xmpp_parsers::jid::BareJid;
 
 use crate::account::{Account, Tls};
 use crate::dns::{self, Target};
+use crate::event::Terms;
 use crate::handshake::{self, within};
 use crate::login_error::{LoginError, LoginFailure, Occasion};
 use crate::sasl::Security;
@@ -34,6 +35,7 @@ pub(crate) struct Established {
     pub(crate) server: String,
     /// The version of TLS.
     pub(crate) tls: Option<&'static str>,
+    pub(crate) terms: Terms,
 }
 
 impl Connector {
@@ -124,12 +126,13 @@ impl Connector {
         .await?;
         let allowance = socket.allowance();
         let (io, security, tls) = self.secure(Box::new(socket), target.tls, domain).await?;
-        let connection = handshake::log_in(io, &security, &self.account).await?;
+        let (connection, terms) = handshake::log_in(io, &security, &self.account).await?;
         allowance.lift();
         Ok(Established {
             connection,
             server: name(target),
             tls,
+            terms,
         })
     }
 

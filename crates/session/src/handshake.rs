@@ -16,9 +16,10 @@ use xmpp_parsers::starttls::{Nonza, Request};
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use crate::account::Account;
+use crate::event::{StreamManagement, Terms};
 use crate::filter::Line;
 use crate::login_error::LoginFailure;
-use crate::sasl::{self, Security};
+use crate::sasl::{self, Names, Security};
 
 /// Asks the server to encrypt from here on (RFC 6120 §5). Done within 10 s.
 pub(crate) async fn start_tls(
@@ -54,14 +55,15 @@ pub(crate) async fn log_in(
     io: Box<dyn Io>,
     security: &Security,
     account: &Account,
-) -> Result<Connection, LoginFailure> {
+) -> Result<(Connection, Terms), LoginFailure> {
     let header = match security {
         Security::Loopback => header,
         Security::Tls(_) => identified,
     };
     let (features, mut stream) = open(io, header(account)).await?;
     let authenticated = sasl::authenticate(&mut stream, &features, security, account);
-    within(AUTHENTICATION, "authenticating", authenticated).await?;
+    let Names { mechanism, binding } =
+        within(AUTHENTICATION, "authenticating", authenticated).await?;
     let (features, stream) = within(STREAM, RESTARTING, async {
         let pending = stream.initiate_reset().send_header(header(account)).await;
         let pending = pending.map_err(LoginFailure::io(RESTARTING))?;
@@ -76,11 +78,21 @@ pub(crate) async fn log_in(
             "it lets nobody bind a resource",
         ));
     }
-    Ok(Connection {
+    let terms = Terms {
+        mechanism,
+        binding,
+        stream_management: match features.stream_management {
+            Some(_) => StreamManagement::Offered,
+            None => StreamManagement::Absent,
+        },
+        largest_stanza: features.limits.as_ref().and_then(|limits| limits.max_bytes),
+    };
+    let connection = Connection {
         stream: stream.box_stream(),
         features,
         identity: account.jid().clone(),
-    })
+    };
+    Ok((connection, terms))
 }
 
 /// Exchanges headers and reads what the server offers.

@@ -16,7 +16,7 @@
 //!   lost
 //! - `pump.rs`: the task that owns the connection; `router/`: where each stanza goes
 //! - `tracker.rs`: questions that wait for answers; `contacts.rs`: who is online and can do
-//!   what; `identity.rs`: what this client says of itself
+//!   what; `identity.rs`: what this client says of itself; `inquiry.rs`: what its owner may ask
 
 mod account;
 mod connector;
@@ -26,6 +26,7 @@ mod event;
 mod filter;
 mod handshake;
 mod identity;
+mod inquiry;
 mod login_error;
 mod pump;
 mod reconnect;
@@ -37,7 +38,8 @@ mod tls;
 mod tracker;
 
 pub use self::account::{Account, AccountError, Password, Tls};
-pub use self::event::{Link, Login, SessionEvent};
+pub use self::contacts::{Contact, Resource, Sight};
+pub use self::event::{Link, Login, SessionEvent, StreamManagement, Terms};
 pub use self::login_error::{CertificateFault, LoginError, LoginErrorKind, LoginFailure, Refusal};
 pub use self::router::Subscribe;
 pub use self::session::Session;

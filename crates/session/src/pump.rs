@@ -20,6 +20,7 @@ use xmpp_parsers::presence::{Presence, Type};
 
 use crate::event::{Link, Login, SessionEvent};
 use crate::identity::Identity;
+use crate::inquiry::Inquiry;
 use crate::reconnect::Notice;
 use crate::router::{Router, Subscribe};
 
@@ -52,6 +53,7 @@ pub(crate) enum Command {
     Advertise(Vec<String>),
     Close(oneshot::Sender<()>),
     Consent(BareJid, Subscribe),
+    Inquire(Inquiry),
 }
 
 impl Pump {
@@ -154,13 +156,15 @@ impl Pump {
         match command {
             Command::Advertise(features) => self.router.handle_identity(Identity::new(features)),
             Command::Consent(contact, subscribe) => self.router.handle_consent(contact, subscribe),
+            Command::Inquire(inquiry) => inquiry.answer(&self.login, &self.router),
             Command::Close(_) => {}
         }
     }
 
     fn handle_notice(&mut self, notice: Notice) -> Step {
         match notice {
-            Notice::Connected { server, tls } => {
+            Notice::Connected { server, tls, terms } => {
+                self.login.terms = terms;
                 self.login.server = server;
                 self.login.tls = tls;
                 Step::Again

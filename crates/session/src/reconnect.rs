@@ -9,6 +9,7 @@ use tokio_xmpp::stanzastream::Connection;
 
 use crate::LoginError;
 use crate::connector::{Connector, Established};
+use crate::event::Terms;
 
 /// What happens while the stream has no connection.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) enum Notice {
     Connected {
         server: String,
         tls: Option<&'static str>,
+        terms: Terms,
     },
     /// No further try makes sense.
     Down(LoginError),
@@ -76,10 +78,12 @@ async fn reconnect(
                 connection,
                 server,
                 tls,
+                terms,
             }) => {
                 backoff().handle_connected(Instant::now());
                 // A pump that is gone no longer minds.
-                let _ = notices.send(Notice::Connected { server, tls }).await;
+                let connected = Notice::Connected { server, tls, terms };
+                let _ = notices.send(connected).await;
                 drop(slot.send(connection));
                 return;
             }

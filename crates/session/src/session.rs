@@ -7,16 +7,17 @@ use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_xmpp::stanzastream::{Event, StanzaStream, StreamEvent};
-use tubes_transport::Stanzas;
+use tubes_transport::{Gone, Stanzas};
 use xmpp_parsers::jid::{BareJid, FullJid, ResourcePart};
 
 use crate::connector::{Connector, Established};
 use crate::event::{Login, SessionEvent};
 use crate::identity::Identity;
+use crate::inquiry::Inquiry;
 use crate::pump::{self, Command, DEPTH, Phase, Pump};
 use crate::reconnect::reconnector;
 use crate::router::{Router, Subscribe};
-use crate::{Account, LoginError};
+use crate::{Account, Contact, LoginError};
 
 /// One logged-in account. Dropping the last clone ends the session without ceremony.
 #[derive(Clone, Debug)]
@@ -43,6 +44,7 @@ impl Session {
             connection,
             server,
             tls,
+            terms,
         } = connector.connect().await?;
         let (notices_tx, notices) = mpsc::channel(NOTICES);
         let mut stream = StanzaStream::new(reconnector(connector, connection, notices_tx), DEPTH);
@@ -55,6 +57,7 @@ impl Session {
             jid: jid.clone(),
             server,
             tls,
+            terms,
         };
         let router = Router::new(
             jid.clone(),
@@ -112,12 +115,40 @@ impl Session {
         self.command(Command::Consent(contact, subscribe)).await;
     }
 
+    /// What is known of a contact at this moment: whether its presence is visible, and its
+    /// resources. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone::Session`] when the session has ended for good.
+    pub async fn contact(&self, jid: BareJid) -> Result<Contact, Gone> {
+        self.inquire(|answer| Inquiry::Contact(jid, answer)).await
+    }
+
+    /// The latest login. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone::Session`] when the session has ended for good.
+    pub async fn login(&self) -> Result<Login, Gone> {
+        self.inquire(Inquiry::Login).await
+    }
+
     /// Says what is still to be said and logs out; done within two seconds.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
         self.command(Command::Close(done)).await;
         // A session that is gone already is closed.
         let _ = closed.await;
+    }
+
+    async fn inquire<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Inquiry,
+    ) -> Result<T, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.command(Command::Inquire(question(answer))).await;
+        answered.await.map_err(|_| Gone::Session)
     }
 
     async fn command(&self, command: Command) {

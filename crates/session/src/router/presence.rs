@@ -13,7 +13,7 @@ use xmpp_parsers::presence::{Presence, Type};
 
 use super::Router;
 use crate::SessionEvent;
-use crate::contacts::Online;
+use crate::contacts::{Contact, Online, Sight};
 use crate::tracker::{Asker, fail_all};
 
 impl Router {
@@ -29,6 +29,18 @@ impl Router {
         self.presence_to(Type::Subscribed, contact.clone());
         if !self.contacts.sees(&contact) {
             self.presence_to(Type::Subscribe, contact);
+        }
+    }
+
+    /// What is known of a contact.
+    pub(crate) fn contact(&self, jid: &BareJid) -> Contact {
+        match *jid == self.own.to_bare() {
+            // RFC 6121 §4.2.2: an account always sees its own resources.
+            true => Contact {
+                sight: Sight::Visible,
+                ..self.contacts.contact(jid)
+            },
+            false => self.contacts.contact(jid),
         }
     }
 
