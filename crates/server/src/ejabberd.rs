@@ -198,13 +198,13 @@ listen:
     ip: "127.0.0.1"
     module: ejabberd_c2s
     max_stanza_size: {stanza_size}
-    shaper: {shaper}
+    shaper: c2s_shaper
     starttls_required: true
   - port: {direct}
     ip: "127.0.0.1"
     module: ejabberd_c2s
     max_stanza_size: {stanza_size}
-    shaper: {shaper}
+    shaper: c2s_shaper
     tls: true
   - port: {api}
     ip: "127.0.0.1"
@@ -221,6 +221,8 @@ shaper:
   normal:
     rate: 3000
     burst_size: 20000
+shaper_rules:
+  c2s_shaper: {shaper}
 modules:
   mod_adhoc: {{}}
   mod_blocking: {{}}
