@@ -155,7 +155,10 @@ impl Pump {
     fn handle_command(&mut self, command: Command) {
         match command {
             Command::Advertise(features) => self.router.handle_identity(Identity::new(features)),
-            Command::Consent(contact, subscribe) => self.router.handle_consent(contact, subscribe),
+            Command::Consent(contact, subscribe) => {
+                self.router
+                    .handle_consent(contact, subscribe, Instant::now());
+            }
             Command::Inquire(inquiry) => inquiry.answer(&self.login, &self.router),
             Command::Close(_) => {}
         }

@@ -4,9 +4,10 @@
 mod iq;
 mod presence;
 
+use self::presence::Announced;
 pub use self::presence::Subscribe;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use tokio_xmpp::Stanza;
@@ -33,6 +34,8 @@ pub(crate) struct Router {
     lives: u64,
     identity: Identity,
     contacts: Contacts,
+    /// Other resources of the own account, which nobody has asked for yet.
+    siblings: HashMap<FullJid, Announced>,
     tracker: Tracker,
     switchboard: Switchboard,
     history: History,
@@ -54,6 +57,7 @@ impl Router {
             lives: 0,
             identity,
             contacts: Contacts::default(),
+            siblings: HashMap::new(),
             tracker: Tracker::new(prefix),
             switchboard,
             history: History::Fresh,
@@ -118,6 +122,7 @@ impl Router {
         fail_all(self.tracker.lost_all(), &Gone::Session);
         self.switchboard.hang_up_all(Gone::Session);
         self.out.clear();
+        self.siblings.clear();
         for jid in self.contacts.lost() {
             let why = Gone::Session;
             self.events.push_back(SessionEvent::Offline { jid, why });
