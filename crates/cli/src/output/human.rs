@@ -2,11 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use super::report::{Direction, FellBack, Proof, Report, Typed, Why};
+use super::report::{Direction, FellBack, Proof, Report, Resource, Typed, Verdict, Why};
 
 /// The report as a sentence, or a few lines.
 pub(crate) fn lines(report: &Report) -> String {
     match report {
+        Report::Check {
+            name,
+            verdict,
+            detail,
+            ..
+        } => {
+            let verdict = match verdict {
+                Verdict::Failed => "FAILED",
+                Verdict::Ok => "ok",
+                Verdict::Poor => "poor",
+            };
+            let name = name.replace('_', " ");
+            format!("{verdict:<7} {name:<18} {}", harmless(detail))
+        }
         Report::ConnectionClosed {
             connection,
             sent,
@@ -60,6 +74,7 @@ pub(crate) fn lines(report: &Report) -> String {
             tls.as_deref().unwrap_or("not encrypted")
         ),
         Report::Proof(proof) => proven(proof),
+        Report::Resource(resource) => described(resource),
         Report::TubeClosed { tube, error } => match error {
             None => format!("tube {tube} is closed"),
             Some(Why { message, .. }) => format!("tube {tube} is closed: {}", harmless(message)),
@@ -127,6 +142,29 @@ fn with(parameters: &BTreeMap<String, Typed>) -> String {
     format!(", with {}", list.join(", "))
 }
 
+fn described(resource: &Resource) -> String {
+    let jid = harmless(&resource.jid);
+    if !resource.answered {
+        return format!("{jid} does not say what it can do");
+    }
+    if !resource.tubes {
+        return format!("{jid} does no tubes");
+    }
+    let kind = match resource.ours {
+        true => "does tubes, as this program does",
+        false => "does tubes",
+    };
+    let services = match &resource.services[..] {
+        [] => "names no service".to_owned(),
+        names => format!("names {}", harmless(&names.join(", "))),
+    };
+    let transports = match &resource.transports[..] {
+        [] => "no transport".to_owned(),
+        names => names.join(", "),
+    };
+    format!("{jid} {kind}; {services}; carries bytes over {transports}")
+}
+
 fn proven(proof: &Proof) -> String {
     let (from, to) = match proof.direction {
         Direction::Out => ("program", "service"),
@@ -145,7 +183,7 @@ fn proven(proof: &Proof) -> String {
 }
 
 /// A number of bytes in the largest unit that leaves a whole number before the point.
-fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     let mut value = count as f64;
     let mut unit = "B";
     for larger in ["KiB", "MiB", "GiB", "TiB"] {
