@@ -219,6 +219,40 @@ mod tests {
         assert_eq!(bytes(16 * 1024 * 1024), "16.0 MiB");
     }
 
+    fn resource(answered: bool, services: &[&str]) -> String {
+        lines(&Report::Resource(Resource {
+            jid: "fernand@example.org/phone".to_owned(),
+            answered,
+            tubes: !services.is_empty(),
+            ours: false,
+            services: services.iter().map(|&name| name.to_owned()).collect(),
+            transports: vec!["socks5", "ibb"],
+        }))
+    }
+
+    #[test]
+    fn a_resource_says_what_it_can_do_as_far_as_it_is_known() {
+        assert_eq!(
+            resource(true, &["ssh", "h\u{1b}ttp"]),
+            "fernand@example.org/phone does tubes; names ssh, h\\u{1b}ttp; carries bytes over \
+             socks5, ibb"
+        );
+        assert_eq!(
+            resource(true, &[]),
+            "fernand@example.org/phone does no tubes"
+        );
+        assert_eq!(
+            resource(false, &[]),
+            "fernand@example.org/phone does not say what it can do"
+        );
+    }
+
+    #[test]
+    fn a_check_begins_with_its_verdict() {
+        let check = Report::check("rate_limit", Verdict::Poor, "about 3.0 kB/s".to_owned());
+        assert_eq!(lines(&check), "poor    rate limit         about 3.0 kB/s");
+    }
+
     #[test]
     fn a_failed_connection_says_why() {
         let report = Report::ConnectionClosed {

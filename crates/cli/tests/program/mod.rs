@@ -128,6 +128,8 @@ fn command(args: &[&str]) -> Command {
         .args(args)
         // Whoever runs the tests may have accounts of their own.
         .env("XDG_CONFIG_HOME", "/nonexistent")
+        // And passwords in a keyring.
+        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);

@@ -20,7 +20,7 @@ pub(super) async fn between(sender: &Client, receiver: &Client) -> Finding {
         Ok(Carried::Intact { count, took }) => {
             let rate = count as f64 / took.as_secs_f64().max(f64::EPSILON);
             Finding::Fine(format!(
-                "{} in-band in {:.1} s ({}/s), and back came what was sent",
+                "{} in-band in {:.1} s ({}/s), and what arrived is what was sent",
                 bytes(count),
                 took.as_secs_f64(),
                 bytes(rate as u64)
