@@ -7,13 +7,13 @@ use actix::Addr;
 use tokio::sync::oneshot;
 use tubes_local::{Access, Address, Socket};
 use tubes_protocol::tube::{Parameters, TubeNumber, TubeOffer};
-use tubes_session::{LoginError, Session, Subscribe};
-use tubes_transport::Signalling;
+use tubes_session::{Contact, Login, LoginError, Session, Subscribe};
+use tubes_transport::{Gone, Signalling, Stanzas};
 use xmpp_parsers::jid::BareJid;
 
 use crate::control::{self, Crew};
 use crate::event::{Announcer, Events, ListeningPost, TubeId};
-use crate::session::{Consent, Find, Leave, Offer, SessionActor, Welcome};
+use crate::session::{Consent, Find, LatestLogin, Leave, LookUp, Offer, SessionActor, Welcome};
 use crate::tube::{Accept, AcceptError, Attach, Close, TubeActor};
 
 /// A running account. Cheap to clone; when the last clone is dropped the account is closed.
@@ -24,6 +24,7 @@ pub struct Account(Arc<Inner>);
 struct Inner {
     actor: Addr<SessionActor>,
     listening_post: ListeningPost,
+    stanzas: Stanzas,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
@@ -87,6 +88,7 @@ impl Account {
         let (announcer, events) = Announcer::new();
         let listening_post = announcer.listening_post();
         let jid = session.jid().clone();
+        let stanzas = session.stanzas().clone();
         let crew = Crew {
             session,
             reports,
@@ -102,6 +104,7 @@ impl Account {
             Self(Arc::new(Inner {
                 actor: running.account,
                 listening_post,
+                stanzas,
                 ended,
             })),
             events,
@@ -117,6 +120,31 @@ impl Account {
     pub async fn consent(&self, contact: BareJid, subscribe: Subscribe) {
         // An account that is closed deals with nobody.
         let _ = self.0.actor.send(Consent { contact, subscribe }).await;
+    }
+
+    /// What is known of a contact at this moment.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone::Session`] when the account is closed or lost.
+    pub async fn contact(&self, jid: BareJid) -> Result<Contact, Gone> {
+        let answer = self.0.actor.send(LookUp(jid)).await;
+        answer.map_err(|_| Gone::Session)?
+    }
+
+    /// The latest login.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone::Session`] when the account is closed or lost.
+    pub async fn login(&self) -> Result<Login, Gone> {
+        let answer = self.0.actor.send(LatestLogin).await;
+        answer.map_err(|_| Gone::Session)?
+    }
+
+    /// The way to say things of one's own over the account's session.
+    pub fn stanzas(&self) -> &Stanzas {
+        &self.0.stanzas
     }
 
     /// Says in disco#info that offers of these services are welcome.

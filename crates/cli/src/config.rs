@@ -55,7 +55,10 @@ impl Profile {
             }
             (Some(path), _) => password::from_file(&path)?,
             (None, Some(password)) => password,
-            (None, None) => password::from_prompt(bare.as_str())?,
+            (None, None) => match from_keyring(&bare)? {
+                Some(password) => password,
+                None => password::from_prompt(bare.as_str())?,
+            },
         };
         Ok(Self {
             jid,
@@ -69,6 +72,17 @@ impl Profile {
             transports: global.transports.clone().or(settings.transports),
         })
     }
+}
+
+#[cfg(feature = "keyring")]
+fn from_keyring(account: &BareJid) -> Result<Option<String>, Stop> {
+    crate::keyring::password(account)
+}
+
+/// Built without one.
+#[cfg(not(feature = "keyring"))]
+fn from_keyring(_: &BareJid) -> Result<Option<String>, Stop> {
+    Ok(None)
 }
 
 /// A configuration file that was read.

@@ -11,6 +11,8 @@ mod commands;
 mod config;
 mod exit;
 mod interrupt;
+#[cfg(feature = "keyring")]
+mod keyring;
 mod online;
 mod output;
 mod parameter;

@@ -30,21 +30,27 @@ impl Online {
         interrupt: &Interrupt,
     ) -> Result<Self, Stop> {
         let profile = Profile::resolve(global)?;
-        let mut builder = Tubes::builder(account(&profile)?).services(wanted);
-        if let Some(transports) = profile.transports {
-            builder = builder.transports(transports.into_iter().map(Into::into));
-        }
-        let logging_in = async {
-            let (tubes, events) = builder.start().await?;
-            let mut feed = Feed::new(events, output);
-            // That it is online comes first; only then there is something to wait for.
-            feed.next().await?;
-            Ok(Self { tubes, feed })
-        };
         tokio::select! {
-            online = logging_in => online,
+            online = Self::start(&profile, wanted, output) => online,
             stop = interrupt.wait() => Err(stop),
         }
+    }
+
+    /// Logs in as the profile says. Dropping the future gives up.
+    pub(crate) async fn start(
+        profile: &Profile,
+        wanted: Option<&str>,
+        output: Output,
+    ) -> Result<Self, Stop> {
+        let mut builder = Tubes::builder(account(profile)?).services(wanted);
+        if let Some(transports) = &profile.transports {
+            builder = builder.transports(transports.iter().copied().map(Into::into));
+        }
+        let (tubes, events) = builder.start().await?;
+        let mut feed = Feed::new(events, output);
+        // That it is online comes first; only then there is something to wait for.
+        feed.next().await?;
+        Ok(Self { tubes, feed })
     }
 
     /// Works until done or interrupted, then closes the tubes and leaves.
@@ -61,8 +67,18 @@ impl Online {
         verdict.and(left)
     }
 
+    /// The account.
+    pub(crate) fn tubes(&self) -> &Tubes {
+        &self.tubes
+    }
+
+    /// What happens to it.
+    pub(crate) fn feed(&mut self) -> &mut Feed {
+        &mut self.feed
+    }
+
     /// Leaves, and reports meanwhile what closes by that.
-    async fn leave(mut self) -> Result<(), Stop> {
+    pub(crate) async fn leave(mut self) -> Result<(), Stop> {
         let mut told = Ok(());
         let mut leaving = pin!(self.tubes.leave());
         loop {

@@ -15,6 +15,8 @@ pub struct Abilities {
     /// The services for which it takes stream tubes. An offer needs none of them: a peer that
     /// does tubes can be offered any service.
     pub services: BTreeSet<String>,
+    /// The transports it names that this project knows of, by their namespaces.
+    pub transports: BTreeSet<&'static str>,
     /// It does tubes at all.
     pub tubes: bool,
 }
@@ -34,7 +36,9 @@ impl Abilities {
         match feature {
             ns::KIND => self.ours = true,
             ns::SI => self.si = true,
-            _ => {}
+            _ => self
+                .transports
+                .extend(TRANSPORTS.iter().find(|known| **known == feature)),
         }
         let Some(rest) = feature.strip_prefix(ns::TUBES) else {
             return;
@@ -57,6 +61,9 @@ impl Abilities {
 pub fn service_feature(service: &str) -> String {
     format!("{}{STREAM}{service}", ns::TUBES)
 }
+
+/// The transports that a Stream Initiation may agree on (XEP-0047, XEP-0065).
+const TRANSPORTS: [&str; 2] = [ns::BYTESTREAMS, ns::IBB];
 
 /// What follows the tubes namespace in the feature of a service.
 const STREAM: &str = "/stream#";
@@ -93,7 +100,14 @@ mod tests {
 
     #[test]
     fn knows_nothing_of_a_peer_that_says_nothing() {
-        let abilities: Abilities = ["urn:xmpp:ping", ns::IBB].into_iter().collect();
+        let abilities: Abilities = ["urn:xmpp:ping", ns::HINTS].into_iter().collect();
         assert_eq!(abilities, Abilities::default());
+    }
+
+    #[test]
+    fn remembers_the_transports_it_knows() {
+        let features = [ns::IBB, "urn:xmpp:jingle:1", ns::BYTESTREAMS];
+        let abilities: Abilities = features.into_iter().collect();
+        assert_eq!(abilities.transports, [ns::BYTESTREAMS, ns::IBB].into());
     }
 }

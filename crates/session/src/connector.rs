@@ -13,8 +13,9 @@ use xmpp_parsers::jid::BareJid;
 
 use crate::account::{Account, Tls};
 use crate::dns::{self, Target};
+use crate::event::Terms;
 use crate::filter::LastWords;
-use crate::handshake::{self, within};
+use crate::handshake::{self, LoggedIn, within};
 use crate::login_error::{LoginError, LoginFailure, Occasion};
 use crate::sasl::Security;
 use crate::tcp::{Pulse, Socket};
@@ -39,6 +40,7 @@ pub(crate) struct Established {
     pub(crate) pulse: Pulse,
     /// Why the server will have ended it.
     pub(crate) last_words: LastWords,
+    pub(crate) terms: Terms,
 }
 
 impl Connector {
@@ -135,7 +137,11 @@ impl Connector {
         .await?;
         let (allowance, pulse) = (socket.allowance(), socket.pulse());
         let (io, security, tls) = self.secure(Box::new(socket), target.tls, domain).await?;
-        let (connection, last_words) = handshake::log_in(io, &security, &self.account).await?;
+        let LoggedIn {
+            connection,
+            last_words,
+            terms,
+        } = handshake::log_in(io, &security, &self.account).await?;
         allowance.lift();
         Ok(Established {
             connection,
@@ -143,6 +149,7 @@ impl Connector {
             tls,
             pulse,
             last_words,
+            terms,
         })
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct Contacts {
     consented: HashSet<BareJid>,
     /// Those among them whose presence is asked for and who see ours.
     subscribing: HashSet<BareJid>,
-    resources: HashMap<BareJid, HashMap<FullJid, Resource>>,
+    resources: HashMap<BareJid, HashMap<FullJid, Life>>,
     known: KnownCaps,
 }
 
@@ -84,7 +84,7 @@ impl Contacts {
         let before = resources.get_mut(jid);
         let mut inquiry = Inquiry::default();
         if let Some(before) = before {
-            if before.life.is_some() && before.life != life {
+            if before.name.is_some() && before.name != life {
                 return Online::Reborn;
             }
             if before.key == key {
@@ -93,7 +93,7 @@ impl Contacts {
             inquiry = before.inquiry;
         }
         let abilities = key.as_ref().and_then(|key| self.known.get(key));
-        let outcome = match (abilities, inquiry) {
+        let outcome = match (abilities.clone(), inquiry) {
             (Some(abilities), _) => Online::Able(abilities),
             (None, Inquiry::Idle) => Online::Ask,
             // One question at a time: whoever changes faster than it answers is asked last.
@@ -103,13 +103,14 @@ impl Contacts {
             Inquiry::Asking { tries, .. } => Inquiry::Asking { tries, stale: true },
             Inquiry::Idle => Inquiry::Idle,
         };
-        let resource = Resource {
-            life,
+        let life = Life {
+            name: life,
             key,
             caps,
             inquiry,
+            abilities,
         };
-        resources.insert(jid.clone(), resource);
+        resources.insert(jid.clone(), life);
         outcome
     }
 
@@ -150,9 +151,11 @@ impl Contacts {
         let inquiry = std::mem::take(&mut resource.inquiry);
         if let Inquiry::Asking { stale: true, .. } = inquiry {
             let known = resource.key.as_ref().and_then(|key| self.known.get(key));
+            resource.abilities.clone_from(&known);
             return known.map_or(Described::Stale, Described::Able);
         }
         let abilities: Abilities = info.features.iter().collect();
+        resource.abilities = Some(abilities.clone());
         if let (Some(caps), Some(key)) = (&resource.caps, &resource.key) {
             // XEP-0115 §5.4: what does not hash to what was announced holds for nobody else.
             let hash = caps::hash_caps(&caps::compute_disco(info), caps.hash.clone());
@@ -161,6 +164,26 @@ impl Contacts {
             }
         }
         Described::Able(abilities)
+    }
+
+    /// What is known of somebody.
+    pub(crate) fn contact(&self, jid: &BareJid) -> Contact {
+        let sight = match self.sees(jid) {
+            true => Sight::Visible,
+            false => Sight::Hidden,
+        };
+        let mut resources: Vec<_> = self
+            .resources
+            .get(jid)
+            .into_iter()
+            .flatten()
+            .map(|(jid, life)| Resource {
+                jid: jid.clone(),
+                abilities: life.abilities.clone(),
+            })
+            .collect();
+        resources.sort_by(|one, other| one.jid.cmp(&other.jid));
+        Contact { sight, resources }
     }
 
     /// Notes that a resource is offline; true if it was online before.
@@ -184,6 +207,35 @@ impl Contacts {
             .flat_map(|(_, resources)| resources.into_keys())
             .collect()
     }
+}
+
+/// What is known of a contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Contact {
+    /// Whether its presence is visible.
+    pub sight: Sight,
+    /// Its resources that are online, in the order of their names. At most 32 are followed.
+    pub resources: Vec<Resource>,
+}
+
+/// Whether a contact lets this account see its presence (RFC 6121 §2.1.2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// It does not, or not yet: nobody can tell whether it is online.
+    Hidden,
+    /// It does.
+    Visible,
+}
+
+/// A contact's resource that is online.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resource {
+    /// Its address.
+    pub jid: FullJid,
+    /// What it can do; none while it has not said so.
+    pub abilities: Option<Abilities>,
 }
 
 /// What follows from a presence.
@@ -211,13 +263,14 @@ pub(crate) enum Described {
 }
 
 #[derive(Debug)]
-struct Resource {
+struct Life {
     /// What our own kind draws anew for each session: a client that dies and comes back under
     /// its old name, before its server has noticed the death, is another one.
-    life: Option<String>,
+    name: Option<String>,
     key: Option<String>,
     caps: Option<Caps>,
     inquiry: Inquiry,
+    abilities: Option<Abilities>,
 }
 
 /// Whether a resource is being asked what it can do.

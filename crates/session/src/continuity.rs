@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use xmpp_parsers::stream_features::StreamFeatures;
+use crate::event::StreamManagement;
 
 /// How long a session may outlive its connection (XEP-0198 §5). Reads no clock.
 ///
@@ -14,7 +14,7 @@ use xmpp_parsers::stream_features::StreamFeatures;
 #[derive(Debug)]
 pub(crate) struct Continuity {
     phase: Phase,
-    keeping: Keeping,
+    stream_management: StreamManagement,
     limit: Duration,
 }
 
@@ -36,25 +36,6 @@ enum Phase {
     Abandoned,
 }
 
-/// Whether the server keeps a session that has lost its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeping {
-    /// It was asked to, and would not say no.
-    Kept,
-    /// There is no stream management.
-    Lost,
-}
-
-impl Keeping {
-    /// What the server's features promise.
-    pub(crate) fn new(features: &StreamFeatures) -> Self {
-        match features.stream_management {
-            Some(_) => Self::Kept,
-            None => Self::Lost,
-        }
-    }
-}
-
 /// Whether a server has yet to acknowledge anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owed {
@@ -74,10 +55,10 @@ pub(crate) enum Verdict {
 impl Continuity {
     /// A session that has just begun. When it loses its connection it waits so long to be
     /// resumed.
-    pub(crate) fn new(keeping: Keeping, limit: Duration) -> Self {
+    pub(crate) fn new(stream_management: StreamManagement, limit: Duration) -> Self {
         Self {
             phase: Phase::Flowing,
-            keeping,
+            stream_management,
             limit,
         }
     }
@@ -88,8 +69,8 @@ impl Continuity {
     }
 
     /// A new session began.
-    pub(crate) fn handle_reset(&mut self, keeping: Keeping) {
-        self.keeping = keeping;
+    pub(crate) fn handle_reset(&mut self, stream_management: StreamManagement) {
+        self.stream_management = stream_management;
         self.phase = Phase::Flowing;
     }
 
@@ -119,7 +100,9 @@ impl Continuity {
     pub(crate) fn handle_suspended(&mut self, heard: Instant) -> Verdict {
         self.phase = match self.phase {
             Phase::Abandoned => return Verdict::Keep,
-            Phase::Flowing if self.keeping == Keeping::Lost => Phase::Abandoned,
+            Phase::Flowing if self.stream_management == StreamManagement::Absent => {
+                Phase::Abandoned
+            }
             Phase::Flowing => Phase::Suspended {
                 until: heard + self.limit,
                 fruitless: 0,
@@ -182,12 +165,12 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(110);
 
     fn kept() -> Continuity {
-        Continuity::new(Keeping::Kept, LIMIT)
+        Continuity::new(StreamManagement::Offered, LIMIT)
     }
 
     #[test]
     fn a_session_that_nobody_keeps_is_given_up_at_once() {
-        let mut session = Continuity::new(Keeping::Lost, LIMIT);
+        let mut session = Continuity::new(StreamManagement::Absent, LIMIT);
         assert_eq!(session.handle_suspended(Instant::now()), Verdict::Abandon);
         assert!(!session.is_flowing());
         assert_eq!(session.next_timeout(), None);
@@ -261,7 +244,7 @@ mod tests {
     fn what_the_next_server_does_counts_for_the_next_session() {
         let (mut session, heard) = (kept(), Instant::now());
         session.handle_suspended(heard);
-        session.handle_reset(Keeping::Lost);
+        session.handle_reset(StreamManagement::Absent);
         assert!(session.is_flowing());
         assert_eq!(session.handle_suspended(heard), Verdict::Abandon);
     }

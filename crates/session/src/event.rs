@@ -1,10 +1,12 @@
 //! What a session reports.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tubes_protocol::disco::Abilities;
 use tubes_transport::{Gone, Inbound};
 use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::stream_features::StreamFeatures;
 
 use crate::LoginError;
 
@@ -70,4 +72,39 @@ pub struct Login {
     pub server: String,
     /// The TLS protocol, if any.
     pub tls: Option<&'static str>,
+    /// What else was agreed on.
+    pub terms: Terms,
+}
+
+/// What a login agreed on with the server, and what the server said of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Terms {
+    /// The SASL mechanism (RFC 6120 §6).
+    pub mechanism: &'static str,
+    /// What the login is bound to (RFC 5056), if anything.
+    pub binding: Option<&'static str>,
+    /// Whether the server offers stream management.
+    pub stream_management: StreamManagement,
+    /// The largest stanza that the server says it takes, in bytes (XEP-0478).
+    pub largest_stanza: Option<NonZeroU32>,
+}
+
+/// Whether lost connections may be taken up again where they were (XEP-0198).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamManagement {
+    /// The server does not offer it.
+    Absent,
+    /// The server offers it, and this client asks for it.
+    Offered,
+}
+
+impl StreamManagement {
+    /// What the server's features promise.
+    pub(crate) fn of(features: &StreamFeatures) -> Self {
+        match features.stream_management {
+            Some(_) => Self::Offered,
+            None => Self::Absent,
+        }
+    }
 }

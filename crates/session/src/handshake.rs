@@ -16,9 +16,10 @@ use xmpp_parsers::starttls::{Nonza, Request};
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use crate::account::Account;
+use crate::event::{StreamManagement, Terms};
 use crate::filter::{LastWords, Line};
 use crate::login_error::LoginFailure;
-use crate::sasl::{self, Security};
+use crate::sasl::{self, Names, Security};
 
 /// Asks the server to encrypt from here on (RFC 6120 §5). Done within 10 s.
 pub(crate) async fn start_tls(
@@ -48,20 +49,30 @@ pub(crate) async fn start_tls(
     Ok(stream.into_inner().into_inner())
 }
 
+/// A stream on which a resource can be bound.
+pub(crate) struct LoggedIn {
+    pub(crate) connection: Connection,
+    /// Why the server will have ended it.
+    pub(crate) last_words: LastWords,
+    /// What was agreed on.
+    pub(crate) terms: Terms,
+}
+
 /// Authenticates, and restarts the stream up to the point where a resource can be bound.
 /// Done within 50 s. Beside the connection comes why it will have ended.
 pub(crate) async fn log_in(
     io: Box<dyn Io>,
     security: &Security,
     account: &Account,
-) -> Result<(Connection, LastWords), LoginFailure> {
+) -> Result<LoggedIn, LoginFailure> {
     let header = match security {
         Security::Loopback => header,
         Security::Tls(_) => identified,
     };
     let (features, mut stream) = open(io, header(account)).await?;
     let authenticated = sasl::authenticate(&mut stream, &features, security, account);
-    within(AUTHENTICATION, "authenticating", authenticated).await?;
+    let Names { mechanism, binding } =
+        within(AUTHENTICATION, "authenticating", authenticated).await?;
     let (features, stream) = within(STREAM, RESTARTING, async {
         let pending = stream.initiate_reset().send_header(header(account)).await;
         let pending = pending.map_err(LoginFailure::io(RESTARTING))?;
@@ -77,12 +88,22 @@ pub(crate) async fn log_in(
         ));
     }
     let last_words = stream.get_stream().last_words();
+    let terms = Terms {
+        mechanism,
+        binding,
+        stream_management: StreamManagement::of(&features),
+        largest_stanza: features.limits.as_ref().and_then(|limits| limits.max_bytes),
+    };
     let connection = Connection {
         stream: stream.box_stream(),
         features,
         identity: account.jid().clone(),
     };
-    Ok((connection, last_words))
+    Ok(LoggedIn {
+        connection,
+        last_words,
+        terms,
+    })
 }
 
 /// Exchanges headers and reads what the server offers.

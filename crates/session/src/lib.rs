@@ -18,7 +18,7 @@
 //!   lost its connection; `flight.rs` with `pace.rs`: what is on its way to the server, and how
 //!   much may be; `router/`: where each stanza goes
 //! - `tracker.rs`: questions that wait for answers; `contacts.rs`: who is online and can do
-//!   what; `identity.rs`: what this client says of itself
+//!   what; `identity.rs`: what this client says of itself; `inquiry.rs`: what its owner may ask
 
 mod account;
 mod connector;
@@ -33,6 +33,7 @@ mod flight;
 pub mod fuzzing;
 mod handshake;
 mod identity;
+mod inquiry;
 mod login_error;
 mod pace;
 mod pump;
@@ -45,7 +46,8 @@ mod tls;
 mod tracker;
 
 pub use self::account::{Account, AccountError, Password, Tls};
-pub use self::event::{Link, Login, SessionEvent};
+pub use self::contacts::{Contact, Resource, Sight};
+pub use self::event::{Link, Login, SessionEvent, StreamManagement, Terms};
 pub use self::login_error::{CertificateFault, LoginError, LoginErrorKind, LoginFailure, Refusal};
 pub use self::router::Subscribe;
 pub use self::session::Session;

@@ -15,10 +15,11 @@ use tubes_transport::{Outbound, Outbox};
 use xmpp_parsers::jid::BareJid;
 use xmpp_parsers::presence::{Presence, Type};
 
-use crate::continuity::{Continuity, Keeping, Verdict};
-use crate::event::{Link, Login, SessionEvent};
+use crate::continuity::{Continuity, Verdict};
+use crate::event::{Link, Login, SessionEvent, StreamManagement};
 use crate::flight::{self, Flight};
 use crate::identity::Identity;
+use crate::inquiry::Inquiry;
 use crate::reconnect::{Notice, Reconnector};
 use crate::router::{Router, Subscribe};
 use crate::tcp::Pulse;
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Advertise(Vec<String>),
     Close(oneshot::Sender<()>),
     Consent(BareJid, Subscribe),
+    Inquire(Inquiry),
 }
 
 impl Pump {
@@ -139,7 +141,8 @@ impl Pump {
                 bound_jid,
                 features,
             }) => {
-                self.continuity.handle_reset(Keeping::new(&features));
+                self.continuity
+                    .handle_reset(StreamManagement::of(&features));
                 if let Ok(jid) = bound_jid.try_into_full() {
                     self.login.jid = jid;
                 }
@@ -200,14 +203,24 @@ impl Pump {
     fn handle_command(&mut self, command: Command) {
         match command {
             Command::Advertise(features) => self.router.handle_identity(Identity::new(features)),
-            Command::Consent(contact, subscribe) => self.router.handle_consent(contact, subscribe),
+            Command::Consent(contact, subscribe) => {
+                self.router
+                    .handle_consent(contact, subscribe, Instant::now());
+            }
+            Command::Inquire(inquiry) => inquiry.answer(&self.login, &self.router),
             Command::Close(_) => {}
         }
     }
 
     fn handle_notice(&mut self, notice: Notice) -> Step {
         match notice {
-            Notice::Connected { server, tls, pulse } => {
+            Notice::Connected {
+                server,
+                tls,
+                pulse,
+                terms,
+            } => {
+                self.login.terms = terms;
                 self.login.server = server;
                 self.login.tls = tls;
                 self.pulse = pulse;

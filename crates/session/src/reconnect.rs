@@ -9,6 +9,7 @@ use tokio_xmpp::stanzastream::{Connection, StanzaStream};
 
 use crate::LoginError;
 use crate::connector::{Connector, Established};
+use crate::event::Terms;
 use crate::filter::LastWords;
 use crate::flight::DEPTH;
 use crate::tcp::Pulse;
@@ -21,6 +22,7 @@ pub(crate) enum Notice {
         server: String,
         tls: Option<&'static str>,
         pulse: Pulse,
+        terms: Terms,
     },
     /// No further try makes sense.
     Down(LoginError),
@@ -138,13 +140,19 @@ impl Reconnector {
             tls,
             pulse,
             last_words,
+            terms,
         } = established;
         {
             let mut history = self.history();
             history.backoff.handle_connected(Instant::now());
             history.last_words = last_words;
         }
-        let connected = Notice::Connected { server, tls, pulse };
+        let connected = Notice::Connected {
+            server,
+            tls,
+            pulse,
+            terms,
+        };
         // A pump that is gone no longer minds.
         let _ = self.notices.send(connected).await;
         connection

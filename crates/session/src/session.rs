@@ -6,18 +6,19 @@ use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_xmpp::stanzastream::{Event, StanzaStream, StreamEvent};
-use tubes_transport::Stanzas;
+use tubes_transport::{Gone, Stanzas};
 use xmpp_parsers::jid::{BareJid, FullJid, ResourcePart};
 
 use crate::connector::{Connector, Established};
-use crate::continuity::{Continuity, Keeping};
-use crate::event::{Login, SessionEvent};
+use crate::continuity::Continuity;
+use crate::event::{Login, SessionEvent, StreamManagement};
 use crate::flight::Flight;
 use crate::identity::Identity;
+use crate::inquiry::Inquiry;
 use crate::pump::{self, Command, Pump};
 use crate::reconnect::Reconnector;
 use crate::router::{Router, Subscribe};
-use crate::{Account, LoginError};
+use crate::{Account, Contact, LoginError};
 
 /// One logged-in account. Dropping the last clone ends the session without ceremony.
 #[derive(Clone, Debug)]
@@ -47,11 +48,12 @@ impl Session {
             tls,
             pulse,
             last_words,
+            terms,
         } = connector.connect().await?;
         let (notices_tx, notices) = mpsc::channel(NOTICES);
         let reconnector = Reconnector::new(connector, last_words, notices_tx);
         let mut stream = reconnector.stream(connection);
-        let (jid, keeping) = bound(&mut stream).await?;
+        let (jid, stream_management) = bound(&mut stream).await?;
 
         let (stanzas, outbox, switchboard) = Stanzas::pair();
         let (commands_tx, commands) = mpsc::channel(COMMANDS);
@@ -60,6 +62,7 @@ impl Session {
             jid: jid.clone(),
             server,
             tls,
+            terms,
         };
         let router = Router::new(
             jid.clone(),
@@ -77,7 +80,7 @@ impl Session {
             events,
             login,
             flight: Flight::new(),
-            continuity: Continuity::new(keeping, resume_limit),
+            continuity: Continuity::new(stream_management, resume_limit),
             pulse,
             tick: pump::tick(),
         };
@@ -116,12 +119,40 @@ impl Session {
         self.command(Command::Consent(contact, subscribe)).await;
     }
 
+    /// What is known of a contact at this moment: whether its presence is visible, and its
+    /// resources. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone::Session`] when the session has ended for good.
+    pub async fn contact(&self, jid: BareJid) -> Result<Contact, Gone> {
+        self.inquire(|answer| Inquiry::Contact(jid, answer)).await
+    }
+
+    /// The latest login. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone::Session`] when the session has ended for good.
+    pub async fn login(&self) -> Result<Login, Gone> {
+        self.inquire(Inquiry::Login).await
+    }
+
     /// Says what is still to be said and logs out; done within two seconds.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
         self.command(Command::Close(done)).await;
         // A session that is gone already is closed.
         let _ = closed.await;
+    }
+
+    async fn inquire<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Inquiry,
+    ) -> Result<T, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.command(Command::Inquire(question(answer))).await;
+        answered.await.map_err(|_| Gone::Session)
     }
 
     async fn command(&self, command: Command) {
@@ -131,7 +162,7 @@ impl Session {
 }
 
 /// tokio-xmpp binds the resource without a deadline.
-async fn bound(stream: &mut StanzaStream) -> Result<(FullJid, Keeping), LoginError> {
+async fn bound(stream: &mut StanzaStream) -> Result<(FullJid, StreamManagement), LoginError> {
     let bound = timeout(BIND, async {
         while let Some(event) = stream.next().await {
             match event {
@@ -140,7 +171,7 @@ async fn bound(stream: &mut StanzaStream) -> Result<(FullJid, Keeping), LoginErr
                     features,
                 }) => {
                     let jid = bound_jid.try_into_full().ok()?;
-                    return Some((jid, Keeping::new(&features)));
+                    return Some((jid, StreamManagement::of(&features)));
                 }
                 Event::Stream(StreamEvent::Suspended) => return None,
                 _ => {}

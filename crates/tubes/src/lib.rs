@@ -42,10 +42,11 @@ pub use tubes_actors::{
 };
 pub use tubes_ibb::Ibb;
 pub use tubes_local::{Access, Address, AddressError, BindError, Listener, Socket};
+pub use tubes_protocol::disco::Abilities;
 pub use tubes_protocol::tube::{ParameterError, Parameters, Refusal, TubeError, Value};
 pub use tubes_session::{
-    Account, AccountError, CertificateFault, LoginError, LoginErrorKind, LoginFailure, Password,
-    Tls,
+    Account, AccountError, CertificateFault, Contact, Login, LoginError, LoginErrorKind,
+    LoginFailure, Password, Resource, Sight, StreamManagement, Terms, Tls,
 };
 pub use tubes_transport as transport;
 pub use xmpp_parsers::jid::{BareJid, FullJid, Jid};

@@ -2,7 +2,8 @@
 
 use tubes_actors::{AcceptError, Events, OfferError, Subscribe, TubeId};
 use tubes_local::{Access, Address, Socket};
-use tubes_session::Account;
+use tubes_session::{Account, Contact, Login};
+use tubes_transport::{Gone, Stanzas};
 use xmpp_parsers::jid::BareJid;
 
 use crate::{Builder, Offer};
@@ -37,6 +38,34 @@ impl Tubes {
     /// presence does.
     pub async fn trust(&self, contact: &BareJid) {
         self.0.consent(contact.clone(), Subscribe::No).await;
+    }
+
+    /// What is known of a contact at this moment: whether it lets this account see its presence,
+    /// and which of its resources are online and can do what. Complete a moment after the contact
+    /// was named with [`befriend`](Self::befriend) or [`trust`](Self::trust). Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone::Session`](Gone) when the account is closed, or offline for good.
+    pub async fn contact(&self, jid: &BareJid) -> Result<Contact, Gone> {
+        self.0.contact(jid.clone()).await
+    }
+
+    /// How this client logged in last: its address, the server, what both agreed on. Cancel
+    /// safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone::Session`](Gone) when the account is closed, or offline for good.
+    pub async fn login(&self) -> Result<Login, Gone> {
+        self.0.login().await
+    }
+
+    /// The way to say things of one's own over the account's session, beside the tubes: to ask
+    /// a server or a contact something, or to run a transport by hand. What is said so shares
+    /// the queues, and the server's limits, with the tubes.
+    pub fn stanzas(&self) -> &Stanzas {
+        self.0.stanzas()
     }
 
     /// Announces that offers of these services are welcome, instead of the former ones.

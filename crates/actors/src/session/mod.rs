@@ -6,6 +6,7 @@
 //! ```
 
 mod inbound;
+mod inquiries;
 mod orders;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +19,7 @@ use tubes_session::{Link, Session, SessionEvent};
 use tubes_transport::Gone;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
+pub(crate) use self::inquiries::{LatestLogin, LookUp};
 pub(crate) use self::orders::{Consent, Find, Leave, Offer, Welcome};
 
 use crate::env::Env;

@@ -1,8 +1,12 @@
 //! The commands, one file each.
 
 mod accept;
+mod completions;
 mod connect;
 mod demo;
+mod discover;
+mod doctor;
+mod man;
 mod offer;
 
 use tubes::{BareJid, Event, TubeId, Tubes};
@@ -18,8 +22,12 @@ pub(crate) async fn run(args: Args) -> Result<(), Stop> {
     let global = args.global;
     match args.command {
         Command::Accept(accept) => accept::run(&global, accept, &interrupt).await,
+        Command::Completions(completions) => completions::run(&completions),
         Command::Connect(connect) => connect::run(&global, connect, &interrupt).await,
         Command::Demo(demo) => demo::run(&global, demo, &interrupt).await,
+        Command::Discover(discover) => discover::run(&global, &discover, &interrupt).await,
+        Command::Doctor => doctor::run(&global, &interrupt).await,
+        Command::Man(man) => man::run(&man),
         Command::Offer(offer) => offer::run(&global, offer, &interrupt).await,
     }
 }

@@ -2,11 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use super::report::{Direction, FellBack, Proof, Report, Typed, Why};
+use super::report::{Direction, FellBack, Proof, Report, Resource, Typed, Verdict, Why};
 
 /// The report as a sentence, or a few lines.
 pub(crate) fn lines(report: &Report) -> String {
     match report {
+        Report::Check {
+            name,
+            verdict,
+            detail,
+            ..
+        } => {
+            let verdict = match verdict {
+                Verdict::Failed => "FAILED",
+                Verdict::Ok => "ok",
+                Verdict::Poor => "poor",
+            };
+            let name = name.replace('_', " ");
+            format!("{verdict:<7} {name:<18} {}", harmless(detail))
+        }
         Report::ConnectionClosed {
             connection,
             sent,
@@ -60,6 +74,7 @@ pub(crate) fn lines(report: &Report) -> String {
             tls.as_deref().unwrap_or("not encrypted")
         ),
         Report::Proof(proof) => proven(proof),
+        Report::Resource(resource) => described(resource),
         Report::Throttled { bytes_per_second } => format!(
             "the server takes only about {}/s from this account; connections through it will be slow",
             bytes(*bytes_per_second)
@@ -131,6 +146,29 @@ fn with(parameters: &BTreeMap<String, Typed>) -> String {
     format!(", with {}", list.join(", "))
 }
 
+fn described(resource: &Resource) -> String {
+    let jid = harmless(&resource.jid);
+    if !resource.answered {
+        return format!("{jid} does not say what it can do");
+    }
+    if !resource.tubes {
+        return format!("{jid} does no tubes");
+    }
+    let kind = match resource.ours {
+        true => "does tubes, as this program does",
+        false => "does tubes",
+    };
+    let services = match &resource.services[..] {
+        [] => "names no service".to_owned(),
+        names => format!("names {}", harmless(&names.join(", "))),
+    };
+    let transports = match &resource.transports[..] {
+        [] => "no transport".to_owned(),
+        names => names.join(", "),
+    };
+    format!("{jid} {kind}; {services}; carries bytes over {transports}")
+}
+
 fn proven(proof: &Proof) -> String {
     let (from, to) = match proof.direction {
         Direction::Out => ("program", "service"),
@@ -149,7 +187,7 @@ fn proven(proof: &Proof) -> String {
 }
 
 /// A number of bytes in the largest unit that leaves a whole number before the point.
-fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     let mut value = count as f64;
     let mut unit = "B";
     for larger in ["KiB", "MiB", "GiB", "TiB"] {
@@ -183,6 +221,40 @@ mod tests {
         assert_eq!(bytes(1023), "1023 B");
         assert_eq!(bytes(1024), "1.0 KiB");
         assert_eq!(bytes(16 * 1024 * 1024), "16.0 MiB");
+    }
+
+    fn resource(answered: bool, services: &[&str]) -> String {
+        lines(&Report::Resource(Resource {
+            jid: "fernand@example.org/phone".to_owned(),
+            answered,
+            tubes: !services.is_empty(),
+            ours: false,
+            services: services.iter().map(|&name| name.to_owned()).collect(),
+            transports: vec!["socks5", "ibb"],
+        }))
+    }
+
+    #[test]
+    fn a_resource_says_what_it_can_do_as_far_as_it_is_known() {
+        assert_eq!(
+            resource(true, &["ssh", "h\u{1b}ttp"]),
+            "fernand@example.org/phone does tubes; names ssh, h\\u{1b}ttp; carries bytes over \
+             socks5, ibb"
+        );
+        assert_eq!(
+            resource(true, &[]),
+            "fernand@example.org/phone does no tubes"
+        );
+        assert_eq!(
+            resource(false, &[]),
+            "fernand@example.org/phone does not say what it can do"
+        );
+    }
+
+    #[test]
+    fn a_check_begins_with_its_verdict() {
+        let check = Report::check("rate_limit", Verdict::Poor, "about 3.0 kB/s".to_owned());
+        assert_eq!(lines(&check), "poor    rate limit         about 3.0 kB/s");
     }
 
     #[test]

@@ -6,8 +6,8 @@ mod report;
 
 use std::io::{self, Write};
 
-pub(crate) use self::human::harmless;
-pub(crate) use self::report::{FellBack, Proof, Report, Typed, milliseconds};
+pub(crate) use self::human::{bytes, harmless};
+pub(crate) use self::report::{FellBack, Proof, Report, Resource, Typed, Verdict, milliseconds};
 use crate::args::Format;
 use crate::exit::{Kind, Stop};
 

@@ -13,6 +13,13 @@ use crate::parameter;
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Report {
+    /// What `doctor` found.
+    Check {
+        name: &'static str,
+        ok: bool,
+        verdict: Verdict,
+        detail: String,
+    },
     ConnectionClosed {
         tube: u32,
         connection: u64,
@@ -45,6 +52,8 @@ pub(crate) enum Report {
         resumed: bool,
     },
     Proof(Proof),
+    /// What `discover` found.
+    Resource(Resource),
     Throttled {
         bytes_per_second: u64,
     },
@@ -62,6 +71,42 @@ pub(crate) enum Report {
     TubeOpened {
         tube: u32,
     },
+}
+
+impl Report {
+    /// What `doctor` found in one check.
+    pub(crate) fn check(name: &'static str, verdict: Verdict, detail: String) -> Self {
+        Self::Check {
+            name,
+            ok: verdict == Verdict::Ok,
+            verdict,
+            detail,
+        }
+    }
+}
+
+/// How a check of `doctor` ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    /// Tubes cannot work, or not well.
+    Failed,
+    /// All is well.
+    Ok,
+    /// It could be better, but nothing depends on it.
+    Poor,
+}
+
+/// A contact's resource that is online.
+#[derive(Debug, Serialize)]
+pub(crate) struct Resource {
+    pub(crate) jid: String,
+    /// Whether it has said what it can do; if not, the rest says nothing.
+    pub(crate) answered: bool,
+    pub(crate) tubes: bool,
+    pub(crate) ours: bool,
+    pub(crate) services: Vec<String>,
+    pub(crate) transports: Vec<&'static str>,
 }
 
 /// Which way an offer went.

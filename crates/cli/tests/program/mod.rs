@@ -159,6 +159,8 @@ fn prepared(mut command: Command) -> Command {
     command
         // Whoever runs the tests may have accounts of their own.
         .env("XDG_CONFIG_HOME", "/nonexistent")
+        // And passwords in a keyring.
+        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);

@@ -21,8 +21,8 @@ pub fn login(data: &[u8]) {
             let _ = start_tls(server(data), &account).await;
             let bound = Security::Tls(vec![Binding::EndPoint(vec![1])]);
             for security in [Security::Loopback, bound] {
-                if let Ok(connection) = log_in(server(data), &security, &account).await {
-                    assert!(connection.0.features.can_bind());
+                if let Ok(logged_in) = log_in(server(data), &security, &account).await {
+                    assert!(logged_in.connection.features.can_bind());
                 }
             }
         });

@@ -86,7 +86,7 @@ impl Bench {
             "consent" => {
                 if let Ok(jid) = rest.parse::<Jid>() {
                     let jid = jid.to_bare();
-                    self.router.handle_consent(jid, Subscribe::Yes);
+                    self.router.handle_consent(jid, Subscribe::Yes, self.now);
                 }
             }
             seconds => {

@@ -6,9 +6,10 @@ pub(crate) mod fuzzing;
 mod iq;
 mod presence;
 
+use self::presence::Announced;
 pub use self::presence::Subscribe;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use tokio_xmpp::Stanza;
@@ -35,6 +36,8 @@ pub(crate) struct Router {
     lives: u64,
     identity: Identity,
     contacts: Contacts,
+    /// Other resources of the own account, which nobody has asked for yet.
+    siblings: HashMap<FullJid, Announced>,
     tracker: Tracker,
     switchboard: Switchboard,
     history: History,
@@ -56,6 +59,7 @@ impl Router {
             lives: 0,
             identity,
             contacts: Contacts::default(),
+            siblings: HashMap::new(),
             tracker: Tracker::new(prefix),
             switchboard,
             history: History::Fresh,
@@ -120,6 +124,7 @@ impl Router {
         fail_all(self.tracker.lost_all(), &Gone::Session);
         self.switchboard.hang_up_all(Gone::Session);
         self.out.clear();
+        self.siblings.clear();
         for jid in self.contacts.lost() {
             let why = Gone::Session;
             self.events.push_back(SessionEvent::Offline { jid, why });

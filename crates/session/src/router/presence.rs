@@ -13,14 +13,21 @@ use xmpp_parsers::presence::{Presence, Type};
 
 use super::Router;
 use crate::SessionEvent;
-use crate::contacts::Online;
+use crate::contacts::{Contact, Online, Sight};
 use crate::tracker::{Asker, fail_all};
 
 impl Router {
     /// The user named somebody: follows their presence and, if `subscribe`, makes sure that
     /// both see each other's.
-    pub(crate) fn handle_consent(&mut self, contact: BareJid, subscribe: Subscribe) {
+    pub(crate) fn handle_consent(&mut self, contact: BareJid, subscribe: Subscribe, now: Instant) {
         self.contacts.consent(contact.clone());
+        if contact == self.own.to_bare() {
+            // Nobody subscribes to oneself: the own resources are seen without.
+            for (jid, presence) in std::mem::take(&mut self.siblings) {
+                self.announced(jid, presence, now);
+            }
+            return;
+        }
         if subscribe == Subscribe::No {
             return;
         }
@@ -29,6 +36,18 @@ impl Router {
         self.presence_to(Type::Subscribed, contact.clone());
         if !self.contacts.sees(&contact) {
             self.presence_to(Type::Subscribe, contact);
+        }
+    }
+
+    /// What is known of a contact.
+    pub(crate) fn contact(&self, jid: &BareJid) -> Contact {
+        match *jid == self.own.to_bare() {
+            // RFC 6121 §4.2.2: an account always sees its own resources.
+            true => Contact {
+                sight: Sight::Visible,
+                ..self.contacts.contact(jid)
+            },
+            false => self.contacts.contact(jid),
         }
     }
 
@@ -61,6 +80,18 @@ impl Router {
         let caps = payloads
             .into_iter()
             .find_map(|payload| Caps::try_from(payload).ok());
+        let announced = Announced { life, caps };
+        let own = jid.to_bare() == self.own.to_bare();
+        if !own || self.contacts.knows(&jid.to_bare()) {
+            self.announced(jid, announced, now);
+        } else if self.siblings.len() < SIBLINGS || self.siblings.contains_key(&jid) {
+            // The server says it once, at login, and the user may name the account later.
+            self.siblings.insert(jid, announced);
+        }
+    }
+
+    fn announced(&mut self, jid: FullJid, announced: Announced, now: Instant) {
+        let Announced { life, caps } = announced;
         let mut online = self.contacts.online(&jid, life.clone(), caps.clone());
         if online == Online::Reborn {
             self.resource_offline(jid.clone());
@@ -94,6 +125,7 @@ impl Router {
     }
 
     fn resource_offline(&mut self, jid: FullJid) {
+        self.siblings.remove(&jid);
         let was_online = self.contacts.offline(&jid);
         let peer = Jid::from(jid.clone());
         fail_all(self.tracker.lost(&peer), &Gone::Peer);
@@ -149,6 +181,16 @@ pub enum Subscribe {
     /// Subscriptions are asked for and granted (RFC 6121 §3).
     Yes,
 }
+
+/// What a presence says of a resource.
+#[derive(Clone, Debug)]
+pub(super) struct Announced {
+    life: Option<String>,
+    caps: Option<Caps>,
+}
+
+/// Other resources of the own account that are remembered until the user names it.
+const SIBLINGS: usize = 32;
 
 /// Bytes in the name of a session that are remembered.
 const LIFE: usize = 64;

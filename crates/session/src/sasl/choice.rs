@@ -42,7 +42,17 @@ impl Choice {
         }
     }
 
-    /// What the mechanism is called.
+    /// What the mechanism is called, and what it is bound to.
+    pub(crate) fn names(&self) -> Names {
+        let (mechanism, binding) = match self {
+            Self::Plain => ("PLAIN", None),
+            Self::Scram(hash, Gs2::Bound(binding)) => (hash.mechanism(true), Some(binding.name())),
+            Self::Scram(hash, _) => (hash.mechanism(false), None),
+        };
+        Names { mechanism, binding }
+    }
+
+    /// The mechanism as it stands on the wire.
     pub(crate) fn mechanism(&self) -> Mechanism {
         match self {
             Self::Plain => Mechanism::Plain,
@@ -52,6 +62,14 @@ impl Choice {
             Self::Scram(Hash::Sha256, _) => Mechanism::ScramSha256,
         }
     }
+}
+
+/// What a way to log in is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Names {
+    pub(crate) mechanism: &'static str,
+    /// What the login is bound to.
+    pub(crate) binding: Option<&'static str>,
 }
 
 /// The hash functions of SCRAM.

@@ -12,7 +12,7 @@ use tokio_xmpp::xmlstream::{
 use xmpp_parsers::sasl::{Auth, Mechanism, Nonza, Response};
 use xmpp_parsers::stream_features::StreamFeatures;
 
-pub(crate) use self::choice::{Binding, Gs2, Hash};
+pub(crate) use self::choice::{Binding, Gs2, Hash, Names};
 
 use self::choice::Choice;
 use self::scram::{Proof, Scram, ScramError};
@@ -30,7 +30,7 @@ pub(crate) enum Security {
     Tls(Vec<Binding>),
 }
 
-/// Authenticates. On success the stream is to be restarted.
+/// Authenticates; returns how it was done. On success the stream is to be restarted.
 ///
 /// The caller sets the deadline. Not cancel safe: a stream that was cut off here is of no use.
 pub(crate) async fn authenticate(
@@ -38,20 +38,22 @@ pub(crate) async fn authenticate(
     features: &StreamFeatures,
     security: &Security,
     account: &Account,
-) -> Result<(), LoginFailure> {
+) -> Result<Names, LoginFailure> {
     let choice = Choice::among(features, security)?;
+    let names = choice.names();
     // An account has a local part.
     let name = account.jid().node().map_or("", |node| node.as_str());
     let password = prepare(account.password().reveal())?;
     let mechanism = choice.mechanism();
     tracing::debug!(?mechanism, "authenticating");
     match choice {
-        Choice::Plain => plain(stream, mechanism, name, &password).await,
+        Choice::Plain => plain(stream, mechanism, name, &password).await?,
         Choice::Scram(hash, gs2) => {
             let scram = Scram::new(hash, gs2, name, nonce());
-            prove(stream, mechanism, scram, password).await
+            prove(stream, mechanism, scram, password).await?;
         }
     }
+    Ok(names)
 }
 
 async fn plain(

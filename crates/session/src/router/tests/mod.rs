@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tubes_transport::{Outbox, Stanzas};
 
+mod contacts;
 mod losses;
 
 use super::*;
@@ -286,15 +287,21 @@ fn grants_whom_the_user_named_in_either_order() {
     let mut bench = Bench::new("");
     bench.receive(request);
     assert!(bench.sent().is_empty());
-    bench.router.handle_consent(fernand.clone(), Subscribe::Yes);
+    bench
+        .router
+        .handle_consent(fernand.clone(), Subscribe::Yes, bench.now);
     assert_eq!(types(bench.sent()), ["subscribed", "subscribe"]);
     let mut bench = Bench::new("");
-    bench.router.handle_consent(fernand.clone(), Subscribe::Yes);
+    bench
+        .router
+        .handle_consent(fernand.clone(), Subscribe::Yes, bench.now);
     assert_eq!(types(bench.sent()), ["subscribed", "subscribe"]);
     bench.receive(request);
     assert_eq!(types(bench.sent()), ["subscribed"]);
     let mut bench = Bench::new("");
-    bench.router.handle_consent(fernand, Subscribe::No);
+    bench
+        .router
+        .handle_consent(fernand, Subscribe::No, bench.now);
     bench.receive(request);
     assert!(bench.sent().is_empty());
 }

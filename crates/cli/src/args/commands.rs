@@ -1,0 +1,98 @@
+//! The commands, and what each of them understands.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tubes::{Access, Address, BareJid};
+
+use super::values::{parse_contact, parse_service};
+use crate::parameter::Parameter;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// How much to send each way through the tube
+    #[arg(long, value_name = "BYTES", default_value_t = 16 * 1024 * 1024, value_parser = clap::value_parser!(u64).range(1..=LARGEST_DEMO))]
+    pub(crate) size: u64,
+
+    /// The XMPP server to start: embedded, prosody or ejabberd
+    #[arg(long, value_name = "KIND", default_value = "embedded")]
+    pub(crate) server_kind: tubes_server::ServerKind,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Offer {
+    /// Where the service listens: tcp:HOST:PORT, HOST:PORT, unix:PATH, abstract:NAME or -
+    pub(crate) address: Address,
+
+    /// The contact to share it with
+    #[arg(long, value_name = "JID", value_parser = parse_contact)]
+    pub(crate) to: BareJid,
+
+    /// What kind of service it is, for example ssh or http
+    #[arg(long, value_name = "NAME", value_parser = parse_service)]
+    pub(crate) service: String,
+
+    /// What the contact's programs have to know; TYPE is str (default), bytes, int, uint or bool
+    #[arg(long = "param", value_name = "KEY[:TYPE]=VALUE")]
+    pub(crate) parameters: Vec<Parameter>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Accept {
+    /// The contact whose offer to wait for
+    #[arg(long, value_name = "JID", value_parser = parse_contact)]
+    pub(crate) from: BareJid,
+
+    /// Accept this kind of service only
+    #[arg(long, value_name = "NAME", value_parser = parse_service)]
+    pub(crate) service: Option<String>,
+
+    /// Where to listen: tcp:HOST:PORT (port 0: any), HOST:PORT, unix:PATH, abstract:NAME or -
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Address,
+
+    /// Whose programs may connect: localhost, port:N (that source port), credentials (this user)
+    #[arg(long, value_name = "WHO", default_value = "localhost")]
+    pub(crate) access: Access,
+
+    /// End with the first tube instead of waiting for the next
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Connect {
+    /// The contact who offers the tube
+    #[arg(value_name = "JID", value_parser = parse_contact)]
+    pub(crate) peer: BareJid,
+
+    /// The service to connect to; default: whichever is offered first
+    #[arg(value_parser = parse_service)]
+    pub(crate) service: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Discover {
+    /// The contact to look at
+    #[arg(value_name = "JID", value_parser = parse_contact)]
+    pub(crate) peer: BareJid,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Completions {
+    /// The shell: bash, elvish, fish, powershell or zsh
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Man {
+    /// Write tubes.1 and a page for each command into this folder instead
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: Option<PathBuf>,
+}
+
+/// How long `tubes connect` waits for an offer.
+pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A demo of a tebibyte in-band would run for a week; more is a slip of the finger. In bytes.
+const LARGEST_DEMO: u64 = 1 << 40;

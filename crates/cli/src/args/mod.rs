@@ -1,0 +1,108 @@
+//! The command line, as users type it.
+
+mod commands;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand};
+use tubes::Jid;
+
+pub(crate) use self::commands::{
+    Accept, CONNECT_PATIENCE, Completions, Connect, Demo, Discover, Man, Offer,
+};
+use self::values::parse_jid;
+pub(crate) use self::values::{Format, Server, Tls, Transport};
+
+/// Share a local service with a contact over XMPP.
+#[derive(Debug, Parser)]
+#[command(name = "tubes", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The options that every command understands.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The account; a resource in it is asked for, else a random one is made
+    #[arg(long, global = true, value_name = "JID", env = "TUBES_ACCOUNT", value_parser = parse_jid)]
+    pub(crate) account: Option<Jid>,
+
+    /// Where the password is; otherwise the configuration file, the keyring, or a
+    /// prompt on a terminal
+    #[arg(long, global = true, value_name = "PATH", env = "TUBES_PASSWORD_FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// The XMPP server; default: what DNS says about the account's domain
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "TUBES_SERVER")]
+    pub(crate) server: Option<Server>,
+
+    /// How to encrypt the connection to the server; default: what DNS says, else starttls.
+    /// `none` is for servers on this machine
+    #[arg(long, global = true, value_name = "KIND")]
+    pub(crate) tls: Option<Tls>,
+
+    /// Trust this certificate authority in addition to the system's
+    #[arg(long, global = true, value_name = "PEM")]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// The ways to carry the bytes, best first; default: all
+    #[arg(long, global = true, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) transports: Option<Vec<Transport>>,
+
+    /// Leave the roster alone: neither ask for presence nor grant it
+    #[arg(long, global = true)]
+    pub(crate) no_subscribe: bool,
+
+    /// What standard output is for
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
+    pub(crate) output: Format,
+
+    /// The configuration file; default: tubes/config.toml where configurations are kept
+    #[arg(long, global = true, value_name = "PATH", env = "TUBES_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Say more on standard error; twice: everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Say only what failed
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Try everything out on this machine: a server, two accounts, a service used through a tube
+    Demo(Demo),
+    /// Share the service that listens at an address
+    Offer(Offer),
+    /// Accept the tube that a contact offers, and listen for the programs that use it
+    Accept(Accept),
+    /// Connect standard input and output to a contact's tube, once
+    Connect(Connect),
+    /// List which of a contact's programs are online, and what each can do
+    Discover(Discover),
+    /// Log in and say in plain words what works, and how well
+    Doctor,
+    /// Print completions of this command line for a shell
+    Completions(Completions),
+    /// Print the manual page, or write one for each command
+    Man(Man),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,98 @@
+//! What packagers make of the program: completions and manual pages.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod program;
+
+use std::fs;
+use std::process::Stdio;
+
+use program::run;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+const COMMANDS: [&str; 8] = [
+    "demo",
+    "offer",
+    "accept",
+    "connect",
+    "discover",
+    "doctor",
+    "completions",
+    "man",
+];
+
+async fn printed(args: &[&str]) -> String {
+    let output = run(args).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn bash_understands_its_completions() {
+    let script = printed(&["completions", "bash"]).await;
+    let mut bash = Command::new("bash")
+        .arg("-n")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = bash.stdin.take().unwrap();
+    stdin.write_all(script.as_bytes()).await.unwrap();
+    drop(stdin);
+    let output = bash.wait_with_output().await.unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+}
+
+#[tokio::test]
+async fn every_shell_is_told_of_every_command() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = printed(&["completions", shell]).await;
+        for command in COMMANDS {
+            assert!(script.contains(command), "{command} for {shell}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_shell_is_a_wrong_command_line() {
+    let output = run(&["completions", "cmd"]).await;
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn the_manual_page_lists_the_commands() {
+    let page = printed(&["man"]).await;
+    for section in [".SH NAME", ".SH SYNOPSIS", ".SH OPTIONS", ".SH SUBCOMMANDS"] {
+        assert!(page.contains(section), "{section} in {page}");
+    }
+    for command in COMMANDS {
+        assert!(
+            page.contains(&format!("tubes\\-{command}(1)")),
+            "{command} in {page}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_command_has_a_manual_page() {
+    let folder = TempDir::new().unwrap();
+    printed(&["man", "--into", folder.path().to_str().unwrap()]).await;
+    assert!(folder.path().join("tubes.1").exists());
+    for command in COMMANDS {
+        let page = fs::read_to_string(folder.path().join(format!("tubes-{command}.1"))).unwrap();
+        assert!(page.contains(&format!("tubes {command}")), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_named() {
+    let output = run(&["man", "--into", "/nonexistent"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(program::complaint(&output).contains("/nonexistent/tubes.1"));
+}
