@@ -11,9 +11,11 @@ use tubes_session::{LoginError, Session, Subscribe};
 use tubes_transport::Signalling;
 use xmpp_parsers::jid::BareJid;
 
+use crate::announcer::{Announcer, Events, ListeningPost};
 use crate::control::{self, Crew};
-use crate::event::{Announcer, Events, ListeningPost, TubeId};
+use crate::event::TubeId;
 use crate::session::{Consent, Find, Leave, Offer, SessionActor, Welcome};
+use crate::state::State;
 use crate::tube::{Accept, AcceptError, Attach, Close, TubeActor};
 
 /// A running account. Cheap to clone; when the last clone is dropped the account is closed.
@@ -108,9 +110,10 @@ impl Account {
         ))
     }
 
-    /// A further listener, for what happens from now on.
-    pub fn events(&self) -> Events {
-        self.0.listening_post.listen()
+    /// The present state, and a further listener that hears everything after it: no event is in
+    /// both, and none in neither.
+    pub fn watch(&self) -> (State, Events) {
+        self.0.listening_post.watch()
     }
 
     /// Deals with a contact from now on: its offers are heard, its presence is followed.

@@ -29,6 +29,7 @@ use crate::event::{Event, Failure, TubeId};
 use crate::failure;
 use crate::negotiator::{Admission, Open, Place, Proposed};
 use crate::obituary::Obituary;
+use crate::traffic::Traffic;
 
 /// One connection; ends by itself.
 #[derive(Debug)]
@@ -55,6 +56,12 @@ impl BytestreamActor {
             result: Err(failure::internal()),
             _obituary: obituary,
         };
+        env.announcer.announce(Event::ConnectionOpening {
+            tube: name.tube,
+            connection: name.connection,
+            peer: name.peer.clone(),
+            traffic: Traffic::of(&totals),
+        });
         let span = tracing::info_span!(
             "bytestream", tube = %name.tube, connection = name.connection, peer = %name.peer
         );

@@ -11,8 +11,8 @@ use tubes_session::{Session, SessionEvent};
 use tubes_transport::Signalling;
 use xmpp_parsers::jid::FullJid;
 
+use crate::announcer::Announcer;
 use crate::env::Env;
-use crate::event::Announcer;
 use crate::negotiator::NegotiatorActor;
 use crate::session::{Leave, Report, SessionActor, Silent};
 

@@ -31,6 +31,14 @@ impl TubeActor {
         online: Vec<PeerOnline>,
         obituary: Obituary,
     ) -> Addr<Self> {
+        env.announcer.announce(Event::TubeExported {
+            tube: about.tube,
+            number: about.number.value(),
+            contact: about.peer.clone(),
+            service: about.service.clone(),
+            parameters: about.parameters.clone(),
+            address: address.clone(),
+        });
         let service = ExportedEndpoint::new(env.runtime.clone(), address).start();
         let side = Side::Offered(Offered {
             machine: Offerer::new(),
