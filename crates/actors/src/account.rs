@@ -12,6 +12,7 @@ use tubes_transport::Signalling;
 use xmpp_parsers::jid::BareJid;
 
 use crate::announcer::{Announcer, Events, ListeningPost};
+use crate::bytestream::Waiting;
 use crate::control::{self, Crew};
 use crate::event::TubeId;
 use crate::session::{Consent, Find, Leave, Offer, SessionActor, Welcome};
@@ -168,7 +169,7 @@ impl Account {
     /// Uses a tube that was offered for one connection over a socket in hand.
     pub async fn attach(&self, tube: TubeId, socket: Socket) -> Result<(), AcceptError> {
         let tube = self.find(tube).await.ok_or(AcceptError::Gone)?;
-        tube.send(Attach(socket))
+        tube.send(Attach(Waiting::new(socket)))
             .await
             .map_err(|_| AcceptError::Gone)?
     }

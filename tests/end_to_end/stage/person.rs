@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use tokio::time::timeout;
 use tubes::{
-    Account, BareJid, Direction, Event, Events, Failure, FullJid, StartError, TubeId, Tubes,
+    Account, BareJid, Builder, Direction, Event, Events, Failure, FullJid, StartError, TubeId,
+    Tubes,
 };
 use tubes_server::Server;
 
@@ -30,7 +31,12 @@ impl Person {
     /// Logs in.
     pub(crate) async fn with(credentials: Account) -> Result<Self, StartError> {
         let jid = credentials.jid().to_bare();
-        let starting = Tubes::builder(credentials).start();
+        Self::built(jid, Tubes::builder(credentials)).await
+    }
+
+    /// Logs in as this one was put together.
+    pub(crate) async fn built(jid: BareJid, builder: Builder) -> Result<Self, StartError> {
+        let starting = builder.start();
         let (tubes, events) = patiently("the login is done", starting).await?;
         Ok(Self {
             jid,

@@ -38,7 +38,18 @@ pub(crate) async fn share(server: &Server, service: &Address) -> Shared {
 
 /// Alice offers the service, and Fernand accepts it at a socket of this family.
 pub(crate) async fn share_as(server: &Server, service: &Address, family: Family) -> Shared {
-    let (alice, mut fernand) = pair(server).await;
+    let (alice, fernand) = pair(server).await;
+    share_between(alice, fernand, service, family).await
+}
+
+/// Alice offers the service to Fernand, who deals with her, and accepts it at a socket of this
+/// family.
+pub(crate) async fn share_between(
+    alice: Person,
+    mut fernand: Person,
+    service: &Address,
+    family: Family,
+) -> Shared {
     let offer = Offer::new(fernand.jid.clone(), "x-test", service.clone());
     let offered = alice.tubes.offer(offer).await.unwrap();
     let joined = fernand.offered().await;

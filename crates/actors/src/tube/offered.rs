@@ -131,12 +131,7 @@ impl Handler<Propose> for TubeActor {
 
 /// Refuses a connection; `Forbidden` is how Gabble says no (XEP-0095 §3).
 pub(crate) fn decline(proposed: Proposed, condition: &DefinedCondition) {
-    let Proposed {
-        proposal,
-        signalling,
-        ..
-    } = proposed;
-    signalling.decline(proposal, refusal(condition));
+    proposed.decline(refusal(condition));
 }
 
 fn refusal(condition: &DefinedCondition) -> StanzaError {
