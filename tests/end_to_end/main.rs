@@ -13,6 +13,7 @@ mod breaks;
 mod closing;
 mod crowds;
 mod declining;
+mod embedding;
 mod gabble;
 mod halves;
 mod leaving;
