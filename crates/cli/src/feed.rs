@@ -176,3 +176,93 @@ impl Feed {
         self.state.tubes.get(&tube).map_or(0, |tube| tube.number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+    use tubes::{Account, BareJid, FailureKind, Offer};
+    use tubes_server::{Server, ServerKind};
+
+    use super::*;
+    use crate::args::Format;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_missed_is_made_up_for() {
+        if !ServerKind::Embedded.wanted().unwrap() {
+            return;
+        }
+        let server = Server::shared(ServerKind::Embedded).await.unwrap();
+        let (alice, _, offerer) = online(server, "alice").await;
+        let (fernand, events, contact) = online(server, "fernand").await;
+        let mut watcher = fernand.events();
+        let mut feed = Feed::new(fernand.clone(), events, Output::new(Format::Json).muted());
+        alice.befriend(&contact).await;
+        fernand.befriend(&offerer).await;
+        let offer = |service: &str| {
+            let nowhere = "127.0.0.1:9".parse().unwrap();
+            Offer::new(contact.clone(), service, nowhere)
+        };
+
+        let first = alice.offer(offer("first")).await.unwrap();
+        let first_here = offered(&mut watcher, "first").await;
+        while feed.state.tubes.is_empty() {
+            feed.next().await.unwrap();
+        }
+        // From here on nobody reads.
+        alice.close(first).await;
+        for _ in 0..PASSING {
+            let tube = alice.offer(offer("passing")).await.unwrap();
+            offered(&mut watcher, "passing").await;
+            alice.close(tube).await;
+        }
+        alice.offer(offer("last")).await.unwrap();
+        let last_here = offered(&mut watcher, "last").await;
+
+        // Somebody reads again.
+        let mut why = None;
+        while !feed.state.tubes.contains_key(&last_here) {
+            let event = timeout(PATIENCE, feed.next()).await.unwrap().unwrap();
+            match event {
+                Event::TubeClosed { tube, error, .. } if tube == first_here => why = error,
+                _ => {}
+            }
+        }
+        assert_eq!(why.unwrap().kind, FailureKind::Limit);
+        assert_eq!(feed.state.tubes.len(), 1);
+        fernand.leave().await;
+        alice.leave().await;
+    }
+
+    async fn online(server: &Server, name: &str) -> (Tubes, Events, BareJid) {
+        let made = server.fresh_account(name).await.unwrap();
+        let address = server.address();
+        let account = Account::new(made.jid.clone().into(), made.password)
+            .unwrap()
+            .with_server(&address.ip().to_string(), address.port())
+            .unwrap()
+            .with_roots_pem(server.ca().pem().as_bytes())
+            .unwrap();
+        let (tubes, events) = Tubes::builder(account).start().await.unwrap();
+        (tubes, events, made.jid)
+    }
+
+    /// Waits for the offer of this service.
+    async fn offered(events: &mut Events, wanted: &str) -> TubeId {
+        loop {
+            let event = timeout(PATIENCE, events.next()).await.unwrap().unwrap();
+            match event {
+                Event::TubeOffered { tube, service, .. } if service == wanted => return tube,
+                _ => {}
+            }
+        }
+    }
+
+    /// Offers that come and go; each makes two events, and 4,096 of them wait for a slow reader.
+    const PASSING: usize = 2100;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+}
