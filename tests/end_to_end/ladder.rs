@@ -48,8 +48,8 @@ async fn carried_by(
         Person::with_ladder(server, "fernand", ladder(fernands)),
     );
     let service = Service::listen(Family::Tcp).await.unwrap();
-    let people = befriended(alice, fernand).await;
-    let mut shared = share_between(people, &service.address(), Family::Tcp).await;
+    let (alice, fernand) = befriended(alice, fernand).await;
+    let mut shared = share_between(alice, fernand, &service.address(), Family::Tcp).await;
     let mut program = shared.program().await;
     let mut served = service.accept().await;
     let said = Content::of(1, 300_000);

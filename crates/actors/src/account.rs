@@ -11,9 +11,12 @@ use tubes_session::{Contact, Login, LoginError, Session, Subscribe};
 use tubes_transport::{Gone, Signalling, Stanzas};
 use xmpp_parsers::jid::BareJid;
 
+use crate::announcer::{Announcer, Events, ListeningPost};
+use crate::bytestream::Waiting;
 use crate::control::{self, Crew};
-use crate::event::{Announcer, Events, ListeningPost, TubeId};
+use crate::event::TubeId;
 use crate::session::{Consent, Find, LatestLogin, Leave, LookUp, Offer, SessionActor, Welcome};
+use crate::state::State;
 use crate::tube::{Accept, AcceptError, Attach, Close, TubeActor};
 
 /// A running account. Cheap to clone; when the last clone is dropped the account is closed.
@@ -111,9 +114,10 @@ impl Account {
         ))
     }
 
-    /// A further listener, for what happens from now on.
-    pub fn events(&self) -> Events {
-        self.0.listening_post.listen()
+    /// The present state, and a further listener that hears everything after it: no event is in
+    /// both, and none in neither.
+    pub fn watch(&self) -> (State, Events) {
+        self.0.listening_post.watch()
     }
 
     /// Deals with a contact from now on: its offers are heard, its presence is followed.
@@ -193,7 +197,7 @@ impl Account {
     /// Uses a tube that was offered for one connection over a socket in hand.
     pub async fn attach(&self, tube: TubeId, socket: Socket) -> Result<(), AcceptError> {
         let tube = self.find(tube).await.ok_or(AcceptError::Gone)?;
-        tube.send(Attach(socket))
+        tube.send(Attach(Waiting::new(socket)))
             .await
             .map_err(|_| AcceptError::Gone)?
     }

@@ -19,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tubes_local::{Socket, Totals, splice_until};
-use tubes_transport::{Opened, Proposal, Request, Signalling};
+use tubes_transport::{Opened, Request};
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
@@ -27,8 +27,9 @@ use crate::endpoint::{Dial, ExportedEndpoint};
 use crate::env::Env;
 use crate::event::{Event, Failure, FailureKind, TubeId};
 use crate::failure;
-use crate::negotiator::{Admission, Open, Place, Proposed};
+use crate::negotiator::{Admission, Open, Proposed};
 use crate::obituary::Obituary;
+use crate::traffic::Traffic;
 
 /// One connection; ends by itself.
 #[derive(Debug)]
@@ -55,6 +56,12 @@ impl BytestreamActor {
             result: Err(failure::internal()),
             _obituary: obituary,
         };
+        env.announcer.announce(Event::ConnectionOpening {
+            tube: name.tube,
+            connection: name.connection,
+            peer: name.peer.clone(),
+            traffic: Traffic::of(&totals),
+        });
         let span = tracing::info_span!(
             "bytestream", tube = %name.tube, connection = name.connection, peer = %name.peer
         );
@@ -133,7 +140,7 @@ pub(crate) enum Job {
     },
     /// Our program connects to the peer's service.
     Ask {
-        socket: Socket,
+        program: Waiting,
         request: Request,
         tube: Recipient<Disowned>,
         permit: OwnedSemaphorePermit,
@@ -157,38 +164,24 @@ impl Work {
                 request,
                 service,
                 permit: _permit,
-            } => {
-                let Proposed {
-                    proposal,
-                    signalling,
-                    place,
-                } = *proposed;
-                self.answer(proposal, &*signalling, place, request, service)
-                    .await
-            }
+            } => self.answer(*proposed, request, service).await,
             Job::Ask {
-                socket,
+                program,
                 request,
                 tube,
                 permit: _permit,
-            } => self.ask(socket, request, tube).await,
+            } => self.ask(program, request, tube).await,
         }
     }
 
     async fn ask(
         self,
-        socket: Socket,
+        program: Waiting,
         request: Request,
         tube: Recipient<Disowned>,
     ) -> Result<(), Failure> {
-        match self.open(request, &tube).await {
-            Ok(opened) => self.flow(socket, opened, None).await,
-            Err(error) => {
-                // The program sees a reset, not an end that it could take for a proper one.
-                socket.abort();
-                Err(error)
-            }
-        }
+        let opened = self.open(request, &tube).await?;
+        self.flow(program, opened, None).await
     }
 
     async fn open(&self, request: Request, tube: &Recipient<Disowned>) -> Result<Opened, Failure> {
@@ -208,9 +201,7 @@ impl Work {
 
     async fn answer(
         self,
-        proposal: Proposal,
-        signalling: &dyn Signalling,
-        place: Place,
+        proposed: Proposed,
         request: Request,
         service: Addr<ExportedEndpoint>,
     ) -> Result<(), Failure> {
@@ -221,29 +212,32 @@ impl Work {
                     Ok(Err(failure)) => failure,
                     _ => failure::abandoned(),
                 };
-                signalling.decline(proposal, no_service(failure.kind));
+                proposed.decline(no_service(failure.kind));
                 return Err(failure);
             }
         };
-        match signalling.accept(proposal, request).await {
-            Ok(opened) => {
-                drop(place);
-                let source = socket.source().to_string();
-                self.flow(socket, opened, Some(source)).await
-            }
-            Err(error) => {
-                socket.abort();
-                Err(failure::open(&error))
-            }
-        }
+        let source = socket.source().to_string();
+        let service = Waiting::new(socket);
+        let Proposed {
+            proposal,
+            signalling,
+            place,
+        } = proposed;
+        let opened = signalling.accept(proposal, request).await;
+        drop(place);
+        let opened = opened.map_err(|error| failure::open(&error))?;
+        self.flow(service, opened, Some(source)).await
     }
 
     async fn flow(
         self,
-        socket: Socket,
+        mut waiting: Waiting,
         opened: Opened,
         source: Option<String>,
     ) -> Result<(), Failure> {
+        let Some(socket) = waiting.0.take() else {
+            return Err(failure::internal());
+        };
         let transport = opened.stream.label();
         tracing::debug!(transport, "flowing");
         self.env.announcer.announce(Event::ConnectionOpened {
@@ -265,6 +259,25 @@ impl Work {
         outcome
             .error
             .map_or(Ok(()), |error| Err(failure::splice(&error)))
+    }
+}
+
+/// A local socket whose bytestream is not open yet. If it never opens, whatever the reason, the
+/// program sees a reset, and not an end that it could take for a proper one.
+#[derive(Debug)]
+pub(crate) struct Waiting(Option<Socket>);
+
+impl Waiting {
+    pub(crate) fn new(socket: Socket) -> Self {
+        Self(Some(socket))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(socket) = self.0.take() {
+            socket.abort();
+        }
     }
 }
 

@@ -11,9 +11,10 @@ use tubes_session::{Session, SessionEvent};
 use tubes_transport::Signalling;
 use xmpp_parsers::jid::FullJid;
 
+use crate::announcer::Announcer;
 use crate::env::Env;
-use crate::event::Announcer;
 use crate::negotiator::NegotiatorActor;
+use crate::obituary::Obituary;
 use crate::session::{Leave, Report, SessionActor, Silent};
 
 /// What an account's actors are started with.
@@ -73,11 +74,12 @@ fn launch(crew: Crew, runtime: Handle) -> Addr<SessionActor> {
 /// Hands the session's reports over one by one, so that a busy actor slows the session instead
 /// of filling its mailbox, which has no bound.
 async fn forward(mut reports: mpsc::Receiver<SessionEvent>, account: Addr<SessionActor>) {
+    // Not every end of a session has a last word, and the embedder may end its runtime.
+    let silenced = account.clone();
+    let _obituary = Obituary::new(move || silenced.do_send(Silent));
     while let Some(report) = reports.recv().await {
         if account.send(Report(report)).await.is_err() {
             return;
         }
     }
-    // Not every end of a session has a last word.
-    account.do_send(Silent);
 }

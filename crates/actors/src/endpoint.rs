@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
 use tubes_local::{Address, Listener, Socket, dial};
 
+use crate::bytestream::Waiting;
 use crate::event::Failure;
 use crate::failure;
 
@@ -104,7 +105,7 @@ pub(crate) struct Unheard(pub(crate) Failure);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Connected {
-    pub(crate) socket: Socket,
+    pub(crate) program: Waiting,
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
@@ -131,7 +132,8 @@ async fn accept(listener: Listener, places: Arc<Semaphore>, tube: Recipient<Conn
             }
             Err(error) => return failure::listener(&error.to_string()),
         };
-        if tube.send(Connected { socket, permit }).await.is_err() {
+        let program = Waiting::new(socket);
+        if tube.send(Connected { program, permit }).await.is_err() {
             return failure::abandoned();
         }
     }

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tubes_transport::Stanzas;
 use xmpp_parsers::jid::FullJid;
 
-use crate::event::Announcer;
+use crate::announcer::Announcer;
 use crate::negotiator::NegotiatorActor;
 
 /// The surroundings of an account's actors; cheap to clone.

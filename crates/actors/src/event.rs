@@ -1,13 +1,14 @@
-//! What the application learns, and how.
+//! What the application learns.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::broadcast;
 use tubes_local::Address;
 use tubes_protocol::tube::Parameters;
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
+
+use crate::traffic::Traffic;
 
 /// Something that happened to an account, its tubes, or their connections.
 #[derive(Clone, Debug)]
@@ -26,6 +27,17 @@ pub enum Event {
         received: u64,
         /// Why it did not end well, if so.
         error: Option<Failure>,
+    },
+    /// A connection through a tube is being negotiated, for a program or for the peer's.
+    ConnectionOpening {
+        /// The tube.
+        tube: TubeId,
+        /// Which of the tube's connections, counted from 1.
+        connection: u64,
+        /// Who is at the other end.
+        peer: FullJid,
+        /// What it carries, from now on and to its end.
+        traffic: Traffic,
     },
     /// A program's connection reached the service.
     ConnectionOpened {
@@ -51,7 +63,8 @@ pub enum Event {
         /// Where programs connect.
         address: Address,
     },
-    /// The application read too slowly, and this many events are lost to it.
+    /// The application read too slowly, and this many events are lost to it. The present state,
+    /// and what follows on it, is to be had from `Tubes::watch`.
     Missed(u64),
     /// The link to the server is down.
     Offline {
@@ -95,6 +108,22 @@ pub enum Event {
         number: u32,
         /// Why, unless this side closed it.
         error: Option<Failure>,
+    },
+    /// This account exports a service to a contact, and offers it to each of its resources that
+    /// does tubes, as it comes online.
+    TubeExported {
+        /// The tube.
+        tube: TubeId,
+        /// Its number on the wire.
+        number: u32,
+        /// The contact.
+        contact: BareJid,
+        /// The service's name.
+        service: String,
+        /// What the service's clients have to know.
+        parameters: Parameters,
+        /// Where the service is.
+        address: Address,
     },
     /// A tube is offered: to this account, or by it to a resource of the contact.
     TubeOffered {
@@ -193,59 +222,3 @@ pub enum FailureKind {
     /// No way to the other side was found.
     Unreachable,
 }
-
-/// The application's end of the events.
-#[derive(Debug)]
-pub struct Events(broadcast::Receiver<Event>);
-
-impl Events {
-    /// The next event; none once the account is closed. Cancel safe.
-    ///
-    /// Events wait for a slow reader, up to a bound; then the oldest are lost, and
-    /// [`Event::Missed`] says how many.
-    pub async fn next(&mut self) -> Option<Event> {
-        match self.0.recv().await {
-            Ok(event) => Some(event),
-            Err(broadcast::error::RecvError::Lagged(count)) => Some(Event::Missed(count)),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
-    }
-}
-
-/// The actors' end of the events. Never waits, whatever the application does.
-#[derive(Clone, Debug)]
-pub(crate) struct Announcer(broadcast::Sender<Event>);
-
-impl Announcer {
-    pub(crate) fn new() -> (Self, Events) {
-        let (sender, receiver) = broadcast::channel(WAITING);
-        (Self(sender), Events(receiver))
-    }
-
-    /// A way to more listeners that keeps neither events nor the account alive.
-    pub(crate) fn listening_post(&self) -> ListeningPost {
-        ListeningPost(self.0.downgrade())
-    }
-
-    pub(crate) fn announce(&self, event: Event) {
-        // Nobody has to listen.
-        let _ = self.0.send(event);
-    }
-}
-
-/// Where listeners are made as long as the account lives.
-#[derive(Clone, Debug)]
-pub(crate) struct ListeningPost(broadcast::WeakSender<Event>);
-
-impl ListeningPost {
-    /// A further listener; one that hears nothing if the account is closed.
-    pub(crate) fn listen(&self) -> Events {
-        match self.0.upgrade() {
-            Some(sender) => Events(sender.subscribe()),
-            None => Events(broadcast::channel(1).1),
-        }
-    }
-}
-
-/// Events that wait for the application.
-const WAITING: usize = 4096;

@@ -113,6 +113,12 @@ pub(crate) fn internal() -> Failure {
     )
 }
 
+/// What ended while its events were missed.
+pub(crate) fn missed() -> Failure {
+    let why = "it ended while events were missed: why is not known";
+    Failure::new(FailureKind::Limit, why)
+}
+
 /// An attempt that failed, as names and reasons for people.
 pub(crate) fn tried(tried: &Tried) -> (String, String) {
     let name = tried

@@ -18,11 +18,13 @@
 //! it was that ended it; nothing restarts itself.
 //!
 //! - [`Account`]: the handle by which an application gives orders (`account.rs`)
-//! - [`Event`]: what it learns (`event.rs`)
+//! - [`Event`]: what it learns (`event.rs`), how (`announcer.rs`), and what that amounts to
+//!   ([`State`], `state/`)
 //! - `session/`, `negotiator.rs`, `tube/`, `endpoint.rs`, `bytestream.rs`: the actors
 //! - `control.rs`: the thread; `env.rs`: what surrounds every actor; `limits.rs`: the bounds
 
 mod account;
+mod announcer;
 mod bytestream;
 mod control;
 mod endpoint;
@@ -33,9 +35,14 @@ mod limits;
 mod negotiator;
 mod obituary;
 mod session;
+pub mod state;
+mod traffic;
 mod tube;
 
 pub use self::account::{Account, OfferError, Start, StartError};
-pub use self::event::{Direction, Event, Events, Failure, FailureKind, TubeId};
+pub use self::announcer::Events;
+pub use self::event::{Direction, Event, Failure, FailureKind, TubeId};
+pub use self::state::State;
+pub use self::traffic::Traffic;
 pub use self::tube::AcceptError;
 pub use tubes_session::Subscribe;

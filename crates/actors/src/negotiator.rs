@@ -4,13 +4,14 @@
 //! that a slow peer delays nobody else.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, MessageResult};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tubes_transport::{Ask, Proposal, Reading, Signalling};
 use xmpp_parsers::jid::BareJid;
-use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::limits;
 
@@ -76,12 +77,26 @@ pub(crate) struct Proposed {
     pub(crate) place: Place,
 }
 
+impl Proposed {
+    /// Says no. The peer is refused in any case.
+    pub(crate) fn decline(self, why: StanzaError) {
+        let Self {
+            proposal,
+            signalling,
+            place: _place,
+        } = self;
+        contained("decline", || signalling.decline(proposal, why));
+    }
+}
+
 impl Handler<ReadAsk> for NegotiatorActor {
     type Result = MessageResult<ReadAsk>;
 
     fn handle(&mut self, ReadAsk(mut ask): ReadAsk, _: &mut Self::Context) -> Self::Result {
         for signalling in &self.signallings {
-            match signalling.read(ask) {
+            // A question that is dropped on the way is answered by that.
+            let read = contained("read", || signalling.read(ask));
+            match read.unwrap_or(Reading::Answered) {
                 Reading::Answered => return MessageResult(Read::Answered),
                 Reading::Foreign(back) => ask = back,
                 Reading::Proposal(proposal) => {
@@ -179,4 +194,15 @@ impl Queue {
 pub(crate) struct Place {
     _contact: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
+}
+
+/// Calls a signalling on the control thread. If it panics there, that is the end of the one
+/// question it was called for, and neither of its caller nor of what else the caller has.
+fn contained<T>(what: &'static str, call: impl FnOnce() -> T) -> Option<T> {
+    // What the signalling left half done is its own; the caller's things are moved in.
+    let outcome = catch_unwind(AssertUnwindSafe(call));
+    if outcome.is_err() {
+        tracing::error!(what, "a signalling panicked; the question is refused");
+    }
+    outcome.ok()
 }

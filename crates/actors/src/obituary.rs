@@ -5,11 +5,11 @@ use std::fmt;
 /// Tells the parent that a child is gone: when it returned, was stopped, or panicked.
 ///
 /// actix restarts nothing after a panic and tells nobody, so every child holds one of these.
-pub(crate) struct Obituary(Option<Box<dyn FnOnce() + Send>>);
+pub(crate) struct Obituary(Option<Box<dyn FnOnce() + Send + Sync>>);
 
 impl Obituary {
     /// Calls `notify` when dropped.
-    pub(crate) fn new(notify: impl FnOnce() + Send + 'static) -> Self {
+    pub(crate) fn new(notify: impl FnOnce() + Send + Sync + 'static) -> Self {
         Self(Some(Box::new(notify)))
     }
 }

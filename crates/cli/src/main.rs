@@ -10,6 +10,7 @@ mod args;
 mod commands;
 mod config;
 mod exit;
+mod feed;
 mod interrupt;
 #[cfg(feature = "keyring")]
 mod keyring;

@@ -1,18 +1,18 @@
 //! A logged-in account, and what its user is told of it.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tubes::{Account, Event, Events, TubeId, Tubes};
+use tubes::{Account, Tubes};
 
 use crate::args::{Global, Tls};
 use crate::config::Profile;
-use crate::exit::{Kind, Stop};
+use crate::exit::Stop;
+use crate::feed::Feed;
 use crate::interrupt::Interrupt;
-use crate::output::{FellBack, Output, Report, Typed, milliseconds};
+use crate::output::Output;
 
 /// An account that is logged in.
 pub(crate) struct Online {
@@ -47,7 +47,7 @@ impl Online {
             builder = builder.transports(transports.iter().copied().map(Into::into));
         }
         let (tubes, events) = builder.start().await?;
-        let mut feed = Feed::new(events, output);
+        let mut feed = Feed::new(tubes.clone(), events, output);
         // That it is online comes first; only then there is something to wait for.
         feed.next().await?;
         Ok(Self { tubes, feed })
@@ -85,174 +85,14 @@ impl Online {
             tokio::select! {
                 () = &mut leaving => break,
                 // Nobody may be there to be told any more; that is no reason not to leave.
-                Some(event) = self.feed.events.next() => told = self.feed.report(&event).and(told),
+                Some(event) = self.feed.take() => told = self.feed.report(&event).and(told),
             }
         }
         // What happened before the last moment still waits to be told; nothing new comes.
-        while let Ok(Some(event)) = timeout(Duration::ZERO, self.feed.events.next()).await {
+        while let Ok(Some(event)) = timeout(Duration::ZERO, self.feed.take()).await {
             told = self.feed.report(&event).and(told);
         }
         told
-    }
-}
-
-/// The events of an account, reported as they are taken.
-pub(crate) struct Feed {
-    events: Events,
-    output: Output,
-    /// What the tubes are called on the wire and in reports.
-    numbers: BTreeMap<TubeId, u32>,
-}
-
-impl Feed {
-    pub(crate) fn new(events: Events, output: Output) -> Self {
-        Self {
-            events,
-            output,
-            numbers: BTreeMap::new(),
-        }
-    }
-
-    /// The next event, already reported; fails when none can follow. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Result<Event, Stop> {
-        let Some(event) = self.events.next().await else {
-            return Err(Stop::failed(
-                Kind::Gone,
-                "the account went offline for good",
-            ));
-        };
-        self.report(&event)?;
-        match event {
-            Event::Offline {
-                reason,
-                retry_in: None,
-            } => Err(Stop::failed(
-                Kind::Gone,
-                format!("offline for good: {reason}"),
-            )),
-            event => Ok(event),
-        }
-    }
-
-    /// Tells a human what the command is up to.
-    pub(crate) fn remark(&self, sentence: &str) -> Result<(), Stop> {
-        self.output.remark(sentence)
-    }
-
-    fn report(&mut self, event: &Event) -> Result<(), Stop> {
-        match event {
-            Event::Missed(count) => {
-                tracing::warn!(
-                    count,
-                    "events were lost: standard output is read too slowly"
-                );
-                return Ok(());
-            }
-            Event::PeerOffline { peer } => return self.remark(&format!("{peer} is offline")),
-            Event::PeerOnline { peer } => return self.remark(&format!("{peer} is online")),
-            Event::TubeOffered { tube, number, .. } => {
-                self.numbers.insert(*tube, *number);
-            }
-            _ => {}
-        }
-        let told = match self.report_of(event) {
-            Some(report) => self.output.report(&report),
-            None => Ok(()),
-        };
-        if let Event::TubeClosed { tube, .. } = event {
-            self.numbers.remove(tube);
-        }
-        told
-    }
-
-    fn report_of(&self, event: &Event) -> Option<Report> {
-        Some(match event.clone() {
-            Event::ConnectionClosed {
-                tube,
-                connection,
-                sent,
-                received,
-                error,
-            } => Report::ConnectionClosed {
-                tube: self.number(tube),
-                connection,
-                sent,
-                received,
-                error: error.map(Into::into),
-            },
-            Event::ConnectionOpened {
-                tube,
-                connection,
-                peer,
-                transport,
-                fell_back_from,
-                setup,
-                source,
-            } => Report::ConnectionOpened {
-                tube: self.number(tube),
-                connection,
-                peer: peer.to_string(),
-                transport: transport.to_owned(),
-                fell_back_from: fell_back_from
-                    .into_iter()
-                    .map(|(transport, reason)| FellBack { transport, reason })
-                    .collect(),
-                setup_ms: milliseconds(setup),
-                source,
-            },
-            Event::Listening { tube, address } => Report::Listening {
-                tube: self.number(tube),
-                address: address.to_string(),
-            },
-            Event::Offline { reason, retry_in } => Report::Offline {
-                reason,
-                retry_in_ms: retry_in
-                    .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-            },
-            Event::Online {
-                jid,
-                server,
-                tls,
-                resumed,
-            } => Report::Online {
-                jid: jid.to_string(),
-                server,
-                tls: tls.map(str::to_owned),
-                resumed,
-            },
-            Event::Throttled { bytes_per_second } => Report::Throttled { bytes_per_second },
-            Event::TubeClosed { number, error, .. } => Report::TubeClosed {
-                tube: number,
-                error: error.map(Into::into),
-            },
-            Event::TubeOffered {
-                number,
-                peer,
-                service,
-                direction,
-                parameters,
-                ..
-            } => Report::TubeOffered {
-                tube: number,
-                peer: peer.to_string(),
-                service,
-                direction: direction.into(),
-                parameters: parameters
-                    .iter()
-                    .map(|(name, value)| (name.to_owned(), Typed::from(value)))
-                    .collect(),
-            },
-            Event::TubeOpened { tube } => Report::TubeOpened {
-                tube: self.number(tube),
-            },
-            // What a later version may add is not part of the contract yet.
-            _ => return None,
-        })
-    }
-
-    /// Whatever happens to a tube follows its offer, which says the number.
-    fn number(&self, tube: TubeId) -> u32 {
-        self.numbers.get(&tube).copied().unwrap_or_default()
     }
 }
 

@@ -69,7 +69,9 @@ impl Builder {
             signallings: [si].into_iter().chain(self.more).collect(),
             services: self.services,
         };
-        let (account, events) = tubes_actors::Account::start(start).await?;
+        // A login is tens of kilobytes, which every function that awaits this would carry along.
+        let starting = Box::pin(tubes_actors::Account::start(start));
+        let (account, events) = starting.await?;
         Ok((Tubes::new(account), events))
     }
 }
@@ -123,4 +125,18 @@ fn names() -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use super::*;
+
+    #[test]
+    fn starting_takes_little_of_the_stack_of_whoever_waits_for_it() {
+        let account = Account::new("alice@example.org".parse().unwrap(), "secret".to_owned());
+        let starting = Tubes::builder(account.unwrap()).start();
+        assert!(size_of_val(&starting) < 4096, "{}", size_of_val(&starting));
+    }
 }

@@ -38,7 +38,8 @@ pub use self::offer::Offer;
 pub use self::tubes::Tubes;
 
 pub use tubes_actors::{
-    AcceptError, Direction, Event, Events, Failure, FailureKind, OfferError, StartError, TubeId,
+    AcceptError, Direction, Event, Events, Failure, FailureKind, OfferError, StartError, State,
+    Traffic, TubeId, state,
 };
 pub use tubes_ibb::Ibb;
 pub use tubes_local::{Access, Address, AddressError, BindError, Listener, Socket};

@@ -1,6 +1,6 @@
 //! The handle of an account and its tubes.
 
-use tubes_actors::{AcceptError, Events, OfferError, Subscribe, TubeId};
+use tubes_actors::{AcceptError, Events, OfferError, State, Subscribe, TubeId};
 use tubes_local::{Access, Address, Socket};
 use tubes_session::{Account, Contact, Login};
 use tubes_transport::{Gone, Stanzas};
@@ -23,9 +23,23 @@ impl Tubes {
         Self(account)
     }
 
+    /// The present state, and a further listener for what happens from now on.
+    ///
+    /// There is no gap between the two: every event is either part of the state or will be heard.
+    /// Whoever [missed](tubes_actors::Event::Missed) events asks for both anew;
+    /// [`State::since`] says what must have happened meanwhile.
+    pub fn watch(&self) -> (State, Events) {
+        self.0.watch()
+    }
+
     /// A further listener, for what happens from now on.
     pub fn events(&self) -> Events {
-        self.0.events()
+        self.watch().1
+    }
+
+    /// The present state: the link, the contacts online, the tubes and their connections.
+    pub fn state(&self) -> State {
+        self.watch().0
     }
 
     /// Deals with a contact: hears its offers, and makes sure that both see each other's

@@ -1,25 +1,32 @@
 //! What the tests play on: servers, people, services, programs, and trouble.
 
 mod content;
+mod fuse;
 mod gabble;
 mod outsider;
 mod person;
 mod service;
 mod shared;
 mod socket;
+mod tripwire;
 
 use std::time::Duration;
 
 use tokio::time::timeout;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 use tubes_server::{Server, ServerKind};
 
 pub(crate) use self::content::{Content, digest};
+pub(crate) use self::fuse::{Fuse, Fused, Moment};
 pub(crate) use self::gabble::Gabble;
 pub(crate) use self::outsider::Outsider;
 pub(crate) use self::person::{Person, befriended, credentials, lead, pair};
 pub(crate) use self::service::{Service, Serving, echo};
 pub(crate) use self::shared::{Shared, share, share_as, share_between};
 pub(crate) use self::socket::{Family, Place, Stream, connect};
+pub(crate) use self::tripwire::trip;
 
 /// Makes a test of each function for each kind of server, such as `prosody::does_this`.
 #[macro_export]
@@ -59,11 +66,13 @@ pub(crate) async fn patiently<T>(what: &str, happening: impl Future<Output = T>)
 
 /// Shows the log of a failing test, as far as `RUST_LOG` asks for it.
 pub(crate) fn log() {
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
-    // Another test of this process may have done it.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let log = tracing_subscriber::fmt::layer()
         .with_test_writer()
+        .with_filter(EnvFilter::from_default_env());
+    // Another test of this process may have done it.
+    let _ = tracing_subscriber::registry()
+        .with(log)
+        .with(tripwire::layer())
         .try_init();
 }
 

@@ -34,7 +34,7 @@ impl Person {
     /// Logs in.
     pub(crate) async fn with(credentials: Account) -> Result<Self, StartError> {
         let jid = credentials.jid().to_bare();
-        Self::start(jid, Tubes::builder(credentials)).await
+        Self::built(jid, Tubes::builder(credentials)).await
     }
 
     /// Makes an account on the server and logs in with transports of its own.
@@ -47,10 +47,11 @@ impl Person {
         let credentials = credentials(server, &account);
         let jid = credentials.jid().to_bare();
         let builder = Tubes::builder(credentials).ladder(ladder);
-        Self::start(jid, builder).await.unwrap()
+        Self::built(jid, builder).await.unwrap()
     }
 
-    async fn start(jid: BareJid, builder: Builder) -> Result<Self, StartError> {
+    /// Logs in as this one was put together.
+    pub(crate) async fn built(jid: BareJid, builder: Builder) -> Result<Self, StartError> {
         let starting = builder.start();
         let (tubes, events) = patiently("the login is done", starting).await?;
         Ok(Self {

@@ -38,12 +38,15 @@ pub(crate) async fn share(server: &Server, service: &Address) -> Shared {
 
 /// As [`share_between`] two people with new accounts.
 pub(crate) async fn share_as(server: &Server, service: &Address, family: Family) -> Shared {
-    share_between(pair(server).await, service, family).await
+    let (alice, fernand) = pair(server).await;
+    share_between(alice, fernand, service, family).await
 }
 
-/// Alice offers the service, and Fernand accepts it at a socket of this family.
+/// Alice offers the service to Fernand, who deals with her, and accepts it at a socket of this
+/// family.
 pub(crate) async fn share_between(
-    (alice, mut fernand): (Person, Person),
+    alice: Person,
+    mut fernand: Person,
     service: &Address,
     family: Family,
 ) -> Shared {

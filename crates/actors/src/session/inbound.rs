@@ -68,12 +68,7 @@ impl SessionActor {
         let stream = match StreamFor::try_from(&proposed.proposal.purpose) {
             Ok(stream) => stream,
             Err(error) => {
-                let Proposed {
-                    proposal,
-                    signalling,
-                    ..
-                } = *proposed;
-                signalling.decline(proposal, error.to_stanza_error());
+                proposed.decline(error.to_stanza_error());
                 return None;
             }
         };

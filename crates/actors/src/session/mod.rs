@@ -47,7 +47,7 @@ pub(crate) struct SessionActor {
 /// How far the account has come. (Whether the link is up at the moment is the session's.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It logged out, as it was told.
+    /// It logs out, or has done so, as it was told.
     Left,
     Live,
     /// The session is gone for good.

@@ -146,16 +146,15 @@ impl Handler<Leave> for SessionActor {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, Leave: Leave, _: &mut Self::Context) -> Self::Result {
+        // From here on an end is what was asked for.
+        self.phase = Phase::Left;
         let tubes: Vec<_> = self.tubes.values().map(|tube| tube.addr.clone()).collect();
         let session = self.session.clone();
         let leaving = async move {
             let _ = timeout(limits::LEAVE, close_all(tubes)).await;
             session.close().await;
         };
-        Box::pin(leaving.into_actor(self).map(|(), actor, ctx| {
-            actor.phase = Phase::Left;
-            ctx.stop();
-        }))
+        Box::pin(leaving.into_actor(self).map(|(), _, ctx| ctx.stop()))
     }
 }
 

@@ -29,8 +29,7 @@ impl Handler<Close> for TubeActor {
     type Result = MessageResult<Close>;
 
     fn handle(&mut self, Close(error): Close, ctx: &mut Self::Context) -> Self::Result {
-        let (closer, closed) = oneshot::channel();
-        self.end.closers.push(closer);
+        let closed = self.end.awaited();
         let tell = match &mut self.side {
             Side::Joined(joined) => joined.close(),
             Side::Offered(offered) => offered.machine.handle_close(),

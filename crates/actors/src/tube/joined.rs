@@ -8,13 +8,13 @@ use actix::{
     WrapFuture,
 };
 use tokio::sync::OwnedSemaphorePermit;
-use tubes_local::{Access, Address, BindError, Listener, Socket};
+use tubes_local::{Access, Address, BindError, Listener};
 use tubes_protocol::tube::{Joiner, Refusal, StreamFor};
 use tubes_transport::StreamId;
 use xmpp_parsers::jid::FullJid;
 
 use super::{About, Side, TubeActor};
-use crate::bytestream::{Disowned, Job};
+use crate::bytestream::{Disowned, Job, Waiting};
 use crate::endpoint::{Connected, ListeningEndpoint, Owner, Unheard};
 use crate::env::Env;
 use crate::event::{Direction, Event};
@@ -86,7 +86,7 @@ impl TubeActor {
     /// A program, or the application, wants a connection.
     fn connect(
         &mut self,
-        socket: Socket,
+        program: Waiting,
         permit: OwnedSemaphorePermit,
         ctx: &Context<Self>,
     ) -> Result<(), Refusal> {
@@ -95,7 +95,6 @@ impl TubeActor {
         };
         if let Err(refusal) = joined.machine.handle_connect() {
             tracing::warn!(tube = %self.about.tube, %refusal, "a program's connection was refused");
-            socket.abort();
             return Err(refusal);
         }
         let peer = joined.offerer.clone();
@@ -106,7 +105,7 @@ impl TubeActor {
         let request = self.request(new_stream(), peer.clone(), purpose);
         let tube = ctx.address().recipient();
         let job = Job::Ask {
-            socket,
+            program,
             request,
             tube,
             permit,
@@ -253,21 +252,21 @@ impl TubeActor {
 impl Handler<Connected> for TubeActor {
     type Result = ();
 
-    fn handle(&mut self, Connected { socket, permit }: Connected, ctx: &mut Self::Context) {
+    fn handle(&mut self, Connected { program, permit }: Connected, ctx: &mut Self::Context) {
         // The program was told by a reset, the log by a warning.
-        let _ = self.connect(socket, permit, ctx);
+        let _ = self.connect(program, permit, ctx);
     }
 }
 
 /// Use the tube for one connection over a socket in hand; accepts the tube if that was not done.
 #[derive(Message)]
 #[rtype(result = "Result<(), AcceptError>")]
-pub(crate) struct Attach(pub(crate) Socket);
+pub(crate) struct Attach(pub(crate) Waiting);
 
 impl Handler<Attach> for TubeActor {
     type Result = Result<(), AcceptError>;
 
-    fn handle(&mut self, Attach(socket): Attach, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Attach(program): Attach, ctx: &mut Self::Context) -> Self::Result {
         let Side::Joined(joined) = &mut self.side else {
             return Err(Refusal::NotOffered.into());
         };
@@ -281,7 +280,7 @@ impl Handler<Attach> for TubeActor {
                 tube: self.about.tube,
             });
         }
-        Ok(self.connect(socket, permit, ctx)?)
+        Ok(self.connect(program, permit, ctx)?)
     }
 }
 

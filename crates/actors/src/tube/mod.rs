@@ -9,15 +9,16 @@
 //! (`tubes_protocol::tube`); this actor owns the endpoint and the connections.
 
 mod closing;
+mod end;
 mod herald;
 mod joined;
 mod offered;
 mod streams;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
-use tokio::sync::oneshot;
 use tubes_protocol::tube::{Ended, Parameters, TubeNumber, Whose};
 use tubes_transport::{Request, StreamId};
 use xmpp_parsers::jid::{BareJid, FullJid};
@@ -29,12 +30,14 @@ pub(crate) use self::joined::{Accept, Attach, OfferedAgain, Presence};
 pub(crate) use self::offered::{Propose, decline};
 
 use self::closing::Closing;
+use self::end::End;
 use self::herald::Herald;
 use self::joined::Joined;
 use self::offered::Offered;
 use self::streams::Streams;
+use crate::endpoint;
 use crate::env::Env;
-use crate::event::{Event, Failure, TubeId};
+use crate::event::TubeId;
 use crate::failure;
 use crate::obituary::Obituary;
 
@@ -48,20 +51,15 @@ pub(crate) struct TubeActor {
     herald: Herald,
     closing: Option<Closing>,
     timer: Option<SpawnHandle>,
-    end: End,
+    end: Arc<End>,
 }
 
 impl TubeActor {
     fn new(env: Env, about: About, side: Side, obituary: Obituary) -> Self {
-        let end = End {
-            env: env.clone(),
-            tube: about.tube,
-            number: about.number.value(),
-            error: Some(failure::internal()),
-            closers: Vec::new(),
-            _obituary: obituary,
-        };
-        let streams = Streams::new(about.tube);
+        let announcer = env.announcer.clone();
+        let end = End::of(about.tube, about.number, announcer, obituary);
+        let end = Arc::new(end);
+        let streams = Streams::new(about.tube, Arc::clone(&end));
         let herald = Herald::new(&env.runtime, env.stanzas.clone());
         Self {
             env,
@@ -128,6 +126,17 @@ impl Actor for TubeActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.rearm(ctx);
+    }
+
+    /// Also after a panic: what the tube has left does not outlive it.
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.streams.abort();
+        if let Side::Joined(joined) = &mut self.side
+            && let Some(listener) = joined.listener.take()
+        {
+            // One to each listener that is left.
+            listener.do_send(endpoint::Close);
+        }
     }
 }
 
@@ -210,31 +219,8 @@ impl Handler<PeerClosed> for TubeActor {
     }
 }
 
-/// How a tube ends: tells the application, whoever asked for it, and then the account.
-#[derive(Debug)]
-struct End {
-    env: Env,
-    tube: TubeId,
-    number: u32,
-    error: Option<Failure>,
-    /// Whoever waits for the tube to be closed; dropping them is the word.
-    closers: Vec<oneshot::Sender<()>>,
-    _obituary: Obituary,
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        let error = self.error.take();
-        self.env.announcer.announce(Event::TubeClosed {
-            tube: self.tube,
-            number: self.number,
-            error,
-        });
-        self.closers.clear();
-    }
-}
-
 fn stop(actor: &mut TubeActor, ctx: &mut Context<TubeActor>) {
-    actor.end.error = actor.closing.take().and_then(|closing| closing.error);
+    let error = actor.closing.take().and_then(|closing| closing.error);
+    actor.end.because(error);
     ctx.stop();
 }

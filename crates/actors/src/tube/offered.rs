@@ -31,6 +31,14 @@ impl TubeActor {
         online: Vec<PeerOnline>,
         obituary: Obituary,
     ) -> Addr<Self> {
+        env.announcer.announce(Event::TubeExported {
+            tube: about.tube,
+            number: about.number.value(),
+            contact: about.peer.clone(),
+            service: about.service.clone(),
+            parameters: about.parameters.clone(),
+            address: address.clone(),
+        });
         let service = ExportedEndpoint::new(env.runtime.clone(), address).start();
         let side = Side::Offered(Offered {
             machine: Offerer::new(),
@@ -123,12 +131,7 @@ impl Handler<Propose> for TubeActor {
 
 /// Refuses a connection; `Forbidden` is how Gabble says no (XEP-0095 §3).
 pub(crate) fn decline(proposed: Proposed, condition: &DefinedCondition) {
-    let Proposed {
-        proposal,
-        signalling,
-        ..
-    } = proposed;
-    signalling.decline(proposal, refusal(condition));
+    proposed.decline(refusal(condition));
 }
 
 fn refusal(condition: &DefinedCondition) -> StanzaError {

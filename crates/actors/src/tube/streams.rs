@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use xmpp_parsers::jid::FullJid;
 
 use super::TubeActor;
+use super::end::End;
 use crate::bytestream::{Abort, BytestreamActor, Job, Name};
 use crate::env::Env;
 use crate::event::TubeId;
@@ -19,6 +20,7 @@ use crate::obituary::Obituary;
 #[derive(Debug)]
 pub(super) struct Streams {
     tube: TubeId,
+    end: Arc<End>,
     open: HashMap<u64, Addr<BytestreamActor>>,
     count: u64,
     pub(super) places: Arc<Semaphore>,
@@ -26,9 +28,10 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new(tube: TubeId) -> Self {
+    pub(super) fn new(tube: TubeId, end: Arc<End>) -> Self {
         Self {
             tube,
+            end,
             open: HashMap::new(),
             count: 0,
             places: Arc::new(Semaphore::new(limits::CONNECTIONS_PER_TUBE)),
@@ -46,7 +49,11 @@ impl Streams {
         let connection = self.count;
         let tube = ctx.address();
         // One notice for each connection there was, so their number is bounded by the places.
-        let obituary = Obituary::new(move || tube.do_send(Gone(connection)));
+        let end = Arc::clone(&self.end);
+        let obituary = Obituary::new(move || {
+            drop(end);
+            tube.do_send(Gone(connection));
+        });
         let name = Name {
             tube: self.tube,
             connection,

@@ -10,8 +10,9 @@ use tubes::{
 use super::{name, used_once};
 use crate::args::{Accept, Global};
 use crate::exit::Stop;
+use crate::feed::Feed;
 use crate::interrupt::Interrupt;
-use crate::online::{Feed, Online};
+use crate::online::Online;
 use crate::output::Output;
 
 pub(crate) async fn run(

@@ -9,8 +9,9 @@ use super::accept::Offers;
 use super::{name, used_once};
 use crate::args::{CONNECT_PATIENCE, Connect, Global};
 use crate::exit::{Kind, Stop};
+use crate::feed::Feed;
 use crate::interrupt::Interrupt;
-use crate::online::{Feed, Online};
+use crate::online::Online;
 use crate::output::Output;
 
 pub(crate) async fn run(

@@ -8,8 +8,9 @@ use tubes::{Abilities, BareJid, Contact, Sight, Tubes};
 use super::name;
 use crate::args::{Discover, Global};
 use crate::exit::{Kind, Stop};
+use crate::feed::Feed;
 use crate::interrupt::Interrupt;
-use crate::online::{Feed, Online};
+use crate::online::Online;
 use crate::output::{Output, Report, Resource};
 
 pub(crate) async fn run(

@@ -13,8 +13,8 @@ use tubes::{BareJid, Event, TubeId, Tubes};
 
 use crate::args::{Args, Command, Global};
 use crate::exit::Stop;
+use crate::feed::Feed;
 use crate::interrupt::Interrupt;
-use crate::online::Feed;
 
 /// Does what the command line says.
 pub(crate) async fn run(args: Args) -> Result<(), Stop> {

@@ -9,8 +9,9 @@ use tubes::{
 use super::{name, used_once};
 use crate::args::{Global, Offer};
 use crate::exit::Stop;
+use crate::feed::Feed;
 use crate::interrupt::Interrupt;
-use crate::online::{Feed, Online};
+use crate::online::Online;
 use crate::output::Output;
 use crate::parameter::Parameter;
 

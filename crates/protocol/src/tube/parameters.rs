@@ -9,7 +9,7 @@ use xmpp_parsers::minidom::rxml::xml_ncname;
 use crate::{ns, xml};
 
 /// Named values, in order, that go with an offer: at most 64, and 64 KiB in all.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
     list: Vec<(String, Value)>,
     size: usize,

@@ -15,8 +15,8 @@ use tubes_server::{Server, Setup};
 use self::traffic::{Service, Way, exchange};
 use crate::args::{Demo, Global};
 use crate::exit::{Kind, Stop};
+use crate::feed::Feed;
 use crate::interrupt::Interrupt;
-use crate::online::Feed;
 use crate::output::{self, Output, Proof, Report};
 
 pub(crate) async fn run(global: &Global, demo: Demo, interrupt: &Interrupt) -> Result<(), Stop> {
@@ -131,11 +131,12 @@ async fn log_in(server: &Server, name: &str, output: Output) -> Result<(Friend, 
         .and_then(|account| account.with_roots_pem(server.ca().pem().as_bytes()))
         .map_err(|why| no_server(&why))?;
     let (tubes, events) = Tubes::builder(account).start().await?;
+    let feed = Feed::new(tubes.clone(), events, output);
     let friend = Friend {
         tubes,
         jid: made.jid,
     };
-    Ok((friend, Feed::new(events, output)))
+    Ok((friend, feed))
 }
 
 fn no_server(why: &dyn Display) -> Stop {

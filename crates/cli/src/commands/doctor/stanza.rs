@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use tubes::transport::AskError;
 
 use super::{Client, Finding, rate};
-use crate::online::Feed;
+use crate::feed::Feed;
 use crate::output::bytes;
 
 /// The server has said it at login.

@@ -1,0 +1,177 @@
+//! A tube and its connections, as events tell of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tubes_local::Address;
+use tubes_protocol::tube::Parameters;
+use xmpp_parsers::jid::{FullJid, Jid};
+
+use crate::event::{Direction, Event};
+use crate::traffic::Traffic;
+
+/// A tube.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tube {
+    /// Its number on the wire, unique only together with the peer.
+    pub number: u32,
+    /// The other side: the contact to whom it is offered, or its resource that offers it.
+    pub peer: Jid,
+    /// The service's name.
+    pub service: String,
+    /// Which way the offer went.
+    pub direction: Direction,
+    /// What the service's clients have to know.
+    pub parameters: Parameters,
+    /// How far it has come.
+    pub phase: Phase,
+    /// Where the exported service is, or where programs connect once the tube is accepted.
+    pub address: Option<Address>,
+    /// The resources to whom it was offered by this account, and who are online since.
+    pub offered_to: BTreeSet<FullJid>,
+    /// The connections there are, by their number, counted from 1.
+    pub connections: BTreeMap<u64, Connection>,
+}
+
+/// How far a tube has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Nobody has accepted it yet.
+    Offered,
+    /// It was accepted, or connected to.
+    Open,
+}
+
+/// A program's connection through a tube.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connection {
+    /// Who is at the other end.
+    pub peer: FullJid,
+    /// How much it has carried, also after this state was taken.
+    pub traffic: Traffic,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Bytes flow.
+    Flowing {
+        /// What carries it: `ibb`, …
+        transport: &'static str,
+        /// What was tried before, and why it failed.
+        fell_back_from: Vec<(String, String)>,
+        /// How long it took, from the program's connect on.
+        setup: Duration,
+        /// The address of our connection to the service, by which the service knows it.
+        source: Option<String>,
+    },
+    /// Both sides are agreeing on a transport.
+    Negotiating,
+}
+
+impl Tube {
+    /// The tube that begins with this event, if one does.
+    pub(super) fn begun_by(event: &Event) -> Option<Self> {
+        let (number, peer, service, direction, parameters, address) = match event.clone() {
+            Event::TubeExported {
+                number,
+                contact,
+                service,
+                parameters,
+                address,
+                ..
+            } => {
+                let direction = Direction::Out;
+                let contact = contact.into();
+                (
+                    number,
+                    contact,
+                    service,
+                    direction,
+                    parameters,
+                    Some(address),
+                )
+            }
+            Event::TubeOffered {
+                number,
+                peer,
+                service,
+                direction,
+                parameters,
+                ..
+            } => (number, peer.into(), service, direction, parameters, None),
+            _ => return None,
+        };
+        Some(Self {
+            number,
+            peer,
+            service,
+            direction,
+            parameters,
+            phase: Phase::Offered,
+            address,
+            offered_to: BTreeSet::new(),
+            connections: BTreeMap::new(),
+        })
+    }
+
+    pub(super) fn handle(&mut self, event: &Event) {
+        match event {
+            Event::ConnectionClosed { connection, .. } => {
+                self.connections.remove(connection);
+            }
+            Event::ConnectionOpened { connection, .. } => {
+                if let Some(connection) = self.connections.get_mut(connection) {
+                    connection.handle(event);
+                }
+            }
+            Event::ConnectionOpening {
+                connection,
+                peer,
+                traffic,
+                ..
+            } => {
+                let new = Connection {
+                    peer: peer.clone(),
+                    traffic: traffic.clone(),
+                    stage: Stage::Negotiating,
+                };
+                self.connections.entry(*connection).or_insert(new);
+            }
+            Event::Listening { address, .. } if self.direction == Direction::In => {
+                self.address = Some(address.clone());
+            }
+            Event::TubeOffered { peer, .. } if self.direction == Direction::Out => {
+                self.offered_to.insert(peer.clone());
+            }
+            Event::TubeOpened { .. } => self.phase = Phase::Open,
+            _ => {}
+        }
+    }
+}
+
+impl Connection {
+    fn handle(&mut self, event: &Event) {
+        if let Event::ConnectionOpened {
+            transport,
+            fell_back_from,
+            setup,
+            source,
+            ..
+        } = event
+        {
+            self.stage = Stage::Flowing {
+                transport,
+                fell_back_from: fell_back_from.clone(),
+                setup: *setup,
+                source: source.clone(),
+            };
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! How a tube ends.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use tubes_protocol::tube::TubeNumber;
+
+use crate::announcer::Announcer;
+use crate::event::{Event, Failure, TubeId};
+use crate::failure;
+use crate::obituary::Obituary;
+
+/// Tells the application, whoever asked for it, and then the account.
+///
+/// The tube and each of its connections hold it, so that the end of a tube is always the last
+/// that is heard of it, also if a panic ended it before its connections.
+#[derive(Debug)]
+pub(super) struct End {
+    tube: TubeId,
+    number: TubeNumber,
+    announcer: Announcer,
+    reason: Mutex<Option<Failure>>,
+    /// Whoever waits for the tube to be closed; dropping them is the word.
+    closers: Mutex<Vec<oneshot::Sender<()>>>,
+    _obituary: Obituary,
+}
+
+impl End {
+    /// An end that nobody saw coming, until a reason for it is given.
+    pub(super) fn of(
+        tube: TubeId,
+        number: TubeNumber,
+        announcer: Announcer,
+        obituary: Obituary,
+    ) -> Self {
+        Self {
+            tube,
+            number,
+            announcer,
+            reason: Mutex::new(Some(failure::internal())),
+            closers: Mutex::default(),
+            _obituary: obituary,
+        }
+    }
+
+    /// Why it ends; none: this side wanted it.
+    pub(super) fn because(&self, reason: Option<Failure>) {
+        *locked(&self.reason) = reason;
+    }
+
+    /// What ends with the tube.
+    pub(super) fn awaited(&self) -> oneshot::Receiver<()> {
+        let (closer, closed) = oneshot::channel();
+        locked(&self.closers).push(closer);
+        closed
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let error = locked(&self.reason).take();
+        self.announcer.announce(Event::TubeClosed {
+            tube: self.tube,
+            number: self.number.value(),
+            error,
+        });
+        locked(&self.closers).clear();
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,269 @@
+//! The events of an account, as a command takes and reports them.
+
+use std::collections::VecDeque;
+
+use tubes::{Event, Events, State, TubeId, Tubes};
+
+use crate::exit::{Kind, Stop};
+use crate::output::{FellBack, Output, Report, Typed, milliseconds};
+
+/// The events of an account, reported as they are taken.
+pub(crate) struct Feed {
+    tubes: Tubes,
+    events: Events,
+    output: Output,
+    /// What the events taken so far amount to.
+    state: State,
+    /// In place of events that were missed. No more of them than there are tubes, connections
+    /// and contacts.
+    missed: VecDeque<Event>,
+}
+
+impl Feed {
+    pub(crate) fn new(tubes: Tubes, events: Events, output: Output) -> Self {
+        Self {
+            tubes,
+            events,
+            output,
+            state: State::default(),
+            missed: VecDeque::new(),
+        }
+    }
+
+    /// The next event, already reported; fails when none can follow. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Result<Event, Stop> {
+        let Some(event) = self.take().await else {
+            return Err(Stop::failed(
+                Kind::Gone,
+                "the account went offline for good",
+            ));
+        };
+        self.report(&event)?;
+        match event {
+            Event::Offline {
+                reason,
+                retry_in: None,
+            } => Err(Stop::failed(
+                Kind::Gone,
+                format!("offline for good: {reason}"),
+            )),
+            event => Ok(event),
+        }
+    }
+
+    /// The next event, not yet reported. Cancel safe.
+    pub(crate) async fn take(&mut self) -> Option<Event> {
+        if let Some(event) = self.missed.pop_front() {
+            return Some(event);
+        }
+        let event = self.events.next().await?;
+        if let Event::Missed(count) = event {
+            tracing::warn!(
+                count,
+                "events were lost: standard output is read too slowly"
+            );
+            let (state, events) = self.tubes.watch();
+            self.missed = state.since(&self.state).into();
+            self.events = events;
+        }
+        Some(event)
+    }
+
+    /// Tells a human what the command is up to.
+    pub(crate) fn remark(&self, sentence: &str) -> Result<(), Stop> {
+        self.output.remark(sentence)
+    }
+
+    /// Tells what happened, and takes notice of it.
+    pub(crate) fn report(&mut self, event: &Event) -> Result<(), Stop> {
+        self.state.handle(event);
+        match event {
+            Event::PeerOffline { peer } => self.remark(&format!("{peer} is offline")),
+            Event::PeerOnline { peer } => self.remark(&format!("{peer} is online")),
+            event => match self.report_of(event) {
+                Some(report) => self.output.report(&report),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn report_of(&self, event: &Event) -> Option<Report> {
+        Some(match event.clone() {
+            Event::ConnectionClosed {
+                tube,
+                connection,
+                sent,
+                received,
+                error,
+            } => Report::ConnectionClosed {
+                tube: self.number(tube),
+                connection,
+                sent,
+                received,
+                error: error.map(Into::into),
+            },
+            Event::ConnectionOpened {
+                tube,
+                connection,
+                peer,
+                transport,
+                fell_back_from,
+                setup,
+                source,
+            } => Report::ConnectionOpened {
+                tube: self.number(tube),
+                connection,
+                peer: peer.to_string(),
+                transport: transport.to_owned(),
+                fell_back_from: fell_back_from
+                    .into_iter()
+                    .map(|(transport, reason)| FellBack { transport, reason })
+                    .collect(),
+                setup_ms: milliseconds(setup),
+                source,
+            },
+            Event::Listening { tube, address } => Report::Listening {
+                tube: self.number(tube),
+                address: address.to_string(),
+            },
+            Event::Offline { reason, retry_in } => Report::Offline {
+                reason,
+                retry_in_ms: retry_in
+                    .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            },
+            Event::Online {
+                jid,
+                server,
+                tls,
+                resumed,
+            } => Report::Online {
+                jid: jid.to_string(),
+                server,
+                tls: tls.map(str::to_owned),
+                resumed,
+            },
+            Event::Throttled { bytes_per_second } => Report::Throttled { bytes_per_second },
+            Event::TubeClosed { number, error, .. } => Report::TubeClosed {
+                tube: number,
+                error: error.map(Into::into),
+            },
+            Event::TubeOffered {
+                number,
+                peer,
+                service,
+                direction,
+                parameters,
+                ..
+            } => Report::TubeOffered {
+                tube: number,
+                peer: peer.to_string(),
+                service,
+                direction: direction.into(),
+                parameters: parameters
+                    .iter()
+                    .map(|(name, value)| (name.to_owned(), Typed::from(value)))
+                    .collect(),
+            },
+            Event::TubeOpened { tube } => Report::TubeOpened {
+                tube: self.number(tube),
+            },
+            // What a later version may add is not part of the contract yet.
+            _ => return None,
+        })
+    }
+
+    /// Whatever happens to a tube happens between its beginning and its end.
+    fn number(&self, tube: TubeId) -> u32 {
+        self.state.tubes.get(&tube).map_or(0, |tube| tube.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+    use tubes::{Account, BareJid, FailureKind, Offer};
+    use tubes_server::{Server, ServerKind};
+
+    use super::*;
+    use crate::args::Format;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_missed_is_made_up_for() {
+        if !ServerKind::Embedded.wanted().unwrap() {
+            return;
+        }
+        let server = Server::shared(ServerKind::Embedded).await.unwrap();
+        let (alice, _, offerer) = online(server, "alice").await;
+        let (fernand, events, contact) = online(server, "fernand").await;
+        let mut watcher = fernand.events();
+        let mut feed = Feed::new(fernand.clone(), events, Output::new(Format::Json).muted());
+        alice.befriend(&contact).await;
+        fernand.befriend(&offerer).await;
+        let offer = |service: &str| {
+            let nowhere = "127.0.0.1:9".parse().unwrap();
+            Offer::new(contact.clone(), service, nowhere)
+        };
+
+        let first = alice.offer(offer("first")).await.unwrap();
+        let first_here = offered(&mut watcher, "first").await;
+        while feed.state.tubes.is_empty() {
+            feed.next().await.unwrap();
+        }
+        // From here on nobody reads.
+        alice.close(first).await;
+        for _ in 0..PASSING {
+            let tube = alice.offer(offer("passing")).await.unwrap();
+            offered(&mut watcher, "passing").await;
+            alice.close(tube).await;
+        }
+        alice.offer(offer("last")).await.unwrap();
+        let last_here = offered(&mut watcher, "last").await;
+
+        // Somebody reads again.
+        let mut why = None;
+        while !feed.state.tubes.contains_key(&last_here) {
+            let event = timeout(PATIENCE, feed.next()).await.unwrap().unwrap();
+            match event {
+                Event::TubeClosed { tube, error, .. } if tube == first_here => why = error,
+                _ => {}
+            }
+        }
+        assert_eq!(why.unwrap().kind, FailureKind::Limit);
+        assert_eq!(feed.state.tubes.len(), 1);
+        fernand.leave().await;
+        alice.leave().await;
+    }
+
+    async fn online(server: &Server, name: &str) -> (Tubes, Events, BareJid) {
+        let made = server.fresh_account(name).await.unwrap();
+        let address = server.address();
+        let account = Account::new(made.jid.clone().into(), made.password)
+            .unwrap()
+            .with_server(&address.ip().to_string(), address.port())
+            .unwrap()
+            .with_roots_pem(server.ca().pem().as_bytes())
+            .unwrap();
+        let (tubes, events) = Tubes::builder(account).start().await.unwrap();
+        (tubes, events, made.jid)
+    }
+
+    /// Waits for the offer of this service.
+    async fn offered(events: &mut Events, wanted: &str) -> TubeId {
+        loop {
+            let event = timeout(PATIENCE, events.next()).await.unwrap().unwrap();
+            match event {
+                Event::TubeOffered { tube, service, .. } if service == wanted => return tube,
+                _ => {}
+            }
+        }
+    }
+
+    /// Offers that come and go; each makes two events, and 4,096 of them wait for a slow reader.
+    const PASSING: usize = 2100;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+}
