@@ -56,6 +56,28 @@ async fn a_link_that_stalls_is_a_pause() {
     tokio::join!(on(embedded), on(prosody), on(ejabberd));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_falls_silent_for_good_ends_connections() {
+    let on = |kind| crate::stage::on(kind, fall_silent);
+    let [prosody, ejabberd] = [ServerKind::Prosody, ServerKind::Ejabberd];
+    tokio::join!(on(ServerKind::Embedded), on(prosody), on(ejabberd));
+}
+
+async fn fall_silent(server: &Server) {
+    let mut scene = Scene::set(server, SHORT).await;
+    let mut transfer = scene.transfer(SIZE).await;
+    transfer.read(SIZE / 32).await;
+    scene.of_fernand.set_door(Door::Silent).await.unwrap();
+    for heading in [Heading::ToClient, Heading::ToServer] {
+        scene.of_fernand.set_flow(heading, Flow::Stalled);
+    }
+    transfer.breaks().await;
+    let (.., error) = scene.fernand.connection_closed().await;
+    assert_eq!(error.unwrap().kind, FailureKind::Gone);
+    // As nobody hears him, nobody waits for Fernand to take leave.
+    drop(scene);
+}
+
 async fn stall(server: &Server) {
     let mut scene = Scene::set(server, LONG).await;
     let mut transfer = scene.transfer(SIZE / 8).await;

@@ -15,6 +15,7 @@ use tubes_local::{Address, Listener, Socket, dial};
 use crate::bytestream::Waiting;
 use crate::event::Failure;
 use crate::failure;
+use crate::obituary::Obituary;
 
 /// Lets programs into a joined tube.
 ///
@@ -41,7 +42,7 @@ impl ListeningEndpoint {
         places: Arc<Semaphore>,
         owner: Owner,
     ) -> Addr<Self> {
-        let task = runtime.spawn(accept(listener, places, owner.connected));
+        let task = runtime.spawn(accept(owner.obituary, listener, places, owner.connected));
         Self {
             abort: task.abort_handle(),
             task: Some(task),
@@ -94,6 +95,8 @@ impl Handler<Close> for ListeningEndpoint {
 pub(crate) struct Owner {
     pub(crate) connected: Recipient<Connected>,
     pub(crate) unheard: Recipient<Unheard>,
+    /// Told when the address is free.
+    pub(crate) obituary: Obituary,
 }
 
 /// The local socket is of no use any more.
@@ -110,7 +113,13 @@ pub(crate) struct Connected {
 }
 
 /// Accepts until the listener is of no use any more; returns why.
-async fn accept(listener: Listener, places: Arc<Semaphore>, tube: Recipient<Connected>) -> Failure {
+async fn accept(
+    // Outlives the listener: what is declared first is dropped last.
+    _obituary: Obituary,
+    listener: Listener,
+    places: Arc<Semaphore>,
+    tube: Recipient<Connected>,
+) -> Failure {
     let mut warned: Option<Instant> = None;
     loop {
         let Ok(permit) = Arc::clone(&places).acquire_owned().await else {

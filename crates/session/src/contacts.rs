@@ -166,6 +166,20 @@ impl Contacts {
         Described::Able(abilities)
     }
 
+    /// Takes in that a question was answered with nothing. Whoever changes while it is asked may
+    /// do so: it does not know itself any more by what it was asked about.
+    pub(crate) fn undescribed(&mut self, jid: &FullJid) -> Described {
+        let resources = self.resources.get_mut(&jid.to_bare());
+        let Some(resource) = resources.and_then(|resources| resources.get_mut(jid)) else {
+            return Described::Gone;
+        };
+        match std::mem::take(&mut resource.inquiry) {
+            Inquiry::Asking { stale: true, .. } => Described::Stale,
+            // If it changes, it is asked again.
+            Inquiry::Asking { .. } | Inquiry::Idle => Described::Gone,
+        }
+    }
+
     /// What is known of somebody.
     pub(crate) fn contact(&self, jid: &BareJid) -> Contact {
         let sight = match self.sees(jid) {
@@ -256,7 +270,7 @@ pub(crate) enum Online {
 pub(crate) enum Described {
     /// The resource can do this.
     Able(Abilities),
-    /// The resource left meanwhile.
+    /// The resource left meanwhile, or does not say.
     Gone,
     /// It announced something else meanwhile: ask again.
     Stale,

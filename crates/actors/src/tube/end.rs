@@ -12,8 +12,8 @@ use crate::obituary::Obituary;
 
 /// Tells the application, whoever asked for it, and then the account.
 ///
-/// The tube and each of its connections hold it, so that the end of a tube is always the last
-/// that is heard of it, also if a panic ended it before its connections.
+/// The tube, its listener and each of its connections hold it, so that the end of a tube is
+/// always the last that is heard of it, also if a panic ended it before those.
 #[derive(Debug)]
 pub(super) struct End {
     tube: TubeId,

@@ -236,6 +236,7 @@ impl TubeActor {
             address: address.clone(),
         });
         let places = Arc::clone(&self.streams.places);
+        let end = Arc::clone(&self.end);
         joined.listener = Some(ListeningEndpoint::launch(
             &self.env.runtime,
             listener,
@@ -243,6 +244,7 @@ impl TubeActor {
             Owner {
                 connected: ctx.address().recipient(),
                 unheard: ctx.address().recipient(),
+                obituary: Obituary::new(move || drop(end)),
             },
         ));
         Ok(address)

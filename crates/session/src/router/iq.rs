@@ -101,7 +101,9 @@ impl Router {
                 // Whoever asked may have lost interest.
                 let _ = reply.send(outcome);
             }
-            (Asker::Features(jid), Ok(Some(info))) => self.handle_features(jid, info, now),
+            (Asker::Features(jid), outcome) => {
+                self.handle_features(jid, outcome.ok().flatten(), now)
+            }
             (Asker::Roster, Ok(Some(roster))) => {
                 self.contacts
                     .updated(roster_push(&roster).unwrap_or_default());
@@ -118,11 +120,13 @@ impl Router {
         }
     }
 
-    fn handle_features(&mut self, jid: FullJid, info: Element, now: Instant) {
-        let Ok(info) = DiscoInfoResult::try_from(info) else {
-            return;
+    fn handle_features(&mut self, jid: FullJid, info: Option<Element>, now: Instant) {
+        let info = info.map(DiscoInfoResult::try_from);
+        let described = match info {
+            Some(Ok(info)) => self.contacts.described(&jid, &info),
+            Some(Err(_)) | None => self.contacts.undescribed(&jid),
         };
-        match self.contacts.described(&jid, &info) {
+        match described {
             Described::Able(abilities) => {
                 let online = SessionEvent::Online { jid, abilities };
                 self.events.push_back(online);

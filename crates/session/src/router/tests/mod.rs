@@ -220,6 +220,25 @@ fn asks_again_when_a_contact_does_not_say_what_it_can_do() {
 }
 
 #[test]
+fn asks_again_when_a_contact_changed_while_it_was_asked_and_has_no_answer() {
+    let mut bench = Bench::with_fernand();
+    let id = bench.fernand_online().attr("id").unwrap().to_owned();
+    let caps = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='n' ver='dg=='/>";
+    let presence = format!("<presence from='fernand@example.org/laptop'>{caps}</presence>");
+    bench.receive(&presence);
+    assert!(bench.sent().is_empty());
+    bench.receive(&format!(
+        "<iq type='error' id='{id}' from='fernand@example.org/laptop'><error type='cancel'>\
+         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    ));
+    let again = bench.sent().remove(0).attr("id").unwrap().to_owned();
+    bench.receive(&format!(
+        "<iq type='result' id='{again}' from='fernand@example.org/laptop'>{TUBES}</iq>"
+    ));
+    assert_eq!(bench.events().len(), 1);
+}
+
+#[test]
 fn a_capability_hash_is_asked_for_once_if_it_is_honest() {
     let features = ["http://telepathy.freedesktop.org/xmpp/tubes".to_owned()];
     let theirs = Identity::new(features);
