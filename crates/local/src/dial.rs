@@ -129,6 +129,8 @@ async fn dial_tcp(
         let share = deadline.saturating_duration_since(Instant::now()) / left.max(1);
         left = left.saturating_sub(1);
         let connect = async {
+            // Others may have taken what was left while the name was looked up.
+            descriptors::check()?;
             let stream = TcpStream::connect(addr).await?;
             let own = stream.local_addr()?;
             if own == addr {

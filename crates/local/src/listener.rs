@@ -82,8 +82,12 @@ impl Listener {
     /// last is sure to be woken.
     pub async fn accept(&self) -> Result<(Socket, Source), AcceptError> {
         loop {
-            descriptors::check()?;
-            let (socket, gate) = future::poll_fn(|cx| self.poll_accept(cx)).await?;
+            // At each try: whoever waited since better times must not take the reserve.
+            let accepting = future::poll_fn(|cx| {
+                descriptors::check()?;
+                self.poll_accept(cx)
+            });
+            let (socket, gate) = accepting.await?;
             let source = socket.source().clone();
             if self.access.permits(gate, &source) {
                 return Ok((socket, source));

@@ -32,15 +32,20 @@ enum Phase {
         until: Instant,
         fruitless: u8,
     },
-    /// The session was given up, with all that hung on it.
-    Abandoned,
+    /// The session was given up, with all that hung on it. A connection that stands has until
+    /// then to become a new one.
+    Abandoned {
+        until: Option<Instant>,
+    },
 }
 
-/// Whether a server has yet to acknowledge anything.
+/// What a server has yet to acknowledge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owed {
-    Nothing,
-    Something,
+pub(crate) struct Owed {
+    /// Since when.
+    pub(crate) since: Instant,
+    /// How much.
+    pub(crate) bytes: usize,
 }
 
 /// What is to be done about a session.
@@ -74,13 +79,13 @@ impl Continuity {
         self.phase = Phase::Flowing;
     }
 
-    /// The server says that the same session goes on. What it owes is the proof: a session of
-    /// Prosody 0.12.3 that lost its connection in the wrong moment is resumed, and never listens
-    /// again.
-    pub(crate) fn handle_resumed(&mut self, owed: Owed, now: Instant) {
+    /// The server says that the same session goes on. What it is owed is said again, and that it
+    /// has it is the proof: a session of Prosody 0.12.3 that lost its connection in the wrong
+    /// moment is resumed, and never listens again.
+    pub(crate) fn handle_resumed(&mut self, owed: Option<Owed>) {
         self.phase = match (owed, self.phase) {
-            (Owed::Something, Phase::Suspended { fruitless, .. }) => Phase::Resumed {
-                until: now + PROOF,
+            (Some(owed), Phase::Suspended { fruitless, .. }) => Phase::Resumed {
+                until: owed.since + proof(owed.bytes),
                 fruitless,
             },
             _ => Phase::Flowing,
@@ -99,9 +104,12 @@ impl Continuity {
     /// late.
     pub(crate) fn handle_suspended(&mut self, heard: Instant) -> Verdict {
         self.phase = match self.phase {
-            Phase::Abandoned => return Verdict::Keep,
+            Phase::Abandoned { .. } => {
+                self.phase = Phase::Abandoned { until: None };
+                return Verdict::Keep;
+            }
             Phase::Flowing if self.stream_management == StreamManagement::Absent => {
-                Phase::Abandoned
+                Phase::Abandoned { until: None }
             }
             Phase::Flowing => Phase::Suspended {
                 until: heard + self.limit,
@@ -110,7 +118,7 @@ impl Continuity {
             Phase::Suspended { fruitless, .. } | Phase::Resumed { fruitless, .. }
                 if fruitless + 1 >= MOST_FRUITLESS =>
             {
-                Phase::Abandoned
+                Phase::Abandoned { until: None }
             }
             Phase::Suspended { until, fruitless } => Phase::Suspended {
                 until,
@@ -121,48 +129,76 @@ impl Continuity {
                 fruitless: fruitless + 1,
             },
         };
-        self.verdict()
+        match self.phase {
+            Phase::Abandoned { .. } => Verdict::Abandon,
+            Phase::Flowing | Phase::Resumed { .. } | Phase::Suspended { .. } => Verdict::Keep,
+        }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due.
-    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+    /// A connection stands, on which a session is to be resumed or to begin.
+    pub(crate) fn handle_connected(&mut self, now: Instant) {
+        if let Phase::Abandoned { until } = &mut self.phase {
+            *until = Some(now + BEGINNING);
+        }
+    }
+
+    /// The stream ended, which only its own mistakes can bring about.
+    pub(crate) fn handle_ended(&mut self) -> Verdict {
+        self.phase = Phase::Abandoned { until: None };
+        Verdict::Abandon
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due, if the oldest stanza on its way is
+    /// so since then.
+    pub(crate) fn next_timeout(&self, oldest: Option<Instant>) -> Option<Instant> {
         match self.phase {
+            Phase::Flowing => oldest.map(|oldest| oldest + DEAF),
             Phase::Suspended { until, .. } | Phase::Resumed { until, .. } => Some(until),
-            Phase::Flowing | Phase::Abandoned => None,
+            Phase::Abandoned { until } => until,
         }
     }
 
     /// Time passed.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Verdict {
-        match self.phase {
-            Phase::Suspended { until, .. } | Phase::Resumed { until, .. } if now >= until => {
-                self.phase = Phase::Abandoned;
-                self.verdict()
-            }
-            _ => Verdict::Keep,
+    pub(crate) fn handle_timeout(&mut self, oldest: Option<Instant>, now: Instant) -> Verdict {
+        if self.next_timeout(oldest).is_none_or(|until| now < until) {
+            return Verdict::Keep;
         }
+        self.phase = Phase::Abandoned { until: None };
+        Verdict::Abandon
     }
+}
 
-    fn verdict(&self) -> Verdict {
-        match self.phase {
-            Phase::Abandoned => Verdict::Abandon,
-            Phase::Flowing | Phase::Resumed { .. } | Phase::Suspended { .. } => Verdict::Keep,
-        }
-    }
+/// How long a server may take for what is said to it again.
+fn proof(bytes: usize) -> Duration {
+    let seconds = bytes as f64 / SLOWEST;
+    (PROOF + Duration::from_secs_f64(seconds)).min(DEAF)
 }
 
 /// A connection may break once more while the session is being resumed. If it does so time and
 /// again, it is for what the server, or tokio-xmpp, has to say of the session.
 const MOST_FRUITLESS: u8 = 3;
 
-/// A server answers at once; a throttled one takes a few seconds for what is on its way to it.
+/// A server acknowledges at once; a busy one takes its time.
 const PROOF: Duration = Duration::from_secs(20);
+
+/// Bytes per second of the slowest way on which what is said again is waited for.
+const SLOWEST: f64 = 8192.0;
+
+/// A server that has acknowledged nothing for so long never will, whatever else it says.
+const DEAF: Duration = Duration::from_secs(60);
+
+/// Time to begin a session on a connection that stands; tokio-xmpp sets none.
+const BEGINNING: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(110);
+
+    fn owed(since: Instant) -> Option<Owed> {
+        Some(Owed { since, bytes: 0 })
+    }
 
     fn kept() -> Continuity {
         Continuity::new(StreamManagement::Offered, LIMIT)
@@ -173,17 +209,26 @@ mod tests {
         let mut session = Continuity::new(StreamManagement::Absent, LIMIT);
         assert_eq!(session.handle_suspended(Instant::now()), Verdict::Abandon);
         assert!(!session.is_flowing());
-        assert_eq!(session.next_timeout(), None);
+        assert_eq!(session.next_timeout(None), None);
     }
 
     #[test]
     fn a_kept_session_is_given_up_when_its_time_is_over_and_only_once() {
         let (mut session, heard) = (kept(), Instant::now());
         assert_eq!(session.handle_suspended(heard), Verdict::Keep);
-        assert_eq!(session.next_timeout(), Some(heard + LIMIT));
-        assert_eq!(session.handle_timeout(heard + LIMIT / 2), Verdict::Keep);
-        assert_eq!(session.handle_timeout(heard + LIMIT), Verdict::Abandon);
-        assert_eq!(session.handle_timeout(heard + LIMIT * 2), Verdict::Keep);
+        assert_eq!(session.next_timeout(None), Some(heard + LIMIT));
+        assert_eq!(
+            session.handle_timeout(None, heard + LIMIT / 2),
+            Verdict::Keep
+        );
+        assert_eq!(
+            session.handle_timeout(None, heard + LIMIT),
+            Verdict::Abandon
+        );
+        assert_eq!(
+            session.handle_timeout(None, heard + LIMIT * 2),
+            Verdict::Keep
+        );
         assert_eq!(session.handle_suspended(heard + LIMIT * 2), Verdict::Keep);
     }
 
@@ -202,11 +247,11 @@ mod tests {
             let heard = heard + LIMIT * outage;
             assert_eq!(session.handle_suspended(heard), Verdict::Keep);
             assert_eq!(session.handle_suspended(heard), Verdict::Keep);
-            assert_eq!(session.next_timeout(), Some(heard + LIMIT));
-            session.handle_resumed(Owed::Something, heard);
+            assert_eq!(session.next_timeout(None), Some(heard + LIMIT));
+            session.handle_resumed(owed(heard));
             session.handle_acked();
             assert!(session.is_flowing());
-            assert_eq!(session.next_timeout(), None);
+            assert_eq!(session.next_timeout(None), None);
         }
     }
 
@@ -214,18 +259,18 @@ mod tests {
     fn a_session_that_listens_no_more_is_given_up() {
         let (mut session, now) = (kept(), Instant::now());
         session.handle_suspended(now);
-        session.handle_resumed(Owed::Something, now);
+        session.handle_resumed(owed(now));
         assert!(session.is_flowing());
-        assert_eq!(session.handle_timeout(now + PROOF / 2), Verdict::Keep);
-        assert_eq!(session.handle_timeout(now + PROOF), Verdict::Abandon);
+        assert_eq!(session.handle_timeout(None, now + PROOF / 2), Verdict::Keep);
+        assert_eq!(session.handle_timeout(None, now + PROOF), Verdict::Abandon);
     }
 
     #[test]
     fn a_session_that_nothing_is_owed_needs_no_proof() {
         let (mut session, now) = (kept(), Instant::now());
         session.handle_suspended(now);
-        session.handle_resumed(Owed::Nothing, now);
-        assert_eq!(session.handle_timeout(now + LIMIT), Verdict::Keep);
+        session.handle_resumed(None);
+        assert_eq!(session.handle_timeout(None, now + LIMIT), Verdict::Keep);
     }
 
     #[test]
@@ -234,7 +279,7 @@ mod tests {
         let mut lost = Vec::new();
         for _ in 0..4 {
             lost.push(session.handle_suspended(now));
-            session.handle_resumed(Owed::Something, now);
+            session.handle_resumed(owed(now));
         }
         assert_eq!(lost[..3], [Verdict::Keep; 3]);
         assert_eq!(lost[3], Verdict::Abandon);
@@ -247,5 +292,42 @@ mod tests {
         session.handle_reset(StreamManagement::Absent);
         assert!(session.is_flowing());
         assert_eq!(session.handle_suspended(heard), Verdict::Abandon);
+    }
+
+    #[test]
+    fn much_that_is_said_again_takes_longer() {
+        let (mut session, now) = (kept(), Instant::now());
+        session.handle_suspended(now);
+        let bytes = 100_000;
+        session.handle_resumed(Some(Owed { since: now, bytes }));
+        assert_eq!(session.handle_timeout(None, now + PROOF), Verdict::Keep);
+        assert_eq!(session.handle_timeout(None, now + DEAF), Verdict::Abandon);
+    }
+
+    #[test]
+    fn a_server_that_acknowledges_nothing_is_left() {
+        let (mut session, now) = (kept(), Instant::now());
+        assert_eq!(session.next_timeout(None), None);
+        let oldest = Some(now);
+        assert_eq!(
+            session.handle_timeout(oldest, now + DEAF / 2),
+            Verdict::Keep
+        );
+        assert_eq!(session.handle_timeout(oldest, now + DEAF), Verdict::Abandon);
+    }
+
+    #[test]
+    fn a_connection_on_which_no_session_begins_is_left() {
+        let (mut session, now) = (kept(), Instant::now());
+        assert_eq!(session.handle_ended(), Verdict::Abandon);
+        assert_eq!(session.next_timeout(None), None);
+        session.handle_connected(now);
+        assert_eq!(
+            session.handle_timeout(None, now + BEGINNING),
+            Verdict::Abandon
+        );
+        session.handle_connected(now);
+        session.handle_reset(StreamManagement::Offered);
+        assert_eq!(session.handle_timeout(None, now + BEGINNING), Verdict::Keep);
     }
 }

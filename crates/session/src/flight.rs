@@ -1,11 +1,12 @@
 //! What was handed to the stream and is still on its way to the server.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use tokio_xmpp::Stanza;
 use tokio_xmpp::stanzastream::{StanzaStage, StanzaState, StanzaToken};
+use tubes_transport::Lane;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::minidom::Element;
 
@@ -24,7 +25,10 @@ pub(crate) struct Flight {
 struct Unacked {
     token: StanzaToken,
     bytes: usize,
-    since: Instant,
+    /// How much of it is bulk data.
+    bulk: usize,
+    /// None while the connection is lost: that says nothing of the server.
+    since: Option<Instant>,
 }
 
 /// What the server has acknowledged since it was last asked for.
@@ -51,18 +55,32 @@ impl Flight {
     }
 
     /// Whether bulk data may go, too.
-    pub(crate) fn has_room_for_bulk(&self) -> bool {
-        self.has_room() && self.pace.has_room()
+    pub(crate) fn widest(&self) -> Lane {
+        match self.pace.has_room() {
+            true => Lane::Bulk,
+            false => Lane::Urgent,
+        }
     }
 
     /// A stanza of so many bytes was handed to the stream.
-    pub(crate) fn handle_sent(&mut self, token: StanzaToken, bytes: usize, now: Instant) {
-        self.pace.handle_sent(bytes);
+    pub(crate) fn handle_sent(
+        &mut self,
+        token: StanzaToken,
+        lane: Lane,
+        bytes: usize,
+        now: Instant,
+    ) {
+        let bulk = match lane {
+            Lane::Urgent => 0,
+            Lane::Bulk => bytes,
+        };
+        self.pace.handle_sent(bulk);
         self.unsent.push_back(token.clone());
         self.unacked.push_back(Unacked {
             token,
             bytes,
-            since: now,
+            bulk,
+            since: Some(now),
         });
     }
 
@@ -77,21 +95,55 @@ impl Flight {
             if acked(oldest).now_or_never().is_none() {
                 break;
             }
-            let delay = now.saturating_duration_since(oldest.since);
-            let rate = self.pace.handle_acked(oldest.bytes, delay, now);
+            if let Some(since) = oldest.since {
+                let delay = now.saturating_duration_since(since);
+                let rate = self
+                    .pace
+                    .handle_acked(oldest.bytes, oldest.bulk, delay, now);
+                arrived.rate = rate.or(arrived.rate);
+            } else {
+                self.pace.handle_gone(oldest.bulk);
+            }
             arrived.count += 1;
-            arrived.rate = rate.or(arrived.rate);
             self.unacked.pop_front();
         }
+        self.write_off(now);
         arrived
     }
 
-    /// Whether the server has yet to acknowledge something.
-    pub(crate) fn owed(&self) -> Owed {
-        match self.unacked.is_empty() {
-            true => Owed::Nothing,
-            false => Owed::Something,
+    /// What takes this long keeps no other data waiting any more: or a single acknowledgement
+    /// that a server forgets would stop it for ever.
+    fn write_off(&mut self, now: Instant) {
+        for late in self.unacked.iter_mut().filter(|unacked| unacked.bulk > 0) {
+            if late.since.is_none_or(|since| now < since + LATE) {
+                return;
+            }
+            self.pace.handle_gone(late.bulk);
+            late.bulk = 0;
         }
+    }
+
+    /// When the next data keeps no other data waiting any more.
+    pub(crate) fn next_write_off(&self) -> Option<Instant> {
+        let mut waiting = self.unacked.iter().filter(|unacked| unacked.bulk > 0);
+        Some(waiting.next()?.since? + LATE)
+    }
+
+    /// Whether what is said takes long to reach the server.
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
+        self.oldest().is_some_and(|since| now >= since + LATE)
+    }
+
+    /// What the server has yet to acknowledge.
+    pub(crate) fn owed(&self) -> Option<Owed> {
+        let since = self.unacked.front()?.since?;
+        let bytes = self.unacked.iter().map(|unacked| unacked.bytes).sum();
+        Some(Owed { since, bytes })
+    }
+
+    /// Since when the oldest stanza is on its way.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.unacked.front()?.since
     }
 
     /// Waits until something is sent or acknowledged. Cancel safe; never done when nothing is
@@ -111,20 +163,26 @@ impl Flight {
         }
     }
 
-    /// The session goes on after a pause, which says nothing of the server.
-    pub(crate) fn handle_resumed(&mut self, now: Instant) {
-        self.pace.handle_lost();
+    /// The connection is lost.
+    pub(crate) fn handle_suspended(&mut self) {
+        self.pace.handle_suspended();
         for unacked in &mut self.unacked {
-            unacked.since = now;
-            self.pace.handle_sent(unacked.bytes);
+            unacked.since = None;
         }
     }
 
-    /// The session is lost, and with it all acknowledgements.
-    pub(crate) fn handle_lost(&mut self) {
-        self.unsent.clear();
+    /// The session goes on: what is left is said again.
+    pub(crate) fn handle_resumed(&mut self, now: Instant) {
+        for unacked in &mut self.unacked {
+            unacked.since = Some(now);
+        }
+    }
+
+    /// The session is lost, and with it all acknowledgements. What is not sent yet will be, in
+    /// the next one.
+    pub(crate) fn handle_reset(&mut self) {
         self.unacked.clear();
-        self.pace.handle_lost();
+        self.pace = Pace::new();
     }
 }
 
@@ -169,6 +227,9 @@ fn element_size(element: &Element) -> usize {
 
 /// Depth of the stream's queues. Small, so that what is urgent is soon sent.
 pub(crate) const DEPTH: usize = 16;
+
+/// What is said should have reached the server by then.
+const LATE: Duration = Duration::from_secs(5);
 
 /// A stanza's name, addresses and id, usually.
 const ENVELOPE: usize = 160;

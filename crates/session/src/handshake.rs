@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_xmpp::stanzastream::Connection;
 use tokio_xmpp::xmlstream::{
@@ -11,6 +12,7 @@ use tokio_xmpp::xmlstream::{
     initiate_stream,
 };
 use tubes_transport::Io;
+use xmpp_parsers::jid::Jid;
 use xmpp_parsers::ns;
 use xmpp_parsers::starttls::{Nonza, Request};
 use xmpp_parsers::stream_features::StreamFeatures;
@@ -105,6 +107,23 @@ pub(crate) async fn log_in(
         terms,
     })
 }
+
+/// A connection that has ended before anything could be said on it.
+pub(crate) async fn ended() -> Option<Connection> {
+    let (near, mut far) = tokio::io::duplex(2 * ENDED.len());
+    far.write_all(ENDED.as_bytes()).await.ok()?;
+    let (features, stream) = open(Box::new(near), StreamHeader::default()).await.ok()?;
+    Some(Connection {
+        stream: stream.box_stream(),
+        features,
+        identity: Jid::new("nobody@localhost").ok()?,
+    })
+}
+
+/// What a server says at the beginning.
+const ENDED: &str = "<stream:stream xmlns='jabber:client' \
+    xmlns:stream='http://etherx.jabber.org/streams' id='ended' version='1.0'>\
+    <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>";
 
 /// Exchanges headers and reads what the server offers.
 async fn open(

@@ -36,47 +36,59 @@ impl Pace {
         self.in_flight < self.limit
     }
 
-    /// So many bytes are on their way.
-    pub(crate) fn handle_sent(&mut self, bytes: usize) {
-        self.in_flight += bytes;
+    /// So many bytes of bulk data are on their way.
+    pub(crate) fn handle_sent(&mut self, bulk: usize) {
+        self.in_flight += bulk;
     }
 
-    /// The server has so many bytes, this long after they were sent. Returns its rate in bytes
-    /// per second, once, when it turns out to be one that people should know of.
+    /// The server has a stanza of so many bytes, of which `bulk` are bulk data, this long after
+    /// it was sent. Returns its rate in bytes per second, once, when it turns out to be one that
+    /// people should know of.
     pub(crate) fn handle_acked(
         &mut self,
         bytes: usize,
+        bulk: usize,
         delay: Duration,
         now: Instant,
     ) -> Option<u64> {
         let used = self.in_flight * 2 >= self.limit;
         let queued = self.in_flight;
-        self.in_flight = self.in_flight.saturating_sub(bytes);
+        self.handle_gone(bulk);
         let base = self.base.map_or(delay, |base| base.min(delay));
         self.base = Some(base);
         let wait = delay.saturating_sub(base);
         tracing::trace!(
             bytes,
+            bulk,
             ?delay,
             in_flight = self.in_flight,
             limit = self.limit,
             "acknowledged"
         );
         if self.settling > 0 {
-            self.settling = self.settling.saturating_sub(bytes);
+            self.settling = self.settling.saturating_sub(bulk);
         } else if wait > SLOW {
             let fitting = (queued as f64 * SLOW.as_secs_f64() / delay.as_secs_f64()) as usize;
             self.limit = fitting.min(self.limit / 2).max(LEAST);
             self.settling = self.in_flight;
         } else if wait < QUICK && used {
-            self.limit = (self.limit + bytes / 2).min(MOST);
+            self.limit = (self.limit + bulk / 2).min(MOST);
         }
         self.slowness.handle_acked(bytes, delay, now, self.limit)
     }
 
-    /// What was on its way is so no more: the connection was lost.
-    pub(crate) fn handle_lost(&mut self) {
-        *self = Self::new();
+    /// So many bytes of bulk data are no longer on their way, of which nothing is learnt.
+    pub(crate) fn handle_gone(&mut self, bulk: usize) {
+        self.in_flight = self.in_flight.saturating_sub(bulk);
+    }
+
+    /// The connection was lost: the next one may be another way. What is on its way stays so.
+    pub(crate) fn handle_suspended(&mut self) {
+        let in_flight = self.in_flight;
+        *self = Self {
+            in_flight,
+            ..Self::new()
+        };
     }
 }
 
@@ -86,6 +98,9 @@ struct Slowness {
     acked: usize,
     /// How long something was under way.
     busy: Duration,
+    /// How often there were acknowledgements, those that came together counted once: a way that
+    /// was blocked for a moment brings them all at once.
+    rounds: u32,
     last: Option<Instant>,
     is_told: bool,
 }
@@ -99,22 +114,27 @@ impl Slowness {
         limit: usize,
     ) -> Option<u64> {
         let since = self.last.replace(now);
-        let idle = since.map(|last| now.saturating_duration_since(last));
         if limit > FIRST {
-            (self.acked, self.busy) = (0, Duration::ZERO);
+            self.forget();
             // A limit that has recovered this far may be worth another word later.
             self.is_told &= limit < FIRST * 4;
             return None;
         }
-        self.busy += idle.map_or(delay, |idle| idle.min(delay));
+        let idle = since.map_or(delay, |last| now.saturating_duration_since(last));
+        self.busy += idle.min(delay);
+        self.rounds += u32::from(idle >= ROUND);
         self.acked += bytes;
-        if self.is_told || self.busy < LISTENING {
+        if self.is_told || self.busy < LISTENING || self.rounds < ROUNDS {
             return None;
         }
         let rate = (self.acked as f64 / self.busy.as_secs_f64()) as u64;
-        (self.acked, self.busy) = (0, Duration::ZERO);
+        self.forget();
         self.is_told = rate < NOTEWORTHY;
         self.is_told.then_some(rate)
+    }
+
+    fn forget(&mut self) {
+        (self.acked, self.busy, self.rounds) = (0, Duration::ZERO, 0);
     }
 }
 
@@ -135,6 +155,12 @@ const QUICK: Duration = Duration::from_millis(200);
 
 /// How long a slow server is measured before people are told.
 const LISTENING: Duration = Duration::from_secs(5);
+
+/// Acknowledgements that come closer than this come together.
+const ROUND: Duration = Duration::from_millis(200);
+
+/// Three may be chance.
+const ROUNDS: u32 = 4;
 
 /// Bytes per second that people would wonder at. Stock servers allow 3,000 to 10,000.
 const NOTEWORTHY: u64 = 64 * 1024;
@@ -171,7 +197,7 @@ mod tests {
                 longest = longest.max(acked - sent);
             }
             let delay = Duration::from_secs_f64(acked - sent);
-            told = pace.handle_acked(BLOCK, delay, at(now)).or(told);
+            told = pace.handle_acked(BLOCK, BLOCK, delay, at(now)).or(told);
         }
         (pace, longest, told)
     }
@@ -209,9 +235,35 @@ mod tests {
         let now = Instant::now();
         for _ in 0..1000 {
             pace.handle_sent(200);
-            assert_eq!(pace.handle_acked(200, QUICK / 2, now), None);
+            assert_eq!(pace.handle_acked(200, 200, QUICK / 2, now), None);
         }
         assert_eq!(pace.limit, FIRST);
+    }
+
+    #[test]
+    fn a_way_that_was_blocked_for_a_while_is_nothing_to_tell() {
+        let mut pace = Pace::new();
+        let mut now = Instant::now();
+        for _ in 0..3 {
+            now += Duration::from_secs(20);
+            for _ in 0..50 {
+                pace.handle_sent(400);
+                let told = pace.handle_acked(400, 400, Duration::from_secs(10), now);
+                assert_eq!(told, None);
+            }
+            now += Duration::from_secs(60);
+        }
+    }
+
+    #[test]
+    fn answers_take_no_room_from_data() {
+        let mut pace = Pace::new();
+        let now = Instant::now();
+        for _ in 0..1000 {
+            pace.handle_sent(0);
+            pace.handle_acked(200, 0, Duration::from_secs(9), now);
+        }
+        assert!(pace.has_room());
     }
 
     #[test]
@@ -224,7 +276,7 @@ mod tests {
                 pace.handle_sent(8192);
             }
             now += quick;
-            pace.handle_acked(8192, quick, now);
+            pace.handle_acked(8192, 8192, quick, now);
         }
         assert_eq!(pace.limit, MOST);
     }

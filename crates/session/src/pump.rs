@@ -6,12 +6,11 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, timeout};
 use tokio_xmpp::Stanza;
-use tokio_xmpp::stanzastream::{Event, StanzaStream, StreamEvent};
-use tubes_transport::{Outbound, Outbox};
+use tokio_xmpp::stanzastream::{Event, StreamEvent};
+use tubes_transport::{Lane, Outbound, Outbox};
 use xmpp_parsers::jid::BareJid;
 use xmpp_parsers::presence::{Presence, Type};
 
@@ -20,13 +19,13 @@ use crate::event::{Link, Login, SessionEvent, StreamManagement};
 use crate::flight::{self, Flight};
 use crate::identity::Identity;
 use crate::inquiry::Inquiry;
-use crate::reconnect::{Notice, Reconnector};
+use crate::reconnect::{Notice, Reconnector, Stream};
 use crate::router::{Router, Subscribe};
 use crate::tcp::Pulse;
 
 /// Moves stanzas between the connection and the router.
 pub(crate) struct Pump {
-    pub(crate) stream: StanzaStream,
+    pub(crate) stream: Stream,
     pub(crate) reconnector: Reconnector,
     pub(crate) router: Router,
     pub(crate) outbox: Outbox,
@@ -36,6 +35,8 @@ pub(crate) struct Pump {
     pub(crate) login: Login,
     /// What was handed to the stream and is not with the server yet.
     pub(crate) flight: Flight,
+    /// Whether what is said takes long to reach the server.
+    pub(crate) is_clogged: bool,
     pub(crate) continuity: Continuity,
     /// When the server was last heard.
     pub(crate) pulse: Pulse,
@@ -79,21 +80,12 @@ impl Pump {
         self.settle();
         let flowing = self.continuity.is_flowing();
         let room = flowing && self.flight.has_room();
-        let room_for_bulk = flowing && self.flight.has_room_for_bulk();
         if room && let Some(stanza) = self.router.take_out() {
             self.send(stanza).await;
             return Step::Again;
         }
-        // While nothing can be heard, nobody is late.
-        let deadline = self.router.next_deadline().filter(|_| flowing);
-        let wake = deadline.into_iter().chain(self.continuity.next_timeout());
-        let wake = wake.min();
-        let next = async {
-            match room_for_bulk {
-                true => self.outbox.next().await,
-                false => self.outbox.next_urgent().await,
-            }
-        };
+        let wake = self.next_wake();
+        let widest = self.flight.widest();
         tokio::select! {
             permit = self.events.clone().reserve_owned(), if self.router.has_events() => match permit {
                 Ok(permit) => {
@@ -104,11 +96,17 @@ impl Pump {
                 // Nobody listens any more: the owner is gone without a word.
                 Err(_) => return Step::End,
             },
-            event = self.stream.next(), if self.router.is_idle() => match event {
+            // News of the link do not wait for anybody. (What else comes then is little.)
+            event = self.stream.next(), if self.router.is_idle() || !flowing => match event {
                 Some(event) => self.handle_event(event),
-                None => return Step::End,
+                None => {
+                    let verdict = self.continuity.handle_ended();
+                    self.judge(verdict);
+                }
             },
-            Some(outbound) = next, if room => self.say(outbound).await,
+            Some((lane, outbound)) = self.outbox.next_up_to(widest), if room => {
+                self.say(lane, outbound).await;
+            }
             command = self.commands.recv() => match command {
                 Some(Command::Close(done)) => return Step::Close(done),
                 Some(command) => self.handle_command(command),
@@ -118,7 +116,7 @@ impl Pump {
             () = self.flight.progress() => {}
             () = sleep_until(wake) => self.handle_timeout(Instant::now()),
             // A timer of its own: one set anew at each stanza would never go off under traffic.
-            _ = self.tick.tick(), if flowing => self.router.handle_timeout(Instant::now()),
+            _ = self.tick.tick(), if flowing => self.handle_timeout(Instant::now()),
         }
         Step::Again
     }
@@ -132,6 +130,21 @@ impl Pump {
             let throttled = Link::Throttled { bytes_per_second };
             self.router.report(SessionEvent::Link(throttled));
         }
+        let now = Instant::now();
+        let is_late = self.flight.is_late(now);
+        if self.is_clogged && !is_late {
+            self.router.handle_unclogged(now);
+        }
+        self.is_clogged = is_late;
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        // While nothing can be heard, or what is said does not arrive, nobody is late.
+        let attentive = self.continuity.is_flowing() && !self.is_clogged;
+        let deadline = self.router.next_deadline().filter(|_| attentive);
+        let timeout = self.continuity.next_timeout(self.flight.oldest());
+        let write_off = self.flight.next_write_off();
+        [deadline, timeout, write_off].into_iter().flatten().min()
     }
 
     fn handle_event(&mut self, event: Event) {
@@ -154,14 +167,14 @@ impl Pump {
             Event::Stream(StreamEvent::Resumed) => {
                 // What the server had before the pause proves nothing.
                 self.settle();
-                self.continuity
-                    .handle_resumed(self.flight.owed(), Instant::now());
                 self.flight.handle_resumed(Instant::now());
+                self.continuity.handle_resumed(self.flight.owed());
                 self.router.handle_resumed(Instant::now());
                 self.router
                     .report(SessionEvent::Link(Link::Resumed(self.login.clone())));
             }
             Event::Stream(StreamEvent::Suspended) => {
+                self.flight.handle_suspended();
                 let verdict = self.continuity.handle_suspended(self.pulse.last());
                 self.judge(verdict);
             }
@@ -169,10 +182,10 @@ impl Pump {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if self.continuity.is_flowing() {
+        if self.continuity.is_flowing() && !self.flight.is_late(now) {
             self.router.handle_timeout(now);
         }
-        let verdict = self.continuity.handle_timeout(now);
+        let verdict = self.continuity.handle_timeout(self.flight.oldest(), now);
         self.judge(verdict);
     }
 
@@ -180,6 +193,7 @@ impl Pump {
         if verdict == Verdict::Abandon {
             tracing::warn!("the session is lost, with all that hung on it");
             self.lose();
+            self.flight = Flight::new();
             // A stream that knows nothing of it: or the server could yet resume what has ended.
             self.stream = self.reconnector.fresh_stream();
         }
@@ -189,7 +203,7 @@ impl Pump {
     fn lose(&mut self) {
         self.router.handle_lost();
         self.outbox.clear();
-        self.flight.handle_lost();
+        self.flight.handle_reset();
     }
 
     /// A new session.
@@ -224,6 +238,7 @@ impl Pump {
                 self.login.server = server;
                 self.login.tls = tls;
                 self.pulse = pulse;
+                self.continuity.handle_connected(Instant::now());
                 Step::Again
             }
             Notice::Down(error) => {
@@ -240,18 +255,22 @@ impl Pump {
         }
     }
 
-    async fn say(&mut self, outbound: Outbound) {
+    async fn say(&mut self, lane: Lane, outbound: Outbound) {
         if outbound.is_abandoned() {
             return;
         }
         let stanza = self.router.handle_outbound(outbound, Instant::now());
-        self.send(stanza).await;
+        self.hand_over(lane, stanza).await;
     }
 
     async fn send(&mut self, stanza: Stanza) {
+        self.hand_over(Lane::Urgent, stanza).await;
+    }
+
+    async fn hand_over(&mut self, lane: Lane, stanza: Stanza) {
         let bytes = flight::size(&stanza);
         let token = self.stream.send(Box::new(stanza)).await;
-        self.flight.handle_sent(token, bytes, Instant::now());
+        self.flight.handle_sent(token, lane, bytes, Instant::now());
     }
 
     /// Says what is still to be said, takes leave, and waits for the server to take note.
@@ -263,7 +282,9 @@ impl Pump {
         }
         self.router.handle_lost();
         self.outbox.clear();
-        let _ = timeout(LEAVE, self.stream.close()).await;
+        if self.continuity.is_flowing() {
+            let _ = timeout(LEAVE, self.stream.close()).await;
+        }
     }
 
     async fn flush(&mut self) {
@@ -276,7 +297,7 @@ impl Pump {
                 return;
             };
             self.flight.room().await;
-            self.say(outbound).await;
+            self.say(Lane::Bulk, outbound).await;
         }
     }
 

@@ -3,15 +3,19 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use rand::RngExt;
 use tokio::sync::{mpsc, oneshot};
-use tokio_xmpp::stanzastream::{Connection, StanzaStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_xmpp::Stanza;
+use tokio_xmpp::stanzastream::{Connection, Event, StanzaStream, StanzaToken};
 
 use crate::LoginError;
 use crate::connector::{Connector, Established};
 use crate::event::Terms;
 use crate::filter::LastWords;
 use crate::flight::DEPTH;
+use crate::handshake;
 use crate::tcp::Pulse;
 
 /// What happens while the stream has no connection.
@@ -34,81 +38,128 @@ pub(crate) enum Notice {
 #[derive(Clone)]
 pub(crate) struct Reconnector {
     connector: Connector,
-    history: Arc<Mutex<History>>,
+    backoff: Arc<Mutex<Backoff>>,
     notices: mpsc::Sender<Notice>,
 }
 
-/// What is known of earlier connections.
-struct History {
-    backoff: Backoff,
-    /// Why the last one ended.
-    last_words: LastWords,
+/// A stream that gets a new connection whenever it lost one, until it is dropped.
+pub(crate) struct Stream {
+    inner: StanzaStream,
+    _life: DropGuard,
+}
+
+impl Stream {
+    /// What happens on it; none when it died of a mistake of its own. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        self.inner.next().await
+    }
+
+    /// Hands it a stanza. Does not wait as long as its queue has room.
+    pub(crate) async fn send(&self, stanza: Box<Stanza>) -> StanzaToken {
+        self.inner.send(stanza).await
+    }
+
+    /// Ends it on a connection that stands.
+    pub(crate) async fn close(self) {
+        let Self { inner, _life } = self;
+        inner.close().await;
+    }
 }
 
 impl Reconnector {
-    /// One that goes on after a first connection, which ends with these words.
-    pub(crate) fn new(
-        connector: Connector,
-        last_words: LastWords,
-        notices: mpsc::Sender<Notice>,
-    ) -> Self {
-        let history = Arc::new(Mutex::new(History {
-            backoff: Backoff::new(Instant::now()),
-            last_words,
-        }));
+    /// Tells these notices what happens.
+    pub(crate) fn new(connector: Connector, notices: mpsc::Sender<Notice>) -> Self {
         Self {
             connector,
-            history,
+            backoff: Arc::new(Mutex::new(Backoff::new(Instant::now()))),
             notices,
         }
     }
 
-    /// A stream over this connection, and over others when it is lost.
-    pub(crate) fn stream(&self, first: Connection) -> StanzaStream {
-        let mut first = Some(first);
-        let this = self.clone();
-        let supply = move |_location, slot: oneshot::Sender<Connection>| match first.take() {
-            // The stream asks for its first connection while it is made.
-            Some(connection) => drop(slot.send(connection)),
-            None => this.supply(slot),
-        };
-        StanzaStream::new(Box::new(supply), DEPTH)
+    /// A stream over this connection, which ends with these words, and over others afterwards.
+    pub(crate) fn stream(&self, first: Connection, last_words: LastWords) -> Stream {
+        self.supplied(Some(first), last_words)
     }
 
     /// A stream that knows of no earlier session, over the next connection.
-    pub(crate) fn fresh_stream(&self) -> StanzaStream {
-        let this = self.clone();
-        StanzaStream::new(Box::new(move |_location, slot| this.supply(slot)), DEPTH)
+    pub(crate) fn fresh_stream(&self) -> Stream {
+        self.supplied(None, LastWords::default())
     }
 
-    fn supply(&self, mut slot: oneshot::Sender<Connection>) {
-        let this = self.clone();
-        tokio::spawn(async move {
-            let connection = tokio::select! {
-                connection = this.reconnect() => connection,
-                // The stream is gone.
-                () = slot.closed() => return,
-            };
-            match connection {
-                Some(connection) => drop(slot.send(connection)),
-                // tokio-xmpp 6.0.0 panics when the slot is dropped without a connection, so it
-                // is kept until the stream's worker goes, at the latest with the runtime.
-                None => slot.closed().await,
+    fn supplied(&self, mut first: Option<Connection>, last_words: LastWords) -> Stream {
+        let life = CancellationToken::new();
+        let supply = Supply {
+            reconnector: self.clone(),
+            life: life.clone(),
+            last_words: Arc::new(Mutex::new(last_words)),
+        };
+        let reconnect = move |_location, slot: oneshot::Sender<Connection>| match first.take() {
+            // The stream asks for its first connection while it is made.
+            Some(connection) => drop(slot.send(connection)),
+            None => drop(tokio::spawn(supply.clone().fill(slot))),
+        };
+        Stream {
+            inner: StanzaStream::new(Box::new(reconnect), DEPTH),
+            _life: life.drop_guard(),
+        }
+    }
+}
+
+/// Where one stream gets its connections from.
+#[derive(Clone)]
+struct Supply {
+    reconnector: Reconnector,
+    /// Of the stream.
+    life: CancellationToken,
+    /// Why the last connection ended.
+    last_words: Arc<Mutex<LastWords>>,
+}
+
+impl Supply {
+    /// Gives the stream a connection, at the end of its life one that has ended: tokio-xmpp
+    /// 6.0.0 panics when it gets none, and waits on when nobody wants the stream any more.
+    async fn fill(self, slot: oneshot::Sender<Connection>) {
+        let connection = tokio::select! {
+            biased;
+            () = self.life.cancelled() => None,
+            connection = self.reconnect() => connection,
+        };
+        let connection = match connection {
+            Some(connection) => Some(connection),
+            None => {
+                self.life.cancelled().await;
+                handshake::ended().await
             }
-        });
+        };
+        match connection {
+            Some(connection) => drop(slot.send(connection)),
+            // A worker that waits for ever is better than one that panics.
+            None => std::mem::forget(slot),
+        }
     }
 
-    fn history(&self) -> MutexGuard<'_, History> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    fn backoff(&self) -> MutexGuard<'_, Backoff> {
+        let backoff = self.reconnector.backoff.lock();
+        backoff.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last_words(&self) -> MutexGuard<'_, LastWords> {
+        let last_words = self.last_words.lock();
+        last_words.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn tell(&self, notice: Notice) {
+        // A pump that is gone no longer minds.
+        let _ = self.reconnector.notices.send(notice).await;
     }
 
     /// Tries until a connection stands; none if no further try makes sense.
     async fn reconnect(&self) -> Option<Connection> {
-        let condition = self.history().last_words.condition();
+        let connector = &self.reconnector.connector;
+        let condition = self.last_words().condition();
         if condition.as_deref() == Some(REPLACED) {
             // Coming back would throw the other one out, who would come back, and so on for ever.
-            let down = Notice::Down(self.connector.replaced());
-            let _ = self.notices.send(down).await;
+            self.tell(Notice::Down(connector.replaced())).await;
             return None;
         }
         let mut reason = match condition {
@@ -117,15 +168,14 @@ impl Reconnector {
         };
         loop {
             // Jitter, so that the clients of a restarted server do not come all at once.
-            let pause = self.history().backoff.handle_failed(Instant::now());
+            let pause = self.backoff().handle_failed(Instant::now());
             let retry_in = pause.mul_f64(rand::rng().random_range(0.5..1.0));
-            let retrying = Notice::Retrying { reason, retry_in };
-            self.notices.send(retrying).await.ok()?;
+            self.tell(Notice::Retrying { reason, retry_in }).await;
             tokio::time::sleep(retry_in).await;
-            match self.connector.connect().await {
+            match connector.connect().await {
                 Ok(established) => return Some(self.established(established).await),
                 Err(error) if error.is_final() => {
-                    let _ = self.notices.send(Notice::Down(error)).await;
+                    self.tell(Notice::Down(error)).await;
                     return None;
                 }
                 Err(error) => reason = error.to_string(),
@@ -142,19 +192,15 @@ impl Reconnector {
             last_words,
             terms,
         } = established;
-        {
-            let mut history = self.history();
-            history.backoff.handle_connected(Instant::now());
-            history.last_words = last_words;
-        }
-        let connected = Notice::Connected {
+        self.backoff().handle_connected(Instant::now());
+        *self.last_words() = last_words;
+        self.tell(Notice::Connected {
             server,
             tls,
             pulse,
             terms,
-        };
-        // A pump that is gone no longer minds.
-        let _ = self.notices.send(connected).await;
+        })
+        .await;
         connection
     }
 }
@@ -220,7 +266,32 @@ const LONGEST_URGENT_PAUSE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use crate::{Account, Tls};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_is_dropped_while_it_waits_leaves_nothing_behind() {
+        let account = Account::new("alice@tubes.test".parse().unwrap(), "secret").unwrap();
+        // Nobody listens there.
+        let account = account.with_server("127.0.0.1", 1).unwrap();
+        let connector = Connector::new(account.with_tls(Tls::None).unwrap());
+        let (notices, mut told) = mpsc::channel(1);
+        let reconnector = Reconnector::new(connector, notices);
+        let stream = reconnector.fresh_stream();
+        assert!(matches!(told.recv().await, Some(Notice::Retrying { .. })));
+        drop(stream);
+        let gone = async {
+            while Arc::strong_count(&reconnector.backoff) > 1 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), gone)
+            .await
+            .unwrap();
+    }
 
     #[test]
     fn tries_every_few_seconds_while_streams_wait_and_then_every_minute() {

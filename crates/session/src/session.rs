@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use tokio_xmpp::stanzastream::{Event, StanzaStream, StreamEvent};
+use tokio_xmpp::stanzastream::{Event, StreamEvent};
 use tubes_transport::{Gone, Stanzas};
 use xmpp_parsers::jid::{BareJid, FullJid, ResourcePart};
 
@@ -16,7 +15,7 @@ use crate::flight::Flight;
 use crate::identity::Identity;
 use crate::inquiry::Inquiry;
 use crate::pump::{self, Command, Pump};
-use crate::reconnect::Reconnector;
+use crate::reconnect::{Reconnector, Stream};
 use crate::router::{Router, Subscribe};
 use crate::{Account, Contact, LoginError};
 
@@ -51,8 +50,8 @@ impl Session {
             terms,
         } = connector.connect().await?;
         let (notices_tx, notices) = mpsc::channel(NOTICES);
-        let reconnector = Reconnector::new(connector, last_words, notices_tx);
-        let mut stream = reconnector.stream(connection);
+        let reconnector = Reconnector::new(connector, notices_tx);
+        let mut stream = reconnector.stream(connection, last_words);
         let (jid, stream_management) = bound(&mut stream).await?;
 
         let (stanzas, outbox, switchboard) = Stanzas::pair();
@@ -80,6 +79,7 @@ impl Session {
             events,
             login,
             flight: Flight::new(),
+            is_clogged: false,
             continuity: Continuity::new(stream_management, resume_limit),
             pulse,
             tick: pump::tick(),
@@ -162,7 +162,7 @@ impl Session {
 }
 
 /// tokio-xmpp binds the resource without a deadline.
-async fn bound(stream: &mut StanzaStream) -> Result<(FullJid, StreamManagement), LoginError> {
+async fn bound(stream: &mut Stream) -> Result<(FullJid, StreamManagement), LoginError> {
     let bound = timeout(BIND, async {
         while let Some(event) = stream.next().await {
             match event {

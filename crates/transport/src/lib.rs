@@ -33,7 +33,7 @@ pub use self::bytestream::{Bytestream, Io};
 pub use self::error::{AskError, ConnectError, Gone, OpenError};
 pub use self::signalling::{Opened, Proposal, Reading, Request, Signalling, Tried};
 pub use self::stanzas::{Answer, Outbound, Patience, Question, Stanzas};
-pub use self::switchboard::{Outbox, Switchboard};
+pub use self::switchboard::{Lane, Outbox, Switchboard};
 pub use self::wire::{Inbound, Voice, Wire};
 
 /// What the contract is written in, in the version that it uses: so a transport needs no

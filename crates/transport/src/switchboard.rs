@@ -55,23 +55,19 @@ impl Outbox {
     ///
     /// `None` once nobody is left to say anything.
     pub async fn next(&mut self) -> Option<Outbound> {
-        tokio::select! {
-            biased;
-            Some(answer) = self.answers.recv() => Some(Outbound::Answer(answer)),
-            Some(outbound) = self.control.recv() => Some(outbound),
-            Some(outbound) = self.bulk.recv() => Some(outbound),
-            else => None,
-        }
+        let (_, next) = self.next_up_to(Lane::Bulk).await?;
+        Some(next)
     }
 
-    /// The next thing to send that is no bulk data. Cancel safe.
+    /// The next thing to send, on this lane or on one that overtakes it. Cancel safe.
     ///
-    /// `None` once nobody is left to say anything.
-    pub async fn next_urgent(&mut self) -> Option<Outbound> {
+    /// `None` once nobody is left to say anything there.
+    pub async fn next_up_to(&mut self, lane: Lane) -> Option<(Lane, Outbound)> {
         tokio::select! {
             biased;
-            Some(answer) = self.answers.recv() => Some(Outbound::Answer(answer)),
-            Some(outbound) = self.control.recv() => Some(outbound),
+            Some(answer) = self.answers.recv() => Some((Lane::Urgent, Outbound::Answer(answer))),
+            Some(outbound) = self.control.recv() => Some((Lane::Urgent, outbound)),
+            Some(outbound) = self.bulk.recv(), if lane == Lane::Bulk => Some((Lane::Bulk, outbound)),
             else => None,
         }
     }
@@ -91,6 +87,15 @@ impl Outbox {
         while self.control.try_recv().is_ok() {}
         while self.bulk.try_recv().is_ok() {}
     }
+}
+
+/// How soon something is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Answers, and what is said through [`Stanzas`].
+    Urgent,
+    /// What is said on a [`Wire`](crate::Wire).
+    Bulk,
 }
 
 /// Who has claimed which stream of whom.

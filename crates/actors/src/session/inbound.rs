@@ -1,6 +1,9 @@
 //! What peers say that no wire claims: offers, closes, and questions.
 
+use std::time::Duration;
+
 use actix::{ActorFutureExt, Addr, AsyncContext, Context, ResponseFuture, WrapFuture};
+use tokio::time::timeout;
 use tubes_protocol::ns;
 use tubes_protocol::tube::{StreamFor, TubeClose, TubeOffer};
 use tubes_transport::{Ask, Inbound, Tell};
@@ -172,7 +175,9 @@ impl SessionActor {
         let stanzas = self.env.stanzas.clone();
         Box::pin(async move {
             if let Some(close) = close {
-                let _ = stanzas.tell(from.into(), close.payloads()).await;
+                // The session waits for this, and reads nothing meanwhile.
+                let telling = stanzas.tell(from.into(), close.payloads());
+                let _ = timeout(COURTESY, telling).await;
             }
         })
     }
@@ -196,3 +201,6 @@ fn foreign(ask: Ask) {
         ask.refuse_with(ErrorType::Cancel, DefinedCondition::ServiceUnavailable);
     }
 }
+
+/// How long a peer that makes no sense is worth waiting for.
+const COURTESY: Duration = Duration::from_secs(1);

@@ -119,6 +119,12 @@ impl Router {
         self.tracker.resume(now);
     }
 
+    /// What is said reaches the server again without delay: whoever was asked meanwhile may have
+    /// heard of it only now.
+    pub(crate) fn handle_unclogged(&mut self, now: Instant) {
+        self.tracker.resume(now);
+    }
+
     /// The session was lost with all that hung on it.
     pub(crate) fn handle_lost(&mut self) {
         fail_all(self.tracker.lost_all(), &Gone::Session);
