@@ -76,7 +76,8 @@ impl Feed {
     pub(crate) async fn drain(&mut self) -> Result<(), Stop> {
         let mut told = Ok(());
         while let Ok(Some(event)) = timeout(Duration::ZERO, self.take()).await {
-            told = told.and(self.report(&event));
+            let reported = self.report(&event);
+            told = told.and(reported);
         }
         told
     }
