@@ -1,7 +1,9 @@
 //! The events of an account, as a command takes and reports them.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tubes::{Event, Events, State, TubeId, Tubes};
 
 use crate::exit::{Kind, Stop};
@@ -67,6 +69,17 @@ impl Feed {
             self.events = events;
         }
         Some(event)
+    }
+
+    /// Reports what still waits, once nothing new comes. To be told to nobody is no reason to
+    /// stop; the first such failure is returned at the end.
+    pub(crate) async fn drain(&mut self) -> Result<(), Stop> {
+        let mut told = Ok(());
+        while let Ok(Some(event)) = timeout(Duration::ZERO, self.take()).await {
+            let reported = self.report(&event);
+            told = told.and(reported);
+        }
+        told
     }
 
     /// Tells a human what the command is up to.
@@ -182,9 +195,6 @@ impl Feed {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-    use std::time::Duration;
-
-    use tokio::time::timeout;
     use tubes::{Account, BareJid, FailureKind, Offer};
     use tubes_server::{Server, ServerKind};
 

@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::pin::pin;
-use std::time::Duration;
 
-use tokio::time::timeout;
-use tubes::{Account, Tubes};
+use tubes::{Account, LoginFailure, StartError, Tubes};
 
 use crate::args::{Global, Tls};
 use crate::config::Profile;
@@ -46,7 +44,8 @@ impl Online {
         if let Some(transports) = &profile.transports {
             builder = builder.transports(transports.iter().copied().map(Into::into));
         }
-        let (tubes, events) = builder.start().await?;
+        let started = builder.start().await;
+        let (tubes, events) = started.map_err(|why| complaint(why, profile))?;
         let mut feed = Feed::new(tubes.clone(), events, output);
         // That it is online comes first; only then there is something to wait for.
         feed.next().await?;
@@ -89,10 +88,24 @@ impl Online {
             }
         }
         // What happened before the last moment still waits to be told; nothing new comes.
-        while let Ok(Some(event)) = timeout(Duration::ZERO, self.feed.take()).await {
-            told = self.feed.report(&event).and(told);
-        }
-        told
+        let rest = self.feed.drain().await;
+        told.and(rest)
+    }
+}
+
+/// Why it did not start, and which of the options is likely to be at fault.
+fn complaint(error: StartError, profile: &Profile) -> Stop {
+    let unusable = match &error {
+        StartError::Login(login) => matches!(login.reason(), LoginFailure::NoMechanism { .. }),
+        _ => false,
+    };
+    match Stop::from(error) {
+        // Servers offer their ways to authenticate only once the session is encrypted.
+        Stop::Failed(trouble) if unusable && profile.tls == Some(Tls::None) => Stop::failed(
+            trouble.kind,
+            format!("{}; leave --tls none out", trouble.message),
+        ),
+        stop => stop,
     }
 }
 

@@ -36,6 +36,11 @@ async fn proves_it(kind: ServerKind) {
         assert_eq!(proof["sent_sha256"], proof["received_sha256"]);
         assert_eq!(proof["transport"], "ibb");
     }
+    for ended in ["connection_closed", "tube_closed"] {
+        let ends: Vec<_> = events.iter().filter(|one| one["event"] == ended).collect();
+        assert_eq!(ends.len(), 1, "{events:?}");
+        assert!(ends[0]["error"].is_null(), "{events:?}");
+    }
 }
 
 #[tokio::test]

@@ -78,6 +78,35 @@ async fn tells_people_in_a_sentence_what_each_program_does() {
     );
 }
 
+/// What `discover` has on standard output, beside somebody who is there, with these options.
+async fn discovered(options: &[&str]) -> String {
+    let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
+    let accept = ["accept", "--from", &alice.jid, "--listen", "127.0.0.1:0"];
+    let mut accepting = Program::start(&words(&fernand.with(&accept)));
+    accepting.event("online").await;
+    let mut look = vec!["discover", &fernand.jid];
+    look.extend(options);
+    let output = run(&words(&alice.with(&look))).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    // Only so it is known that there was something to tell.
+    assert!(!output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn gives_programs_nothing_but_resources_however_much_is_logged() {
+    let said = discovered(&["-v", "--output", "json"]).await;
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains(r#""event":"resource""#), "{said}");
+}
+
+#[tokio::test]
+async fn gives_people_nothing_but_resources_however_much_is_logged() {
+    let said = discovered(&["-v"]).await;
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("does tubes"), "{said}");
+}
+
 #[tokio::test]
 async fn finds_the_other_programs_of_its_own_account() {
     let server = Server::start(ServerKind::Embedded, Setup::new())

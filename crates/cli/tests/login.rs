@@ -142,6 +142,15 @@ async fn the_log_never_shows_the_login() {
 
 /// It speaks XMPP, offers to take the password, and nothing to protect it.
 #[tokio::test]
+async fn a_server_that_wants_encryption_first_is_met_by_dropping_the_option_that_leaves_it_out() {
+    let (alice, _) = friends(ServerKind::Embedded).await.unwrap();
+    let hint = "(it offers: nothing); leave --tls none out";
+    let plain = [&OFFER[..], &["--tls", "none"]].concat();
+    let output = offer(&alice.with(&plain)).await;
+    failed(&output, 77, "refused", &[&alice.jid, hint]);
+}
+
+#[tokio::test]
 async fn a_server_without_tls_is_not_given_the_password() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = listener.local_addr().unwrap().to_string();

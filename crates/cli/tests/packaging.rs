@@ -51,12 +51,36 @@ async fn bash_understands_its_completions() {
 
 #[tokio::test]
 async fn every_shell_is_told_of_every_command() {
-    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+    // What stands around a command where, in the language of each, its options follow.
+    for (shell, before, behind) in [
+        ("bash", "tubes,", ")"),
+        ("elvish", "&'tubes;", "'= {"),
+        ("fish", "\"__fish_tubes_needs_command\" -f -a \"", "\""),
+        ("powershell", "'tubes;", "' {"),
+        ("zsh", "(", ")\n"),
+    ] {
         let script = printed(&["completions", shell]).await;
         for command in COMMANDS {
-            assert!(script.contains(command), "{command} for {shell}");
+            let entry = format!("{before}{command}{behind}");
+            assert!(script.contains(&entry), "`{entry}` for {shell}");
         }
     }
+}
+
+/// Else a new command could be forgotten here.
+#[tokio::test]
+async fn these_are_all_the_commands() {
+    let help = printed(&["--help"]).await;
+    let listed = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        // What does not fit a line goes on further to the right.
+        .filter(|line| !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next());
+    let own: Vec<_> = listed.filter(|command| *command != "help").collect();
+    assert_eq!(own, COMMANDS);
 }
 
 #[tokio::test]

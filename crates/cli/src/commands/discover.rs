@@ -22,7 +22,7 @@ pub(crate) async fn run(
     // The contact's resources are what was asked for, not that this side came and went.
     let events = match global.verbose {
         0 => output.muted(),
-        _ => output,
+        _ => output.beside_stdio().unwrap_or_else(|_| output.muted()),
     };
     let online = Online::log_in(global, None, events, interrupt).await?;
     online

@@ -115,7 +115,10 @@ pub(crate) fn harmless(text: &str) -> String {
 
 /// Marks that reorder the text around them (Unicode Bidirectional Algorithm, UAX #9 §2).
 fn is_directional(letter: char) -> bool {
-    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(
+        letter,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 fn fallen(from: &[FellBack]) -> String {
@@ -212,6 +215,7 @@ mod tests {
     fn a_peer_cannot_play_tricks_on_the_terminal() {
         assert_eq!(harmless("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
         assert_eq!(harmless("x\u{202e}gpj.exe"), "x\\u{202e}gpj.exe");
+        assert_eq!(harmless("1\u{61c}-2"), "1\\u{61c}-2");
         assert_eq!(harmless("Fernand café"), "Fernand café");
     }
 

@@ -67,9 +67,11 @@ async fn prove(output: Output, demo: &Demo) -> Result<(), Stop> {
 
     let proven = use_it(&mut feed, output, service, &at, demo.size).await;
     fernand.tubes.leave().await;
+    // The ends of the connection and of the tube are events, too.
+    let told = feed.drain().await;
     alice.tubes.leave().await;
     server.stop().await;
-    proven?;
+    proven.and(told)?;
     output.remark("What one end sent is what the other end received, both ways.")
 }
 
