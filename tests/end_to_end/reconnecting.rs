@@ -40,7 +40,7 @@ async fn a_cut_link_is_a_pause_where_the_server_keeps_sessions(server: &Server) 
     scene.of_alice.cut(Ending::Fin);
     scene.of_fernand.cut(Ending::Reset);
     transfer.read(SIZE / 4).await;
-    transfer.is_whole().await;
+    transfer.ends_whole().await;
     scene.leave().await;
 }
 
@@ -92,7 +92,7 @@ async fn stall(server: &Server) {
         }
     }
     transfer.read(SIZE / 16).await;
-    transfer.is_whole().await;
+    transfer.ends_whole().await;
     scene.leave().await;
 }
 
@@ -286,7 +286,7 @@ impl Transfer {
     }
 
     /// All is back, and nothing else.
-    async fn is_whole(mut self) {
+    async fn ends_whole(mut self) {
         let end = self.reader.read_to_end(&mut self.heard);
         patiently("the echo ends", end).await.unwrap();
         assert_eq!(digest(&self.heard), self.expected);
