@@ -12,7 +12,7 @@ use tubes_testkit::{Door, Ending, Flow, Heading, Link};
 
 use crate::stage::{
     Content, Family, Person, Service, Serving, Stream, connect, credentials, digest, echo, lead,
-    patiently,
+    patiently, until_served,
 };
 
 crate::on_each_server!(
@@ -112,7 +112,7 @@ async fn a_server_that_dies_and_returns_ends_connections_and_keeps_the_tube(shar
     scene.ends().await;
     println!("{}: noticed after {:?}", server.kind(), back.elapsed());
     assert!(back.elapsed() < NOTICE, "{:?}", back.elapsed());
-    patiently("the tube works again", served(&scene.address)).await;
+    patiently("the tube works again", until_served(&scene.address)).await;
     scene.leave().await;
     server.stop().await;
 }
@@ -146,7 +146,7 @@ async fn a_session_that_is_resumed_too_late_is_a_new_one(server: &Server) {
     assert!(!scene.fernand.is_resumed().await);
     let (.., error) = scene.alice.connection_closed().await;
     assert_eq!(error.unwrap().kind, FailureKind::Gone);
-    patiently("the tube works again", served(&scene.address)).await;
+    patiently("the tube works again", until_served(&scene.address)).await;
     scene.leave().await;
 }
 
@@ -250,7 +250,7 @@ impl Scene {
 
     async fn leave_broken(mut self) {
         self.ends().await;
-        patiently("the tube works again", served(&self.address)).await;
+        patiently("the tube works again", until_served(&self.address)).await;
         self.leave().await;
     }
 }
@@ -305,22 +305,6 @@ impl Transfer {
     }
 }
 
-/// Connects until the service can be reached again.
-async fn served(address: &Address) {
-    loop {
-        if let Ok(mut program) = connect(address).await {
-            let greeting = async {
-                program.write_all(b"hello").await?;
-                program.read_exact(&mut [0; 5]).await
-            };
-            if matches!(timeout(PAUSE, greeting).await, Ok(Ok(_))) {
-                return;
-            }
-        }
-        sleep(PAUSE / 50).await;
-    }
-}
-
 /// Each way, and more than all buffers on the way hold.
 const SIZE: usize = 32 * 1024 * 1024;
 
@@ -337,6 +321,3 @@ const LONG: Duration = Duration::from_secs(110);
 
 /// Nobody waits longer for a lost session.
 const SHORT: Duration = Duration::from_secs(3);
-
-/// A greeting that takes this long is lost.
-const PAUSE: Duration = Duration::from_secs(5);

@@ -3,7 +3,6 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 use tubes::{Access, Address, Offer, Tls};
@@ -12,7 +11,7 @@ use tubes_testkit::{Fate, Link};
 
 use super::step::Step;
 use crate::stage::{
-    Content, Family, Person, Service, Serving, connect, credentials, digest, echo, lead, patiently,
+    Family, Person, Service, Serving, credentials, echo, exchange, lead, patiently, until_served,
 };
 
 /// On whose link something happens.
@@ -104,38 +103,14 @@ async fn linked(server: &Server, name: &str) -> (Person, Link) {
     (Person::with(account).await.unwrap(), link)
 }
 
-/// Says something to the echo, and hears it to the end.
-async fn exchange(address: &Address) -> io::Result<()> {
-    let said = Content::of(7, SIZE);
-    let mut program = connect(address).await?;
-    program.write_all(&said).await?;
-    program.shutdown().await?;
-    let mut heard = Vec::new();
-    program.read_to_end(&mut heard).await?;
-    match digest(&heard) == digest(&said) {
-        true => Ok(()),
-        false => Err(ErrorKind::InvalidData.into()),
-    }
-}
-
 /// What ended well is complete.
 fn assert_honest(outcome: io::Result<()>, cell: &str) {
     let truncated = outcome.is_err_and(|why| why.kind() == ErrorKind::InvalidData);
     assert!(!truncated, "{cell}: a part was taken for the whole");
 }
 
-async fn until_served(address: &Address) {
-    while exchange(address).await.is_err() {
-        // Nobody is reached at once while a link is down: let others run.
-        tokio::task::yield_now().await;
-    }
-}
-
 /// Pairs that log in at a time: passwords are hashed in earnest, and a login has deadlines.
 const AT_A_TIME: usize = 8;
-
-/// A few blocks.
-const SIZE: usize = 20_000;
 
 /// After this a connection that met a loss is left to itself.
 const A_WHILE: Duration = Duration::from_secs(1);
