@@ -311,6 +311,7 @@ const SIZE: usize = 32 * 1024 * 1024;
 /// Time for a quarter of it where everything else is tested at the same time.
 const BULK: Duration = Duration::from_secs(240);
 
+/// What is promised to be a pause: a network that stalls for this long and comes back.
 const STALL: Duration = Duration::from_secs(20);
 
 /// Both sides know of it so soon after the server is back.
