@@ -38,7 +38,7 @@ async fn leaving_takes_seconds_although_the_link_is_down(server: &Server) {
     for _ in 0..PROGRAMS {
         programs.push(connect(&address).await.unwrap());
     }
-    let leaving = timeout(FIVE_SECONDS_ON_A_BUSY_MACHINE, fernand.leave());
+    let leaving = timeout(NOTICEABLE, fernand.leave());
     leaving.await.unwrap();
     // Those that were let in, and those that still waited for it.
     for program in &mut programs {
@@ -50,4 +50,6 @@ async fn leaving_takes_seconds_although_the_link_is_down(server: &Server) {
 
 const PROGRAMS: usize = 100;
 
-const FIVE_SECONDS_ON_A_BUSY_MACHINE: Duration = Duration::from_secs(9);
+/// Promised are five seconds; other tests keep the machine busy. Who waited for an answer from
+/// beyond the link would wait for half a minute at least.
+const NOTICEABLE: Duration = Duration::from_secs(15);
