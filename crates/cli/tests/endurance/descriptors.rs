@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tubes_server::ServerKind;
+use tubes_testkit::{Ending, Link};
 
-use crate::link::Link;
 use crate::program::{BINARY, PATIENCE};
 use crate::stage::{Shared, alone, content, couple, pass};
 use crate::vitals::Vitals;
@@ -91,7 +91,7 @@ async fn a_process_without_descriptors_reconnects_to_its_server() {
     let Some((alice, fernand)) = couple(ServerKind::Prosody).await else {
         return;
     };
-    let link = Link::to(fernand.server.parse().unwrap()).await;
+    let link = Link::to(fernand.server.parse().unwrap()).await.unwrap();
     let fernand = fernand.through(link.address());
     let mut shared = Shared::between(alice, fernand, &[BINARY], &SCARCELY).await;
     shared.serve_echo();
@@ -99,7 +99,7 @@ async fn a_process_without_descriptors_reconnects_to_its_server() {
     crowd.settle().await;
     assert!(!crowd.waiting.is_empty(), "{crowd}");
     let served = crowd.served.len();
-    link.cut();
+    link.cut(Ending::Fin);
     let online = shared.accepting.event("online").await;
     assert_eq!(online["resumed"], true, "{online}");
     for program in &mut crowd.served {
