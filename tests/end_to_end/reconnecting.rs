@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tubes::{Access, Address, Event, FailureKind, Offer};
+use tubes::{Access, Account, Address, Event, FailureKind, Offer};
 use tubes_server::{Server, ServerKind, Setup};
 use tubes_testkit::{Door, Ending, Flow, Heading, Link};
 
 use crate::stage::{
-    Content, Family, Person, Service, Serving, Stream, connect, credentials, digest, echo, lead,
+    Content, Family, Person, Service, Serving, Stream, connect, credentials, digest, echo,
     patiently, until_served,
 };
 
@@ -197,8 +197,11 @@ struct Scene {
 impl Scene {
     async fn set(server: &Server, resume_limit: Duration) -> Self {
         let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
-        let (alice, of_alice) = person(server, "alice", resume_limit).await;
-        let (mut fernand, of_fernand) = person(server, "fernand", resume_limit).await;
+        let limited = |account: Account| account.with_resume_limit(resume_limit);
+        let (mut alice, of_alice) = Person::linked(server, "alice", limited).await;
+        let (mut fernand, of_fernand) = Person::linked(server, "fernand", limited).await;
+        alice.online().await;
+        fernand.online().await;
         fernand.tubes.befriend(&alice.jid).await;
         alice.tubes.befriend(&fernand.jid).await;
         let offer = Offer::new(fernand.jid.clone(), "x-test", service.address.clone());
@@ -253,16 +256,6 @@ impl Scene {
         patiently("the tube works again", until_served(&self.address)).await;
         self.leave().await;
     }
-}
-
-async fn person(server: &Server, name: &str, resume_limit: Duration) -> (Person, Link) {
-    let account = server.fresh_account(name).await.unwrap();
-    let link = Link::to(server.address()).await.unwrap();
-    let credentials = lead(&link, credentials(server, &account));
-    let credentials = credentials.with_resume_limit(resume_limit);
-    let mut person = Person::with(credentials).await.unwrap();
-    person.online().await;
-    (person, link)
 }
 
 /// Bytes on their way there and back.

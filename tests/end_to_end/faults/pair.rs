@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
-use tubes::{Access, Address, Offer, Tls};
+use tubes::{Access, Account, Address, Offer, Tls};
 use tubes_server::Server;
-use tubes_testkit::{Fate, Link};
+use tubes_testkit::{Fate, Link, Step};
 
-use super::step::Step;
-use crate::stage::{
-    Family, Person, Service, Serving, credentials, echo, exchange, lead, patiently, until_served,
-};
+use super::step::befallen;
+use crate::stage::{Family, Person, Service, Serving, echo, exchange, patiently, until_served};
 
 /// On whose link something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +34,9 @@ impl Pair {
         static ARRIVING: Semaphore = Semaphore::const_new(AT_A_TIME);
         let _turn = ARRIVING.acquire().await.unwrap();
         let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
-        let (alice, alices) = linked(server, "alice").await;
-        let (mut fernand, fernands) = linked(server, "fernand").await;
+        let in_clear = |account: Account| account.with_tls(Tls::None).unwrap();
+        let (alice, alices) = Person::linked(server, "alice", in_clear).await;
+        let (mut fernand, fernands) = Person::linked(server, "fernand", in_clear).await;
         alice.tubes.befriend(&fernand.jid).await;
         fernand.tubes.befriend(&alice.jid).await;
         let offer = Offer::new(fernand.jid.clone(), "x-test", service.address.clone());
@@ -63,7 +62,7 @@ impl Pair {
             Whose::Fernands => &self.fernands,
         };
         let (happening, mut happened) = watch::channel(false);
-        link.set_filter(step.befallen(fate.clone(), whose, happening));
+        link.set_filter(befallen(step, fate.clone(), whose, happening));
         let meeting = exchange(&self.address);
         match fate {
             // A lost stanza looks like somebody slow, for as long as the peer lives; the
@@ -92,15 +91,6 @@ impl Pair {
         self.fernand.leave().await;
         self.alice.leave().await;
     }
-}
-
-/// Somebody who logs in over a link, without encryption.
-async fn linked(server: &Server, name: &str) -> (Person, Link) {
-    let account = server.fresh_account(name).await.unwrap();
-    let link = Link::to(server.address()).await.unwrap();
-    let account = lead(&link, credentials(server, &account));
-    let account = account.with_tls(Tls::None).unwrap();
-    (Person::with(account).await.unwrap(), link)
 }
 
 /// What ended well is complete.
