@@ -192,9 +192,9 @@ const BEGINNING: usize = 128 * 1024;
 /// Echoes that are timed.
 const ECHOES: usize = 41;
 
-/// Far more than it takes on an idle machine, and what a person at a keyboard would still bear
-/// with on one that is busy with other things, too.
-const USABLE: Duration = Duration::from_secs(2);
+/// Far more than it takes on an idle machine, and far less than behind all that a flood says:
+/// that has no end.
+const USABLE: Duration = Duration::from_secs(6);
 
-/// A question and its answer, or a few of them, behind no data to speak of.
-const PROMPT: Duration = Duration::from_secs(8);
+/// A question and its answer, or a few of them, behind no data to speak of; likewise.
+const PROMPT: Duration = Duration::from_secs(24);

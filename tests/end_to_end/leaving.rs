@@ -6,9 +6,8 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 use tubes::{Access, Event, Offer};
 use tubes_server::Server;
-use tubes_testkit::Link;
 
-use crate::stage::{Family, Person, Service, connect, credentials, echo, lead, patiently};
+use crate::stage::{Family, Person, Service, connect, echo, patiently};
 
 crate::on_each_server!(leaving_takes_seconds_although_the_link_is_down);
 
@@ -17,10 +16,7 @@ crate::on_each_server!(leaving_takes_seconds_although_the_link_is_down);
 async fn leaving_takes_seconds_although_the_link_is_down(server: &Server) {
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
     let alice = Person::on(server, "alice").await;
-    let account = server.fresh_account("fernand").await.unwrap();
-    let link = Link::to(server.address()).await.unwrap();
-    let account = lead(&link, credentials(server, &account));
-    let mut fernand = Person::with(account).await.unwrap();
+    let (mut fernand, link) = Person::linked(server, "fernand", |account| account).await;
     alice.tubes.befriend(&fernand.jid).await;
     fernand.tubes.befriend(&alice.jid).await;
     let offer = Offer::new(fernand.jid.clone(), "x-test", service.address.clone());
@@ -38,7 +34,7 @@ async fn leaving_takes_seconds_although_the_link_is_down(server: &Server) {
     for _ in 0..PROGRAMS {
         programs.push(connect(&address).await.unwrap());
     }
-    let leaving = timeout(FIVE_SECONDS_ON_A_BUSY_MACHINE, fernand.leave());
+    let leaving = timeout(NOTICEABLE, fernand.leave());
     leaving.await.unwrap();
     // Those that were let in, and those that still waited for it.
     for program in &mut programs {
@@ -50,4 +46,6 @@ async fn leaving_takes_seconds_although_the_link_is_down(server: &Server) {
 
 const PROGRAMS: usize = 100;
 
-const FIVE_SECONDS_ON_A_BUSY_MACHINE: Duration = Duration::from_secs(9);
+/// Promised are five seconds; other tests keep the machine busy. Who waited for an answer from
+/// beyond the link would wait for half a minute at least.
+const NOTICEABLE: Duration = Duration::from_secs(15);

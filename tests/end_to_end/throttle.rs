@@ -43,7 +43,7 @@ async fn on(kind: ServerKind, allowed: u64) {
         _ => None,
     });
     let rate = told.await;
-    assert!((allowed / 2..allowed * 2).contains(&rate), "{rate}");
+    assert!((allowed / 3..allowed * 3).contains(&rate), "{rate}");
 
     // Another tube, in the midst of it: an offer, a negotiation, a few bytes there and back.
     let began = Instant::now();
@@ -74,5 +74,6 @@ async fn on(kind: ServerKind, allowed: u64) {
 const SAMPLE: usize = 24 * 1024;
 
 /// Five stanzas of Fernand's, each of which may find one block of data under way before it, and
-/// one more in the lane. Were they to wait for all that the program wrote, it would be minutes.
-const URGENT: Duration = Duration::from_secs(30);
+/// one more in the lane; generous, as other tests keep the machine busy. Were they to wait for all
+/// that the program wrote, it would be seven minutes, and at ejabberd more than twenty.
+const URGENT: Duration = Duration::from_secs(60);

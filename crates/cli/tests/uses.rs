@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use program::{Account, PATIENCE, Program, friends, words};
 use rustix::process::Signal;
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tubes_server::ServerKind;
 
 /// A web server with one page; every connection is answered and closed.
@@ -121,7 +122,7 @@ impl Sshd {
                 .await
                 .is_err()
             {
-                tokio::task::yield_now().await;
+                sleep(BETWEEN_TRIES).await;
             }
         };
         timeout(PATIENCE, listening).await.expect("sshd listens");
@@ -222,6 +223,9 @@ fn free_port() -> u16 {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     listener.local_addr().unwrap().port()
 }
+
+/// Nothing tells when a daemon listens: it is asked, but not without a rest.
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 macro_rules! on_each_server {
     ($($use:ident),+) => {

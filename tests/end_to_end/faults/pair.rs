@@ -3,17 +3,14 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
-use tubes::{Access, Address, Offer, Tls};
+use tubes::{Access, Account, Address, Offer, Tls};
 use tubes_server::Server;
-use tubes_testkit::{Fate, Link};
+use tubes_testkit::{Fate, Link, Step};
 
-use super::step::Step;
-use crate::stage::{
-    Content, Family, Person, Service, Serving, connect, credentials, digest, echo, lead, patiently,
-};
+use super::step::befallen;
+use crate::stage::{Family, Person, Service, Serving, echo, exchange, patiently, until_served};
 
 /// On whose link something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +34,9 @@ impl Pair {
         static ARRIVING: Semaphore = Semaphore::const_new(AT_A_TIME);
         let _turn = ARRIVING.acquire().await.unwrap();
         let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
-        let (alice, alices) = linked(server, "alice").await;
-        let (mut fernand, fernands) = linked(server, "fernand").await;
+        let in_clear = |account: Account| account.with_tls(Tls::None).unwrap();
+        let (alice, alices) = Person::linked(server, "alice", in_clear).await;
+        let (mut fernand, fernands) = Person::linked(server, "fernand", in_clear).await;
         alice.tubes.befriend(&fernand.jid).await;
         fernand.tubes.befriend(&alice.jid).await;
         let offer = Offer::new(fernand.jid.clone(), "x-test", service.address.clone());
@@ -64,7 +62,7 @@ impl Pair {
             Whose::Fernands => &self.fernands,
         };
         let (happening, mut happened) = watch::channel(false);
-        link.set_filter(step.befallen(fate.clone(), whose, happening));
+        link.set_filter(befallen(step, fate.clone(), whose, happening));
         let meeting = exchange(&self.address);
         match fate {
             // A lost stanza looks like somebody slow, for as long as the peer lives; the
@@ -95,47 +93,14 @@ impl Pair {
     }
 }
 
-/// Somebody who logs in over a link, without encryption.
-async fn linked(server: &Server, name: &str) -> (Person, Link) {
-    let account = server.fresh_account(name).await.unwrap();
-    let link = Link::to(server.address()).await.unwrap();
-    let account = lead(&link, credentials(server, &account));
-    let account = account.with_tls(Tls::None).unwrap();
-    (Person::with(account).await.unwrap(), link)
-}
-
-/// Says something to the echo, and hears it to the end.
-async fn exchange(address: &Address) -> io::Result<()> {
-    let said = Content::of(7, SIZE);
-    let mut program = connect(address).await?;
-    program.write_all(&said).await?;
-    program.shutdown().await?;
-    let mut heard = Vec::new();
-    program.read_to_end(&mut heard).await?;
-    match digest(&heard) == digest(&said) {
-        true => Ok(()),
-        false => Err(ErrorKind::InvalidData.into()),
-    }
-}
-
 /// What ended well is complete.
 fn assert_honest(outcome: io::Result<()>, cell: &str) {
     let truncated = outcome.is_err_and(|why| why.kind() == ErrorKind::InvalidData);
     assert!(!truncated, "{cell}: a part was taken for the whole");
 }
 
-async fn until_served(address: &Address) {
-    while exchange(address).await.is_err() {
-        // Nobody is reached at once while a link is down: let others run.
-        tokio::task::yield_now().await;
-    }
-}
-
 /// Pairs that log in at a time: passwords are hashed in earnest, and a login has deadlines.
 const AT_A_TIME: usize = 8;
-
-/// A few blocks.
-const SIZE: usize = 20_000;
 
 /// After this a connection that met a loss is left to itself.
 const A_WHILE: Duration = Duration::from_secs(1);

@@ -23,7 +23,7 @@ pub(crate) use self::fuse::{Fuse, Fused, Moment};
 pub(crate) use self::gabble::Gabble;
 pub(crate) use self::outsider::Outsider;
 pub(crate) use self::person::{Person, befriended, credentials, lead, pair};
-pub(crate) use self::service::{Service, Serving, echo};
+pub(crate) use self::service::{Service, Serving, echo, exchange, until_served};
 pub(crate) use self::shared::{Shared, share, share_as, share_between};
 pub(crate) use self::socket::{Family, Place, Stream, connect};
 pub(crate) use self::tripwire::trip;

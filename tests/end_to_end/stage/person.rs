@@ -37,6 +37,18 @@ impl Person {
         Self::built(jid, Tubes::builder(credentials)).await
     }
 
+    /// Makes an account on the server and logs in over a link, with the account put right before.
+    pub(crate) async fn linked(
+        server: &Server,
+        name: &str,
+        put_right: impl FnOnce(Account) -> Account,
+    ) -> (Self, Link) {
+        let account = server.fresh_account(name).await.unwrap();
+        let link = Link::to(server.address()).await.unwrap();
+        let credentials = put_right(lead(&link, credentials(server, &account)));
+        (Self::with(credentials).await.unwrap(), link)
+    }
+
     /// Makes an account on the server and logs in with transports of its own.
     pub(crate) async fn with_ladder(
         server: &Server,

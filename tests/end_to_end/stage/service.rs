@@ -1,14 +1,16 @@
 //! Services to share.
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 use tubes::Address;
 
 use super::socket::abstract_path;
-use super::{Family, Place, Stream, patiently};
+use super::{Content, Family, Place, Stream, connect, digest, patiently};
 
 /// A service that listens.
 pub(crate) struct Service {
@@ -94,7 +96,39 @@ pub(crate) async fn echo(stream: Stream) -> io::Result<()> {
     }
 }
 
+/// Says something to an echo, and hears it to the end. What ends well and is not what was said is
+/// [`ErrorKind::InvalidData`].
+pub(crate) async fn exchange(address: &Address) -> io::Result<()> {
+    let said = Content::of(7, SIZE);
+    let mut program = connect(address).await?;
+    program.write_all(&said).await?;
+    program.shutdown().await?;
+    let mut heard = Vec::new();
+    program.read_to_end(&mut heard).await?;
+    match digest(&heard) == digest(&said) {
+        true => Ok(()),
+        false => Err(ErrorKind::InvalidData.into()),
+    }
+}
+
+/// Connects until an echo can be reached again.
+pub(crate) async fn until_served(address: &Address) {
+    while !matches!(timeout(LOST, exchange(address)).await, Ok(Ok(()))) {
+        sleep(BETWEEN_TRIES).await;
+    }
+}
+
 enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
+
+/// A few blocks.
+const SIZE: usize = 20_000;
+
+/// An exchange that takes this long is lost.
+const LOST: Duration = Duration::from_secs(15);
+
+/// While a link is down, nobody is reached at once: many who try without a rest would take the
+/// processors from those that they wait for.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);

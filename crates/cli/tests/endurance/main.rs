@@ -7,7 +7,6 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
-mod link;
 #[path = "../program/mod.rs"]
 mod program;
 mod stage;

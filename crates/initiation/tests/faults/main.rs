@@ -11,10 +11,11 @@ mod step;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tubes_testkit::Fate;
+use tubes_testkit::{Fate, Step};
+use tubes_transport::Role;
 
 use exchange::{Exchange, Manner, Outcome};
-use step::{Role, Step};
+use step::{befallen, is_last, numbers};
 
 #[tokio::test(start_paused = true)]
 async fn nothing_befalls_a_stream_that_nothing_befalls() {
@@ -27,10 +28,10 @@ async fn nothing_befalls_a_stream_that_nothing_befalls() {
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_within_the_deadlines_harms_nobody() {
-    for step in Step::all() {
+    for step in Step::ALL {
         for manner in [Manner::AtOnce, Manner::InTurn] {
             let late = Fate::Delay(Duration::from_secs(5));
-            let exchange = Exchange::begin(step.befallen(1, late));
+            let exchange = Exchange::begin(befallen(step, 1, late));
             let outcomes = exchange.end(manner).await;
             let well = (Outcome::Complete, Outcome::Complete);
             assert_eq!(outcomes, well, "{step:?}, {manner:?}");
@@ -61,11 +62,11 @@ at_every_step! {
 }
 
 async fn at_every_step(fate: Fate) {
-    for step in Step::all() {
-        for number in step.numbers() {
+    for step in Step::ALL {
+        for number in numbers(step) {
             for manner in [Manner::AtOnce, Manner::InTurn] {
                 let cell = format!("{fate:?} at {step:?}, number {number}, {manner:?}");
-                let exchange = Exchange::begin(step.befallen(number, fate.clone()));
+                let exchange = Exchange::begin(befallen(step, number, fate.clone()));
                 end(exchange, manner, &cell, waits(&fate, step, number)).await;
             }
         }
@@ -88,7 +89,7 @@ fn waits(fate: &Fate, step: Step, number: usize) -> bool {
     };
     lost && match step {
         Step::SiRequest | Step::SiAnswer | Step::Open | Step::OpenAnswer => false,
-        Step::Data(_) => step.is_last(number),
+        Step::Data(_) => is_last(step, number),
         Step::DataAnswer(_) | Step::Close(_) | Step::CloseAnswer(_) => true,
     }
 }
@@ -125,7 +126,7 @@ const DEADLINE: Duration = Duration::from_secs(200);
 #[test]
 fn every_role_has_its_steps() {
     let of = |role| {
-        Step::all()
+        Step::ALL
             .into_iter()
             .filter(move |step| step.role() == role)
     };
