@@ -32,7 +32,8 @@ async fn leaving_takes_seconds_although_the_link_is_down(server: &Server) {
         .await;
     let mut programs = Vec::new();
     for _ in 0..PROGRAMS {
-        programs.push(connect(&address).await.unwrap());
+        // Where the server keeps no session the contact is gone already, and nobody is let in.
+        programs.extend(connect(&address).await);
     }
     let leaving = timeout(NOTICEABLE, fernand.leave());
     leaving.await.unwrap();
