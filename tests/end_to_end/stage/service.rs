@@ -126,8 +126,9 @@ enum Listener {
 /// A few blocks.
 const SIZE: usize = 20_000;
 
-/// An exchange that takes this long is lost.
-const LOST: Duration = Duration::from_secs(15);
+/// An exchange that takes this long is lost. Where a server lost a stanza, its acknowledgements
+/// lag behind, and each block of data is held back for seconds.
+const LOST: Duration = Duration::from_secs(45);
 
 /// While a link is down, nobody is reached at once: many who try without a rest would take the
 /// processors from those that they wait for.
