@@ -145,7 +145,9 @@ async fn a_session_that_is_resumed_too_late_is_a_new_one(server: &Server) {
     // The server would have had it resumed.
     assert!(!scene.fernand.is_resumed().await);
     let (.., error) = scene.alice.connection_closed().await;
-    assert_eq!(error.unwrap().kind, FailureKind::Gone);
+    // Alice hears of the new session, or that nobody there knows the bytestream any more.
+    let told = error.unwrap().kind;
+    assert!(matches!(told, FailureKind::Gone | FailureKind::Closed));
     patiently("the tube works again", until_served(&scene.address)).await;
     scene.leave().await;
 }
