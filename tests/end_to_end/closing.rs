@@ -110,4 +110,4 @@ enum Closer {
 }
 
 /// Fits into what the kernel and the tube hold, so that all of it is on its way at the close.
-const SIZE: usize = 128 * 1024;
+const SIZE: usize = 256 * 1024;
