@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tubes::{Access, Account, Address, Event, FailureKind, Offer};
+use tubes::{Account, Address, Event, FailureKind};
 use tubes_server::{Server, ServerKind, Setup};
 use tubes_testkit::{Door, Ending, Flow, Heading, Link};
 
 use crate::stage::{
-    Content, Family, Person, Service, Serving, Stream, connect, credentials, digest, echo,
-    patiently, until_served,
+    Content, Family, Person, Service, Serving, Stream, befriended, connect, credentials, digest,
+    echo, patiently, share_between, until_served,
 };
 
 crate::on_each_server!(
@@ -204,20 +204,14 @@ impl Scene {
         let (mut fernand, of_fernand) = Person::linked(server, "fernand", limited).await;
         alice.online().await;
         fernand.online().await;
-        fernand.tubes.befriend(&alice.jid).await;
-        alice.tubes.befriend(&fernand.jid).await;
-        let offer = Offer::new(fernand.jid.clone(), "x-test", service.address.clone());
-        alice.tubes.offer(offer).await.unwrap();
-        let tube = fernand.offered().await;
-        let listen = Family::Tcp.place().address;
-        let accepting = fernand.tubes.accept(tube, listen, Access::Localhost);
-        let address = patiently("the tube is accepted", accepting).await.unwrap();
+        let (alice, fernand) = befriended(alice, fernand).await;
+        let shared = share_between(alice, fernand, &service.address, Family::Tcp).await;
         Self {
-            alice,
-            fernand,
+            alice: shared.alice,
+            fernand: shared.fernand,
             of_alice,
             of_fernand,
-            address,
+            address: shared.address,
             _service: service,
         }
     }

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
-use tubes::{Access, Account, Address, Offer, Tls};
+use tubes::{Account, Address, Tls};
 use tubes_server::Server;
 use tubes_testkit::{Fate, Link, Step};
 
 use super::step::befallen;
-use crate::stage::{Family, Person, Service, Serving, echo, exchange, patiently, until_served};
+use crate::stage::{
+    Family, Person, Service, Serving, befriended, echo, exchange, patiently, share_between,
+    until_served,
+};
 
 /// On whose link something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,21 +39,15 @@ impl Pair {
         let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
         let in_clear = |account: Account| account.with_tls(Tls::None).unwrap();
         let (alice, alices) = Person::linked(server, "alice", in_clear).await;
-        let (mut fernand, fernands) = Person::linked(server, "fernand", in_clear).await;
-        alice.tubes.befriend(&fernand.jid).await;
-        fernand.tubes.befriend(&alice.jid).await;
-        let offer = Offer::new(fernand.jid.clone(), "x-test", service.address.clone());
-        alice.tubes.offer(offer).await.unwrap();
-        let tube = fernand.offered().await;
-        let listen = Family::Tcp.place().address;
-        let accepting = fernand.tubes.accept(tube, listen, Access::Localhost);
-        let address = patiently("the tube is accepted", accepting).await.unwrap();
+        let (fernand, fernands) = Person::linked(server, "fernand", in_clear).await;
+        let (alice, fernand) = befriended(alice, fernand).await;
+        let shared = share_between(alice, fernand, &service.address, Family::Tcp).await;
         Self {
-            alice,
-            fernand,
+            alice: shared.alice,
+            fernand: shared.fernand,
             alices,
             fernands,
-            address,
+            address: shared.address,
             _service: service,
         }
     }
