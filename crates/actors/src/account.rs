@@ -15,6 +15,7 @@ use crate::announcer::{Announcer, Events, ListeningPost};
 use crate::bytestream::Waiting;
 use crate::control::{self, Crew};
 use crate::event::TubeId;
+use crate::limits;
 use crate::session::{Consent, Find, LatestLogin, Leave, LookUp, Offer, SessionActor, Welcome};
 use crate::state::State;
 use crate::tube::{Accept, AcceptError, Attach, Close, TubeActor};
@@ -208,7 +209,13 @@ impl Account {
         let Some(tube) = self.find(tube).await else {
             return;
         };
-        if let Ok(closed) = tube.send(Close(None)).await {
+        if let Ok(closed) = tube
+            .send(Close {
+                error: None,
+                wind_down: limits::WIND_DOWN,
+            })
+            .await
+        {
             // The end of the tube is the end of the sender.
             let _ = closed.await;
         }

@@ -23,7 +23,10 @@ pub(crate) const INVITATIONS: usize = 1024;
 pub(crate) const OFFERS: usize = 1024;
 
 /// Time for connections to finish what they were given when their tube closes.
-pub(crate) const WIND_DOWN: Duration = Duration::from_millis(2500);
+pub(crate) const WIND_DOWN: Duration = Duration::from_secs(10);
+
+/// The same when the account leaves.
+pub(crate) const WIND_DOWN_LEAVING: Duration = Duration::from_millis(2500);
 
 /// Time for all tubes to close when the account leaves; logging out takes up to one and a half
 /// seconds more, and five is what an interrupted program has.

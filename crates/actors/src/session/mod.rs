@@ -299,7 +299,10 @@ impl SessionActor {
         self.phase = Phase::Lost;
         for tube in self.tubes.values() {
             // Once, to each tube there is.
-            tube.addr.do_send(Close(Some(failure::session(reason))));
+            tube.addr.do_send(Close {
+                error: Some(failure::session(reason)),
+                wind_down: limits::WIND_DOWN,
+            });
         }
         let reason = reason.to_owned();
         let retry_in = None;

@@ -162,7 +162,11 @@ impl Handler<Leave> for SessionActor {
 async fn close_all(tubes: Vec<Addr<TubeActor>>) {
     let mut closing = Vec::new();
     for tube in tubes {
-        closing.extend(tube.send(Close(None)).await);
+        let close = Close {
+            error: None,
+            wind_down: limits::WIND_DOWN_LEAVING,
+        };
+        closing.extend(tube.send(close).await);
     }
     for closed in closing {
         // The end of a tube is the end of its sender.

@@ -1,5 +1,7 @@
 //! How a tube closes: connections first finish what they were given.
 
+use std::time::Duration;
+
 use actix::{
     ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture,
 };
@@ -23,18 +25,25 @@ pub(super) struct Closing {
 /// Close, or decline, the tube. Whoever holds the answer learns from its end that it is done.
 #[derive(Message)]
 #[rtype(result = "oneshot::Receiver<()>")]
-pub(crate) struct Close(pub(crate) Option<Failure>);
+pub(crate) struct Close {
+    pub(crate) error: Option<Failure>,
+    /// How long connections may take to finish what they were given. One that is closed already
+    /// takes no longer than that from now on.
+    pub(crate) wind_down: Duration,
+}
 
 impl Handler<Close> for TubeActor {
     type Result = MessageResult<Close>;
 
-    fn handle(&mut self, Close(error): Close, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: Close, ctx: &mut Self::Context) -> Self::Result {
+        let Close { error, wind_down } = message;
         let closed = self.end.awaited();
         let tell = match &mut self.side {
             Side::Joined(joined) => joined.close(),
             Side::Offered(offered) => offered.machine.handle_close(),
         };
         self.close(error, tell, ctx);
+        ctx.run_later(wind_down, |actor, _| actor.streams.abort());
         MessageResult(closed)
     }
 }
