@@ -9,8 +9,10 @@
 //!
 //! - [`Server`]: a running server of any kind, and its accounts (`server.rs`)
 //! - [`ServerKind`]: which one, and whether it is installed (`kind.rs`)
-//! - [`Setup`]: domain, first accounts, limits (`setup.rs`)
+//! - [`Setup`]: domain, first accounts, limits, a proxy for bytestreams (`setup.rs`)
 //! - [`Ca`]: the root certificate that clients are to trust (`ca.rs`)
+//! - [`Proxy`]: the embedded server's proxy for SOCKS5 bytestreams (XEP-0065), which also does
+//!   without a server (`proxy/`)
 //!
 //! Every server listens on free ports of the loopback interface only, requires TLS unless told
 //! otherwise, and leaves
@@ -23,6 +25,7 @@ mod error;
 mod kind;
 mod probe;
 mod prosody;
+mod proxy;
 mod server;
 mod setup;
 mod supervised;
@@ -30,5 +33,6 @@ mod supervised;
 pub use self::ca::Ca;
 pub use self::error::{AccountError, StartError};
 pub use self::kind::{ServerKind, UnknownKind};
+pub use self::proxy::{ActivationError, Proxy};
 pub use self::server::{Account, Server};
 pub use self::setup::Setup;
