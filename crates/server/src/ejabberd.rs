@@ -23,15 +23,15 @@ use crate::{
     AccountError, ServerKind, Setup, StartError,
     ca::Identity,
     kind::find,
-    probe::{self, loopback},
-    setup::Encryption,
+    probe::{self, Ports, loopback},
+    setup::{Encryption, proxy_name},
     supervised::Supervised,
 };
 
 /// A running ejabberd.
 #[derive(Debug)]
 pub(crate) struct Ejabberd {
-    ports: [u16; 3],
+    ports: Ports<3>,
     /// Where the API is: other users of the machine cannot guess it.
     secret: String,
     domain: String,
@@ -49,7 +49,7 @@ impl Ejabberd {
         let libraries = libraries(&find(kind, "ejabberdctl")?)
             .map_err(StartError::io("looking for ejabberd's code"))?;
         let secret = format!("{:032x}", rand::random::<u128>());
-        let launch = |ports: [u16; 3]| {
+        let launch = |ports: Ports<3>| {
             let folder = tempfile::Builder::new()
                 .prefix("tubes-ejabberd-")
                 .tempdir()?;
@@ -76,7 +76,7 @@ impl Ejabberd {
                     .map(|(name, value)| (*name, value.as_os_str())),
             )
         };
-        let (process, ports) = probe::start(kind, domain, &identity.ca, launch).await?;
+        let (process, ports) = probe::start(kind, setup, domain, &identity.ca, launch).await?;
         Ok(Self {
             ports,
             secret,
@@ -101,18 +101,22 @@ impl Ejabberd {
         self.process.kill().await
     }
 
-    pub(crate) fn ports(&self) -> &[u16] {
-        &self.ports
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.ports.all()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        let [start_tls, ..] = self.ports;
+        let [start_tls, ..] = self.ports.own;
         loopback(start_tls)
     }
 
     pub(crate) fn direct_tls_address(&self) -> SocketAddr {
-        let [_, direct, _] = self.ports;
+        let [_, direct, _] = self.ports.own;
         loopback(direct)
+    }
+
+    pub(crate) fn proxy_address(&self) -> Option<SocketAddr> {
+        self.ports.proxy.map(loopback)
     }
 
     pub(crate) async fn add_account(
@@ -138,7 +142,7 @@ impl Ejabberd {
 
     /// Calls one of the server's commands: HTTP status and body of the answer.
     async fn call(&self, command: &str, body: &str) -> io::Result<(String, String)> {
-        let [.., api] = self.ports;
+        let [.., api] = self.ports.own;
         let mut tcp = TcpStream::connect(loopback(api)).await?;
         let request = format!(
             "POST /{}/{command} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
@@ -171,7 +175,7 @@ fn write_files(
     setup: &Setup,
     domain: &BareJid,
     identity: &Identity,
-    ports: [u16; 3],
+    ports: Ports<3>,
     secret: &str,
 ) -> io::Result<()> {
     let path = folder.path();
@@ -185,17 +189,16 @@ fn write_files(
 }
 
 /// Debian's configuration without what reaches beyond this machine.
-fn config(
-    folder: &Path,
-    setup: &Setup,
-    domain: &BareJid,
-    [start_tls, direct, api]: [u16; 3],
-    secret: &str,
-) -> String {
+fn config(folder: &Path, setup: &Setup, domain: &BareJid, ports: Ports<3>, secret: &str) -> String {
+    let [start_tls, direct, api] = ports.own;
     let folder = folder.to_string_lossy();
     let shaper = if setup.stock_limits { "normal" } else { "none" };
     let refused = if setup.plain { "" } else { "\n  - \"plain\"" };
     let stanza_size = setup.stanza_size;
+    let proxy = match ports.proxy {
+        Some(port) => proxy(&proxy_name(domain), port),
+        None => String::new(),
+    };
     let starttls = match setup.encryption {
         Encryption::Offered => "starttls",
         Encryption::Required => "starttls_required",
@@ -264,6 +267,20 @@ modules:
   mod_vcard:
     search: false
   mod_version: {{}}
+{proxy}"#
+    )
+}
+
+/// The module that is the proxy: without limits of its own.
+fn proxy(name: &str, port: u16) -> String {
+    format!(
+        r#"  mod_proxy65:
+    host: "{name}"
+    hostname: "127.0.0.1"
+    ip: "127.0.0.1"
+    port: {port}
+    max_connections: infinity
+    shaper: none
 "#
     )
 }

@@ -20,23 +20,25 @@ use tokio_xmpp::xmlstream::{
 };
 use xmpp_parsers::{jid::BareJid, ns, starttls};
 
-use crate::{Ca, ServerKind, StartError, ca::provider, supervised::Supervised};
+use crate::{Ca, ServerKind, Setup, StartError, ca::provider, supervised::Supervised};
 
 /// Starts a server on free ports, and again on others whenever somebody was quicker.
 ///
-/// `start` is given the ports; the first two are to be those for StartTLS and for direct TLS.
+/// `start` is given the ports; its own first two are to be those for StartTLS and for direct
+/// TLS.
 pub(crate) async fn start<const N: usize>(
     kind: ServerKind,
+    setup: &Setup,
     domain: &BareJid,
     ca: &Ca,
-    start: impl Fn([u16; N]) -> io::Result<Supervised>,
-) -> Result<(Supervised, [u16; N]), StartError> {
+    start: impl Fn(Ports<N>) -> io::Result<Supervised>,
+) -> Result<(Supervised, Ports<N>), StartError> {
     let probe = Probe::new(domain, ca)?;
     let deadline = time::Instant::now() + START;
     loop {
-        let ports = free_ports().map_err(StartError::io("looking for free ports"))?;
+        let ports = Ports::free(setup).map_err(StartError::io("looking for free ports"))?;
         let server = start(ports).map_err(StartError::io("starting the server"))?;
-        if probe.wait(kind, &server, &ports, deadline).await? == Port::Ours {
+        if probe.wait(kind, &server, &ports.all(), deadline).await? == Port::Ours {
             return Ok((server, ports));
         }
     }
@@ -73,6 +75,38 @@ pub(crate) fn keep(ports: &[u16]) -> Vec<TcpSocket> {
     ports.iter().filter_map(keep).collect()
 }
 
+/// The ports that a server listens on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ports<const N: usize> {
+    /// Those that such a server always has.
+    pub(crate) own: [u16; N],
+    /// That of its proxy for bytestreams.
+    pub(crate) proxy: Option<u16>,
+}
+
+impl<const N: usize> Ports<N> {
+    /// Ports that nobody uses at the moment, and that differ from each other.
+    fn free(setup: &Setup) -> io::Result<Self> {
+        let mut listeners = Vec::with_capacity(N + 1);
+        let mut draw = || {
+            let listener = TcpListener::bind(loopback(0))?;
+            let port = listener.local_addr()?.port();
+            listeners.push(listener);
+            Ok::<_, io::Error>(port)
+        };
+        let mut own = [0; N];
+        for port in &mut own {
+            *port = draw()?;
+        }
+        let proxy = setup.proxy.then(draw).transpose()?;
+        Ok(Self { own, proxy })
+    }
+
+    pub(crate) fn all(&self) -> Vec<u16> {
+        self.own.into_iter().chain(self.proxy).collect()
+    }
+}
+
 #[derive(PartialEq)]
 enum Port {
     Ours,
@@ -84,22 +118,11 @@ pub(crate) fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// Ports that nobody uses at the moment, and that differ from each other.
-fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
-    let mut listeners = Vec::with_capacity(N);
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind(loopback(0))?;
-        *port = listener.local_addr()?.port();
-        listeners.push(listener);
-    }
-    Ok(ports)
-}
-
 /// Whether somebody took a port between our looking and the server's listening.
 fn collided(log: &str) -> bool {
     let log = log.to_ascii_lowercase();
-    log.contains("address already in use") || log.contains("eaddrinuse")
+    let said = |words: &str| log.contains(words);
+    said("address already in use") || said("port is in use by") || said("eaddrinuse")
 }
 
 /// Only a TLS handshake with our own certificate proves that it is our server that answers.
@@ -139,6 +162,9 @@ impl Probe {
         let mut pause = POLL;
         loop {
             let why = match time::timeout_at(deadline, self.is_ready(ports)).await {
+                // Prosody runs on without a port that it did not get. When it answers it has
+                // tried all of them, and whoever has that port may answer as well.
+                Ok(Ok(())) if collided(&server.log()) => return Ok(Port::Taken),
                 Ok(Ok(())) => return Ok(Port::Ours),
                 Ok(Err(why)) => why.to_string(),
                 Err(_) => "it does not answer".to_owned(),
@@ -215,14 +241,21 @@ mod tests {
 
     #[test]
     fn free_ports_differ_from_each_other() {
-        let [a, b, c] = free_ports().unwrap();
+        let ports = Ports::<2>::free(&Setup::new().with_proxy()).unwrap();
+        let ([a, b], Some(c)) = (ports.own, ports.proxy) else {
+            unreachable!("a proxy has a port");
+        };
         assert!(a != b && b != c && a != c);
+        assert_eq!(ports.all(), [a, b, c]);
     }
 
     #[test]
     fn recognises_what_both_servers_say_of_a_taken_port() {
         assert!(collided(
             "Failed to open server port 5222: Address already in use"
+        ));
+        assert!(collided(
+            "Failed to open server port 40000 on 127.0.0.1, this port is in use by another application"
         ));
         assert!(collided("Failed to open socket: eaddrinuse"));
         assert!(!collided("Activated service 'c2s'"));

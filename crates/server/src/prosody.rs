@@ -9,15 +9,15 @@ use crate::{
     AccountError, ServerKind, Setup, StartError,
     ca::Identity,
     kind::find,
-    probe::{self, loopback},
-    setup::Encryption,
+    probe::{self, Ports, loopback},
+    setup::{Encryption, proxy_name},
     supervised::Supervised,
 };
 
 /// A running Prosody.
 #[derive(Debug)]
 pub(crate) struct Prosody {
-    ports: [u16; 2],
+    ports: Ports<2>,
     accounts: PathBuf,
     process: Supervised,
 }
@@ -29,7 +29,7 @@ impl Prosody {
         identity: &Identity,
     ) -> Result<Self, StartError> {
         let program = find(ServerKind::Prosody, "prosody")?;
-        let launch = |ports: [u16; 2]| {
+        let launch = |ports: Ports<2>| {
             let folder = tempfile::Builder::new()
                 .prefix("tubes-prosody-")
                 .tempdir()?;
@@ -39,7 +39,7 @@ impl Prosody {
             Supervised::start(folder, &program, &arguments, &[])
         };
         let kind = ServerKind::Prosody;
-        let (process, ports) = probe::start(kind, domain, &identity.ca, launch).await?;
+        let (process, ports) = probe::start(kind, setup, domain, &identity.ca, launch).await?;
         let accounts = accounts(process.folder(), domain);
         Ok(Self {
             ports,
@@ -56,18 +56,22 @@ impl Prosody {
         &mut self.process
     }
 
-    pub(crate) fn ports(&self) -> &[u16] {
-        &self.ports
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.ports.all()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        let [start_tls, _] = self.ports;
+        let [start_tls, _] = self.ports.own;
         loopback(start_tls)
     }
 
     pub(crate) fn direct_tls_address(&self) -> SocketAddr {
-        let [_, direct] = self.ports;
+        let [_, direct] = self.ports.own;
         loopback(direct)
+    }
+
+    pub(crate) fn proxy_address(&self) -> Option<SocketAddr> {
+        self.ports.proxy.map(loopback)
     }
 
     /// Prosody reads an account's file at every login, so that writing one is all it takes.
@@ -95,7 +99,7 @@ fn write_files(
     setup: &Setup,
     domain: &BareJid,
     identity: &Identity,
-    ports: [u16; 2],
+    ports: Ports<2>,
 ) -> io::Result<()> {
     let path = folder.path();
     fs::create_dir_all(accounts(path, domain))?;
@@ -112,12 +116,8 @@ fn accounts(folder: &std::path::Path, domain: &BareJid) -> PathBuf {
 }
 
 /// Debian's configuration without what reaches beyond this machine.
-fn config(
-    folder: &std::path::Path,
-    setup: &Setup,
-    domain: &BareJid,
-    [start_tls, direct]: [u16; 2],
-) -> String {
+fn config(folder: &std::path::Path, setup: &Setup, domain: &BareJid, ports: Ports<2>) -> String {
+    let [start_tls, direct] = ports.own;
     let folder = folder.to_string_lossy();
     let (limits_module, limits) = if setup.stock_limits {
         ("\"limits\";", "limits = { c2s = { rate = \"10kb/s\" } }")
@@ -126,6 +126,13 @@ fn config(
     };
     let refused = if setup.plain { "" } else { "\"PLAIN\"" };
     let required = setup.encryption == Encryption::Required;
+    let (proxy_options, proxy) = match ports.proxy {
+        Some(port) => (
+            format!("proxy65_ports = {{ {port} }}; proxy65_address = \"127.0.0.1\""),
+            format!("Component {} \"proxy65\"", lua(&proxy_name(domain))),
+        ),
+        None => Default::default(),
+    };
     format!(
         r#"
 run_as_root = true
@@ -136,6 +143,7 @@ log = {{ {{ levels = {{ min = "info" }}, to = "console" }} }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {start_tls} }}
 c2s_direct_tls_ports = {{ {direct} }}
+{proxy_options}
 c2s_stanza_size_limit = {stanza_size}
 c2s_require_encryption = {required}
 modules_enabled = {{
@@ -150,6 +158,7 @@ disable_sasl_mechanisms = {{ {refused} }}
 storage = "internal"
 ssl = {{ certificate = {certificate}, key = {key} }}
 VirtualHost {domain}
+{proxy}
 "#,
         data = lua(&format!("{folder}/data")),
         pid = lua(&format!("{folder}/pid")),

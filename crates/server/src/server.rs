@@ -109,6 +109,15 @@ impl Server {
         }
     }
 
+    /// Where the proxy for bytestreams waits, if the server [has one](Setup::with_proxy).
+    pub fn proxy_address(&self) -> Option<SocketAddr> {
+        match &self.running {
+            Running::Embedded(server) => server.proxy_address(),
+            Running::Prosody(server) => server.proxy_address(),
+            Running::Ejabberd(server) => server.proxy_address(),
+        }
+    }
+
     /// The root certificate that clients are to trust.
     pub fn ca(&self) -> &Ca {
         &self.ca
@@ -171,8 +180,9 @@ impl Server {
         self.add_account(&name, &password).await
     }
 
-    /// Kills the server: nobody is told, connections break, and nobody listens any more until it
-    /// is [restarted](Self::restart). Nothing happens to one that is dead already.
+    /// Kills the server: nobody is told, connections break, those through its proxy too, and
+    /// nobody listens any more until it is [restarted](Self::restart). Nothing happens to one
+    /// that is dead already.
     ///
     /// Accounts and rosters stay. For their sake ejabberd is left alive for 2.5 s more: that is
     /// how late it writes to its disk.
@@ -182,9 +192,9 @@ impl Server {
     /// When the process does not end within ten seconds.
     pub async fn kill(&mut self) -> io::Result<()> {
         let ports = match &self.running {
-            Running::Embedded(server) => server.ports().to_vec(),
-            Running::Prosody(server) => server.ports().to_vec(),
-            Running::Ejabberd(server) => server.ports().to_vec(),
+            Running::Embedded(server) => server.ports(),
+            Running::Prosody(server) => server.ports(),
+            Running::Ejabberd(server) => server.ports(),
         };
         match &mut self.running {
             Running::Embedded(server) => server.kill(),
@@ -210,11 +220,11 @@ impl Server {
         match &mut self.running {
             Running::Embedded(server) => server.restart()?,
             Running::Prosody(server) => {
-                let ports = server.ports().to_vec();
+                let ports = server.ports();
                 probe::restart(kind, domain, ca, server.process_mut(), &ports).await?;
             }
             Running::Ejabberd(server) => {
-                let ports = server.ports().to_vec();
+                let ports = server.ports();
                 probe::restart(kind, domain, ca, server.process_mut(), &ports).await?;
             }
         }

@@ -1,6 +1,8 @@
-//! How a server is to be: its domain, its accounts, its limits.
+//! How a server is to be: its domain, its accounts, its limits, its proxy.
 
 use std::fmt;
+
+use xmpp_parsers::jid::BareJid;
 
 /// How a server is to be.
 #[derive(Clone)]
@@ -11,6 +13,7 @@ pub struct Setup {
     pub(crate) plain: bool,
     pub(crate) stanza_size: usize,
     pub(crate) encryption: Encryption,
+    pub(crate) proxy: bool,
 }
 
 /// Whether a client may do without TLS.
@@ -29,6 +32,7 @@ impl Default for Setup {
             plain: false,
             stanza_size: STANZA_SIZE,
             encryption: Encryption::Required,
+            proxy: false,
         }
     }
 }
@@ -44,6 +48,7 @@ impl fmt::Debug for Setup {
             .field("plain", &self.plain)
             .field("stanza_size", &self.stanza_size)
             .field("encryption", &self.encryption)
+            .field("proxy", &self.proxy)
             .finish()
     }
 }
@@ -108,6 +113,22 @@ impl Setup {
         self.stanza_size = bytes;
         self
     }
+
+    /// Offers a proxy for SOCKS5 bytestreams (XEP-0065 §6) at `proxy.` and the domain, on a port
+    /// of its own: [`Server::proxy_address`](crate::Server::proxy_address).
+    ///
+    /// None of the three limits its rate. Prosody's withholds the end of a burst: of more than
+    /// 4096 bytes that it reads at once, the rest waits until more comes or the sender closes.
+    #[must_use]
+    pub fn with_proxy(mut self) -> Self {
+        self.proxy = true;
+        self
+    }
+}
+
+/// What the proxy of a domain is called.
+pub(crate) fn proxy_name(domain: &BareJid) -> String {
+    format!("proxy.{domain}")
 }
 
 /// A domain that no resolver will ever know (RFC 6761 §6.2).

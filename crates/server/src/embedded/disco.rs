@@ -12,6 +12,7 @@ use xmpp_parsers::{
 };
 
 use super::{
+    bytestreams::Bytestreams,
     hub::{Me, State},
     route::error,
 };
@@ -58,7 +59,7 @@ impl State {
         } else if payload.is("query", ns::DISCO_INFO) && server {
             Some(server_info().into())
         } else if payload.is("query", ns::DISCO_ITEMS) && server {
-            Some(items(Vec::new()).into())
+            Some(items(self.services()).into())
         } else if !self.sees(&me.account, &account) {
             // XEP-0030 §8: strangers do not even learn whether there is such an account.
             return None;
@@ -72,13 +73,13 @@ impl State {
         Some(super::route::result(me, id.to_owned(), answer))
     }
 
+    fn services(&self) -> Vec<Item> {
+        let jid = |bytestreams: &Bytestreams| bytestreams.jid().clone().into();
+        self.bytestreams.iter().map(jid).map(item).collect()
+    }
+
     fn resources(&self, account: &BareJid) -> Vec<Item> {
-        let full = |(resource, _)| account.with_resource_str(resource).ok();
-        let item = |jid: xmpp_parsers::jid::FullJid| Item {
-            jid: jid.into(),
-            node: None,
-            name: None,
-        };
+        let full = |(resource, _)| Some(account.with_resource_str(resource).ok()?.into());
         self.available(account).filter_map(full).map(item).collect()
     }
 }
@@ -109,7 +110,7 @@ fn account_info() -> DiscoInfoResult {
     )
 }
 
-fn info(identity: Identity, features: &[&str]) -> DiscoInfoResult {
+pub(super) fn info(identity: Identity, features: &[&str]) -> DiscoInfoResult {
     DiscoInfoResult {
         node: None,
         identities: vec![identity],
@@ -121,11 +122,19 @@ fn info(identity: Identity, features: &[&str]) -> DiscoInfoResult {
     }
 }
 
-fn items(items: Vec<Item>) -> DiscoItemsResult {
+pub(super) fn items(items: Vec<Item>) -> DiscoItemsResult {
     DiscoItemsResult {
         node: None,
         items,
         rsm: None,
+    }
+}
+
+fn item(jid: Jid) -> Item {
+    Item {
+        jid,
+        node: None,
+        name: None,
     }
 }
 

@@ -21,6 +21,7 @@ use xmpp_parsers::{
 };
 
 use super::{
+    bytestreams::Bytestreams,
     outbox::{Outbox, Outgoings},
     roster::Contact,
     scram::Secret,
@@ -39,6 +40,7 @@ impl Hub {
         let state = State {
             domain: domain.clone(),
             accounts: BTreeMap::new(),
+            bytestreams: None,
             drawn: 0,
         };
         Self {
@@ -108,9 +110,17 @@ impl Hub {
         }
     }
 
-    /// Forgets who was connected, without a word to anybody: all connections are gone.
+    /// Offers a proxy for bytestreams.
+    pub(super) fn offer(&self, bytestreams: Bytestreams) {
+        self.state().bytestreams = Some(bytestreams);
+    }
+
+    /// Forgets who was connected, without a word to anybody: all connections are gone, those to
+    /// the proxy too.
     pub(super) fn forget_sessions(&self) {
-        for account in self.state().accounts.values_mut() {
+        let mut state = self.state();
+        state.bytestreams = None;
+        for account in state.accounts.values_mut() {
             account.sessions.clear();
         }
     }
@@ -141,6 +151,7 @@ pub(super) struct Parcel {
 pub(super) struct State {
     pub(super) domain: BareJid,
     pub(super) accounts: BTreeMap<BareJid, Account>,
+    pub(super) bytestreams: Option<Bytestreams>,
     drawn: u64,
 }
 

@@ -4,14 +4,17 @@
 //! - `client`, `meter`, `outbox`: one connection, and what waits for it
 //! - `hub`, `route`, `disco`: who is there, and where stanzas go
 //! - `presence`, `subscription`, `roster`: who may see whom
+//! - `listeners`, `bytestreams`: where it listens, and the proxy that it offers (XEP-0065)
 //!
-//! Deliberately absent so far: stream management (XEP-0198), rooms (XEP-0045), SOCKS5 proxies
-//! (XEP-0065), a store for messages to nobody, pre-approved subscriptions, privacy lists, other
-//! servers. A subscription request is kept without what else was in its stanza.
+//! Deliberately absent so far: stream management (XEP-0198), rooms (XEP-0045), a store for
+//! messages to nobody, pre-approved subscriptions, privacy lists, other servers. A subscription
+//! request is kept without what else was in its stanza.
 
+mod bytestreams;
 mod client;
 mod disco;
 mod hub;
+mod listeners;
 mod login;
 mod meter;
 mod outbox;
@@ -22,28 +25,32 @@ mod sasl;
 mod scram;
 mod subscription;
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::Arc,
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
-use tokio::{runtime, sync::oneshot, task::JoinSet, time};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime,
+    sync::oneshot,
+    task::JoinSet,
+    time,
+};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 use xmpp_parsers::jid::BareJid;
 
-use self::{hub::Hub, login::Door};
-use crate::{AccountError, Setup, StartError, ca::Identity};
+use self::{
+    bytestreams::Bytestreams,
+    hub::Hub,
+    listeners::{Addresses, Listeners},
+    login::Door,
+};
+use crate::{AccountError, Proxy, Setup, StartError, ca::Identity};
 
 /// The server, on a thread and a runtime of its own: a runtime of a test ends with the test.
 #[derive(Debug)]
 pub(crate) struct Embedded {
     door: Door,
-    address: SocketAddr,
-    direct: SocketAddr,
+    addresses: Addresses,
     running: Option<Running>,
 }
 
@@ -60,14 +67,13 @@ impl Embedded {
             stanza_size: setup.stanza_size,
             encryption: setup.encryption,
         };
-        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (plain, address) = listen(anywhere).map_err(StartError::io("listening"))?;
-        let (tls, direct) = listen(anywhere).map_err(StartError::io("listening"))?;
-        let running = Running::start(door.clone(), plain, tls)?;
+        let free = Addresses::free(setup, domain)?;
+        let listeners = Listeners::bind(&free).map_err(StartError::io("listening"))?;
+        let addresses = listeners.addresses().map_err(StartError::io("listening"))?;
+        let running = Running::start(door.clone(), listeners)?;
         Ok(Self {
             door,
-            address,
-            direct,
+            addresses,
             running: Some(running),
         })
     }
@@ -83,22 +89,25 @@ impl Embedded {
     /// Listens again where it did before it was killed.
     pub(crate) fn restart(&mut self) -> Result<(), StartError> {
         self.kill();
-        let (plain, _) = listen(self.address).map_err(StartError::io("listening"))?;
-        let (tls, _) = listen(self.direct).map_err(StartError::io("listening"))?;
-        self.running = Some(Running::start(self.door.clone(), plain, tls)?);
+        let listeners = Listeners::bind(&self.addresses).map_err(StartError::io("listening"))?;
+        self.running = Some(Running::start(self.door.clone(), listeners)?);
         Ok(())
     }
 
-    pub(crate) fn ports(&self) -> [u16; 2] {
-        [self.address.port(), self.direct.port()]
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.addresses.ports()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses.start_tls
     }
 
     pub(crate) fn direct_tls_address(&self) -> SocketAddr {
-        self.direct
+        self.addresses.direct_tls
+    }
+
+    pub(crate) fn proxy_address(&self) -> Option<SocketAddr> {
+        Some(self.addresses.proxy.as_ref()?.1)
     }
 
     pub(crate) fn add_account(&self, jid: &BareJid, password: &str) -> Result<(), AccountError> {
@@ -121,7 +130,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(door: Door, plain: TcpListener, tls: TcpListener) -> Result<Self, StartError> {
+    fn start(door: Door, listeners: Listeners) -> Result<Self, StartError> {
         let (stop, stopped) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
@@ -129,7 +138,7 @@ impl Running {
             .map_err(StartError::io("making a runtime"))?;
         let thread = std::thread::Builder::new()
             .name("xmpp-server".to_owned())
-            .spawn(move || runtime.block_on(serve(door, plain, tls, stopped)))
+            .spawn(move || runtime.block_on(serve(door, listeners, stopped)))
             .map_err(StartError::io("starting a thread"))?;
         Ok(Self { stop, thread })
     }
@@ -150,21 +159,11 @@ enum Stop {
     ShutDown,
 }
 
-fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
-}
-
 /// Accepts clients until `stopped`; then sends all of them away, or drops them.
-async fn serve(door: Door, plain: TcpListener, tls: TcpListener, stopped: oneshot::Receiver<Stop>) {
-    let (plain, tls) = match (
-        tokio::net::TcpListener::from_std(plain),
-        tokio::net::TcpListener::from_std(tls),
-    ) {
-        (Ok(plain), Ok(tls)) => (plain, tls),
-        (Err(why), _) | (_, Err(why)) => {
+async fn serve(door: Door, listeners: Listeners, stopped: oneshot::Receiver<Stop>) {
+    let (plain, tls) = match take_over(&door.hub, listeners) {
+        Ok(listeners) => listeners,
+        Err(why) => {
             warn!(%why, "the runtime refuses the listening sockets");
             return;
         }
@@ -200,13 +199,24 @@ async fn serve(door: Door, plain: TcpListener, tls: TcpListener, stopped: onesho
     }
 }
 
+/// Takes the sockets over into the runtime, and offers the proxy on the third.
+fn take_over(hub: &Hub, listeners: Listeners) -> io::Result<(TcpListener, TcpListener)> {
+    if let Some((jid, listener)) = listeners.proxy {
+        let proxy = Proxy::on(TcpListener::from_std(listener)?)?;
+        hub.offer(Bytestreams::new(jid, proxy));
+    }
+    let plain = TcpListener::from_std(listeners.start_tls)?;
+    let tls = TcpListener::from_std(listeners.direct_tls)?;
+    Ok((plain, tls))
+}
+
 #[derive(Clone, Copy)]
 enum Mode {
     Direct,
     StartTls,
 }
 
-async fn client(door: Door, tcp: tokio::net::TcpStream, mode: Mode) {
+async fn client(door: Door, tcp: TcpStream, mode: Mode) {
     let login = async {
         // Answers are small and awaited: 5,069 instead of 34 round trips a second.
         tcp.set_nodelay(true)?;

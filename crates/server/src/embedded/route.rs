@@ -42,6 +42,9 @@ impl State {
             .to()
             .cloned()
             .unwrap_or_else(|| me.account.clone().into());
+        if let Some(bytestreams) = self.bytestreams.as_ref().filter(|proxy| to == *proxy.jid()) {
+            return Some(Parcel::small(me, bytestreams.answer(me, iq)?));
+        }
         if to.domain() != self.domain.domain() {
             let condition = DefinedCondition::RemoteServerNotFound;
             return Some(Parcel::small(
