@@ -9,7 +9,7 @@ use tubes_server::Server;
 
 use crate::stage::{Person, patiently, share};
 
-crate::on_each_server!(
+crate::on_each_server_and_transport!(
     a_program_that_breaks_off_breaks_its_connection_to_the_service,
     a_service_that_breaks_off_breaks_the_connection_of_the_program,
 );

@@ -10,7 +10,7 @@ use crate::stage::{
     Content, Family, Service, Shared, Stream, connect, digest, echo, patiently, share_as,
 };
 
-crate::on_each_server!(
+crate::on_each_server_and_transport!(
     what_was_written_before_the_joiner_closes_arrives,
     what_was_written_before_the_offerer_closes_arrives,
     a_port_is_gone_with_the_tube_that_the_joiner_closes,

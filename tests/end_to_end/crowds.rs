@@ -9,7 +9,7 @@ use crate::stage::{
     Content, Family, Person, Service, Stream, connect, digest, echo, pair, patiently, share,
 };
 
-crate::on_each_server!(
+crate::on_each_server_and_transport!(
     a_hundred_programs_at_once_get_their_own_bytes,
     several_tubes_of_an_account_lead_to_their_own_services,
 );

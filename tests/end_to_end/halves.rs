@@ -5,7 +5,7 @@ use tubes_server::Server;
 
 use crate::stage::{Content, Family, Service, Stream, digest, patiently, share};
 
-crate::on_each_server!(
+crate::on_each_server_and_transport!(
     the_service_may_answer_after_the_program_has_ended,
     the_program_may_answer_after_the_service_has_ended,
 );

@@ -9,7 +9,7 @@ use tubes_server::Server;
 
 use crate::stage::{connect, patiently, share};
 
-crate::on_each_server!(the_tube_outlives_a_service_that_is_not_there);
+crate::on_each_server_and_transport!(the_tube_outlives_a_service_that_is_not_there);
 
 async fn the_tube_outlives_a_service_that_is_not_there(server: &Server) {
     // Bound and not listening: connections are refused, and nobody else can take the port.

@@ -5,7 +5,7 @@ use tubes_server::Server;
 
 use crate::stage::{Content, Family, Service, digest, echo, patiently, share_as};
 
-crate::on_each_server!(
+crate::on_each_server_and_transport!(
     a_program_on_tcp_reaches_a_service_on_tcp,
     a_program_on_tcp_reaches_a_service_on_a_unix_socket,
     a_program_on_a_unix_socket_reaches_a_service_on_tcp,

@@ -5,7 +5,7 @@ use tubes_server::Server;
 
 use crate::stage::{Content, Family, Service, Stream, digest, patiently, share};
 
-crate::on_each_server!(eight_mebibytes_each_way_at_once_arrive_unchanged);
+crate::on_each_server_and_transport!(eight_mebibytes_each_way_at_once_arrive_unchanged);
 
 async fn eight_mebibytes_each_way_at_once_arrive_unchanged(server: &Server) {
     let service = Service::listen(Family::Tcp).await.unwrap();

@@ -62,7 +62,7 @@ fn launch(crew: Crew, runtime: Handle) -> Addr<SessionActor> {
     let env = Env {
         runtime: runtime.clone(),
         announcer: crew.announcer,
-        negotiator: NegotiatorActor::new(crew.signallings).start(),
+        negotiator: NegotiatorActor::new(crew.signallings, runtime.clone()).start(),
         stanzas: crew.session.stanzas().clone(),
         local: jid,
     };

@@ -8,9 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, Message, MessageResult};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tubes_transport::{Ask, Proposal, Reading, Signalling};
-use xmpp_parsers::jid::BareJid;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tubes_transport::{Ask, Proposal, Reading, Signalling, Stanzas};
+use xmpp_parsers::jid::{BareJid, FullJid};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::limits;
@@ -19,15 +21,19 @@ use crate::limits;
 #[derive(Debug)]
 pub(crate) struct NegotiatorActor {
     signallings: Vec<Arc<dyn Signalling>>,
+    runtime: Handle,
+    exploring: Option<DropGuard>,
     asking: Quota,
     answering: Quota,
 }
 
 impl NegotiatorActor {
     /// The first signalling is the one to ask with; all are listened to.
-    pub(crate) fn new(signallings: Vec<Arc<dyn Signalling>>) -> Self {
+    pub(crate) fn new(signallings: Vec<Arc<dyn Signalling>>, runtime: Handle) -> Self {
         Self {
             signallings,
+            runtime,
+            exploring: None,
             asking: Quota::default(),
             answering: Quota::default(),
         }
@@ -36,6 +42,33 @@ impl NegotiatorActor {
 
 impl Actor for NegotiatorActor {
     type Context = Context<Self>;
+}
+
+/// The account has logged in to a new session.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct LoggedIn {
+    pub(crate) account: FullJid,
+    pub(crate) stanzas: Stanzas,
+}
+
+impl Handler<LoggedIn> for NegotiatorActor {
+    type Result = ();
+
+    /// Lets the transports look around; what was looked for over the former session is given up.
+    fn handle(&mut self, message: LoggedIn, _: &mut Self::Context) {
+        let LoggedIn { account, stanzas } = message;
+        let given_up = CancellationToken::new();
+        for signalling in &self.signallings {
+            let (account, stanzas) = (account.clone(), stanzas.clone());
+            let signalling = Arc::clone(signalling);
+            let exploring = async move { signalling.explore(account, stanzas).await };
+            let given_up = given_up.clone();
+            self.runtime
+                .spawn(given_up.run_until_cancelled_owned(exploring));
+        }
+        self.exploring = Some(given_up.drop_guard());
+    }
 }
 
 /// A bytestream to this contact is to be asked for.

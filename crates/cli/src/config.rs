@@ -4,19 +4,21 @@
 //! [account."alice@example.org"]
 //! password-file = "alice.password"    # beside this file
 //! server = "xmpp.example.org:5222"
+//!
+//! [account."alice@example.org".contact."fernand@example.net"]
+//! hide-addresses = true
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use serde::Deserialize;
-use tubes::{BareJid, Jid};
+use tubes::{BareJid, Jid, Reveal};
 
-use crate::args::{Global, Server, Tls, Transport};
+use crate::args::{Global, Proxy, Server, Tls, Transport};
 use crate::exit::Stop;
 use crate::password;
 
@@ -28,6 +30,16 @@ pub(crate) struct Profile {
     pub(crate) tls: Option<Tls>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) transports: Option<Vec<Transport>>,
+    pub(crate) direct: Direct,
+}
+
+/// What there is to say about direct connections and proxies.
+#[derive(Default)]
+pub(crate) struct Direct {
+    pub(crate) port: Option<u16>,
+    pub(crate) addresses: Vec<Server>,
+    pub(crate) proxies: Vec<Proxy>,
+    pub(crate) reveal: Reveal,
 }
 
 impl Profile {
@@ -70,8 +82,38 @@ impl Profile {
                 .clone()
                 .or_else(|| settings.ca_file.map(|path| config.folder.join(path))),
             transports: global.transports.clone().or(settings.transports),
+            direct: Direct {
+                port: global.socks5_port.or(settings.socks5_port),
+                addresses: either(&global.socks5_address, settings.socks5_address),
+                proxies: either(&global.socks5_proxy, settings.socks5_proxy),
+                reveal: match global.hide_addresses || settings.hide_addresses {
+                    true => Reveal::ToNobody,
+                    false => Reveal::ToAllBut(hidden_from(settings.contact)?),
+                },
+            },
         })
     }
+}
+
+/// What the command line says, or else the configuration.
+fn either<T: Clone>(options: &[T], settings: Vec<T>) -> Vec<T> {
+    match options {
+        [] => settings,
+        options => options.to_vec(),
+    }
+}
+
+fn hidden_from(contacts: BTreeMap<String, Contact>) -> Result<BTreeSet<BareJid>, Stop> {
+    let hidden = contacts.into_iter().filter(|(_, of)| of.hide_addresses);
+    hidden
+        .map(|(name, _)| {
+            BareJid::new(&name).map_err(|why| {
+                Stop::Usage(format!(
+                    "contact.\"{name}\" in the configuration is no JID: {why}"
+                ))
+            })
+        })
+        .collect()
 }
 
 #[cfg(feature = "keyring")]
@@ -107,11 +149,27 @@ struct Written {
 struct Settings {
     password: Option<String>,
     password_file: Option<PathBuf>,
-    #[serde(default, deserialize_with = "server")]
     server: Option<Server>,
     tls: Option<Tls>,
     ca_file: Option<PathBuf>,
     transports: Option<Vec<Transport>>,
+    socks5_port: Option<u16>,
+    #[serde(default)]
+    socks5_address: Vec<Server>,
+    #[serde(default)]
+    socks5_proxy: Vec<Proxy>,
+    #[serde(default)]
+    hide_addresses: bool,
+    #[serde(default)]
+    contact: BTreeMap<String, Contact>,
+}
+
+/// What it says of one contact of an account.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Contact {
+    #[serde(default)]
+    hide_addresses: bool,
 }
 
 impl Config {
@@ -200,137 +258,5 @@ fn warn_if_readable_by_others(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn server<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Server>, D::Error> {
-    let text = String::deserialize(from)?;
-    Server::from_str(&text)
-        .map(Some)
-        .map_err(serde::de::Error::custom)
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-    use clap::Parser;
-
-    use super::*;
-    use crate::args::Args;
-
-    const BOTH: &str = "\
-        [account.\"alice@example.org\"]\n\
-        password = \"secret\"\n\
-        server = \"[::1]:5222\"\n\
-        tls = \"none\"\n\
-        transports = [\"ibb\"]\n\
-        [account.\"fernand@example.org\"]\n\
-        password-file = \"fernand.password\"\n";
-
-    /// A profile from a configuration file and a command line.
-    fn resolve(config: &str, options: &[&str]) -> Result<Profile, Stop> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.toml");
-        fs::write(&path, config).unwrap();
-        fs::write(folder.path().join("fernand.password"), "other\n").unwrap();
-        let line = ["tubes", "--config", path.to_str().unwrap()]
-            .into_iter()
-            .chain(options.iter().copied())
-            .chain(["demo"]);
-        Profile::resolve(&Args::try_parse_from(line).unwrap().global)
-    }
-
-    fn complaint(config: &str, options: &[&str]) -> String {
-        match resolve(config, options) {
-            Ok(_) => "none".to_owned(),
-            Err(stop) => {
-                assert_eq!(stop.code(), 2);
-                stop.to_string()
-            }
-        }
-    }
-
-    #[test]
-    fn an_account_brings_its_settings() {
-        let profile = resolve(BOTH, &["--account", "alice@example.org/laptop"]).unwrap();
-        assert_eq!(profile.jid.to_string(), "alice@example.org/laptop");
-        assert_eq!(profile.password, "secret");
-        assert_eq!(profile.server.unwrap().host, "::1");
-        assert_eq!(profile.tls, Some(Tls::None));
-        assert_eq!(profile.transports, Some(vec![Transport::Ibb]));
-    }
-
-    #[test]
-    fn a_password_of_the_wrong_type_is_not_quoted() {
-        let complaint = complaint(
-            "[account.\"alice@example.org\"]\npassword = 12345678\n",
-            &[],
-        );
-        assert!(complaint.contains("line 2"), "{complaint}");
-        assert!(!complaint.contains("12345678"), "{complaint}");
-    }
-
-    #[test]
-    fn an_option_goes_before_the_configuration() {
-        let options = [
-            "--account",
-            "alice@example.org",
-            "--server",
-            "other:1",
-            "--tls",
-            "direct",
-        ];
-        let profile = resolve(BOTH, &options).unwrap();
-        assert_eq!(profile.server.unwrap().host, "other");
-        assert_eq!(profile.tls, Some(Tls::Direct));
-    }
-
-    #[test]
-    fn a_relative_password_file_stands_beside_the_configuration() {
-        let profile = resolve(BOTH, &["--account", "fernand@example.org"]).unwrap();
-        assert_eq!(profile.password, "other");
-    }
-
-    #[test]
-    fn the_only_account_need_not_be_named() {
-        let one = "[account.\"alice@example.org\"]\npassword = \"secret\"\n";
-        assert_eq!(
-            resolve(one, &[]).unwrap().jid.to_string(),
-            "alice@example.org"
-        );
-    }
-
-    #[test]
-    fn one_of_several_accounts_has_to_be_named() {
-        assert!(complaint(BOTH, &[]).contains("several accounts"));
-    }
-
-    #[test]
-    fn without_any_account_the_option_is_named() {
-        assert!(complaint("", &[]).contains("--account"));
-    }
-
-    #[test]
-    fn a_misspelt_setting_is_named_with_its_line() {
-        let why = complaint(
-            "[account.\"alice@example.org\"]\npasword = \"secret\"\n",
-            &[],
-        );
-        assert!(why.contains("line 2") && why.contains("pasword"), "{why}");
-    }
-
-    #[test]
-    fn a_broken_line_is_not_quoted_for_it_may_hold_a_password() {
-        let why = complaint("[account.\"alice@example.org\"]\npassword = hunter2\n", &[]);
-        assert!(why.contains("line 2") && !why.contains("hunter2"), "{why}");
-    }
-
-    #[test]
-    fn an_account_that_is_no_jid_is_an_error() {
-        assert!(complaint("[account.\"@\"]\npassword = \"x\"\n", &[]).contains("account.\"@\""));
-    }
-
-    #[test]
-    fn two_sources_of_one_password_are_an_error() {
-        let both = "[account.\"alice@example.org\"]\npassword = \"x\"\npassword-file = \"y\"\n";
-        assert!(complaint(both, &[]).contains("keep one"));
-    }
-}
+mod tests;

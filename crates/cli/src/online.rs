@@ -3,10 +3,10 @@
 use std::fs;
 use std::pin::pin;
 
-use tubes::{Account, LoginFailure, StartError, Tubes};
+use tubes::{Account, LoginFailure, Socks5, StartError, Tubes};
 
 use crate::args::{Global, Tls};
-use crate::config::Profile;
+use crate::config::{Direct, Profile};
 use crate::exit::Stop;
 use crate::feed::Feed;
 use crate::interrupt::Interrupt;
@@ -40,7 +40,9 @@ impl Online {
         wanted: Option<&str>,
         output: Output,
     ) -> Result<Self, Stop> {
-        let mut builder = Tubes::builder(account(profile)?).services(wanted);
+        let mut builder = Tubes::builder(account(profile)?)
+            .services(wanted)
+            .socks5(socks5(&profile.direct));
         if let Some(transports) = &profile.transports {
             builder = builder.transports(transports.iter().copied().map(Into::into));
         }
@@ -107,6 +109,19 @@ fn complaint(error: StartError, profile: &Profile) -> Stop {
         ),
         stop => stop,
     }
+}
+
+fn socks5(direct: &Direct) -> Socks5 {
+    let mut socks5 = Socks5::new()
+        .with_port(direct.port.unwrap_or_default())
+        .with_reveal(direct.reveal.clone());
+    for address in &direct.addresses {
+        socks5 = socks5.with_address(&address.host, address.port);
+    }
+    for proxy in &direct.proxies {
+        socks5 = socks5.with_proxy(proxy.0.clone());
+    }
+    socks5
 }
 
 fn account(profile: &Profile) -> Result<Account, Stop> {

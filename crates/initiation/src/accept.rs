@@ -54,7 +54,8 @@ pub(crate) async fn accept(
         wire,
         attempts: Vec::new(),
     };
-    let stream = descent.run(plan).await?;
+    let mut stream = descent.run(plan).await?;
+    descent.attempts.extend(stream.take_detours());
     Ok(Opened {
         stream,
         kind,
@@ -103,13 +104,13 @@ impl Descent<'_> {
             }
             let (transport, reason) = (rung.namespace(), failed.into_why());
             match self.responder.handle_failed(reason.may_fall_back()) {
-                ResponderAction::Await => self.attempts.push(Tried { transport, reason }),
+                ResponderAction::Await => self.attempts.extend(reason.into_tried(transport)),
                 ResponderAction::Stop => {
                     let tried = std::mem::take(&mut self.attempts);
                     return Err(stopped(reason, transport, tried));
                 }
                 _ => {
-                    self.attempts.push(Tried { transport, reason });
+                    self.attempts.extend(reason.into_tried(transport));
                     return Err(exhausted(std::mem::take(&mut self.attempts)));
                 }
             }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tracing::debug;
 use tubes_transport::{
-    Bytestream, ConnectError, Kind, OpenError, Plan, Request, Role, Transport, Tried, Wire,
+    Bytestream, ConnectError, Kind, OpenError, Plan, Request, Role, Stanzas, Transport, Tried, Wire,
 };
+use xmpp_parsers::jid::FullJid;
 
 /// The transports of a signalling, best first.
 #[derive(Clone, Debug)]
@@ -19,6 +21,13 @@ impl Ladder {
     /// What the transports are called by, best first.
     pub(crate) fn namespaces(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|transport| transport.namespace())
+    }
+
+    /// Lets every transport look around.
+    pub(crate) async fn explore(&self, account: &FullJid, stanzas: &Stanzas) {
+        let exploring = self.0.iter();
+        join_all(exploring.map(|transport| transport.explore(account.clone(), stanzas.clone())))
+            .await;
     }
 
     pub(crate) fn rung(&self, namespace: &str) -> Option<&dyn Transport> {
@@ -35,6 +44,7 @@ pub(crate) fn plan(request: &Request, role: Role, kind: Kind) -> Plan {
         stream: request.stream.clone(),
         local: request.local.clone(),
         peer: request.peer.clone(),
+        account: request.account.clone(),
         kind,
         // Stream Initiation has no place for descriptions.
         offer: None,
@@ -84,17 +94,13 @@ impl Failed {
 
 /// Nothing is left to try.
 pub(crate) fn exhausted(tried: Vec<Tried>) -> OpenError {
-    let list = tried.into_iter();
-    OpenError::Exhausted(list.map(|t| (t.transport, t.reason)).collect())
+    OpenError::Exhausted(tried)
 }
 
 /// The last failure leaves no other transport a chance.
 pub(crate) fn stopped(why: ConnectError, transport: &'static str, tried: Vec<Tried>) -> OpenError {
     match why {
         ConnectError::Gone(gone) => OpenError::Gone(gone),
-        reason => {
-            let last = Tried { transport, reason };
-            exhausted(tried.into_iter().chain([last]).collect())
-        }
+        why => exhausted(tried.into_iter().chain(why.into_tried(transport)).collect()),
     }
 }

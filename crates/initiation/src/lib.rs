@@ -28,7 +28,8 @@ use tracing::{Instrument, Span, debug, info_span};
 use tubes_protocol::ns;
 use tubes_protocol::si::{SiError, SiRequest};
 use tubes_transport::{
-    Ask, Kind, OpenError, Opened, Proposal, Reading, Request, Signalling, StreamId, Transport,
+    Ask, Kind, OpenError, Opened, Proposal, Reading, Request, Signalling, Stanzas, StreamId,
+    Transport,
 };
 use xmpp_parsers::jid::FullJid;
 
@@ -56,6 +57,10 @@ impl Signalling for Si {
         own.chain(self.ladder.namespaces())
             .map(str::to_owned)
             .collect()
+    }
+
+    async fn explore(&self, account: FullJid, stanzas: Stanzas) {
+        self.ladder.explore(&account, &stanzas).await;
     }
 
     fn read(&self, ask: Ask) -> Reading {

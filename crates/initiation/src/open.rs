@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use tracing::debug;
 use tubes_protocol::si::{Requester, RequesterAction, SiAnswer, SiError, SiRequest};
-use tubes_transport::{
-    AskError, Gone, OpenError, Opened, Patience, Question, Request, Role, Tried, Wire,
-};
+use tubes_transport::{AskError, Gone, OpenError, Opened, Patience, Question, Request, Role, Wire};
 
 use crate::kind;
 use crate::ladder::{Ladder, attempt, exhausted, plan, stopped};
@@ -40,7 +38,8 @@ pub(crate) async fn open(ladder: &Ladder, request: Request) -> Result<Opened, Op
         let transport = rung.namespace();
         let plan = plan(&request, Role::Requester, kind);
         let reason = match attempt(rung, plan, &mut wire).await {
-            Ok(stream) => {
+            Ok(mut stream) => {
+                attempts.extend(stream.take_detours());
                 return Ok(Opened {
                     stream,
                     kind,
@@ -54,7 +53,7 @@ pub(crate) async fn open(ladder: &Ladder, request: Request) -> Result<Opened, Op
         if action == RequesterAction::Stop {
             return Err(stopped(reason, transport, attempts));
         }
-        attempts.push(Tried { transport, reason });
+        attempts.extend(reason.into_tried(transport));
     }
 }
 

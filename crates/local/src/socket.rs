@@ -5,12 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use rustix::event::{self, PollFd, PollFlags, Timespec};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time;
 use tracing::debug;
 
 use crate::stdio::Stdio;
@@ -53,7 +50,7 @@ impl Socket {
     /// Makes the coming close an [`abort`](Self::abort).
     pub(crate) fn reset_when_closed(&self) {
         if let Kind::Tcp(stream) = &self.kind
-            && let Err(why) = stream.set_zero_linger()
+            && let Err(why) = tubes_tcp::reset_when_closed(stream)
         {
             debug!(%why, "cannot reset");
         }
@@ -65,7 +62,7 @@ impl Socket {
     /// or pipe stays readable. The caller bounds the time. Cancel safe.
     pub(crate) async fn drain(&mut self) {
         match &mut self.kind {
-            Kind::Tcp(stream) => drain(stream).await,
+            Kind::Tcp(stream) => tubes_tcp::drain(stream).await,
             Kind::Unix(_) => {}
             Kind::Stdio(stdio) => {
                 // What cannot be flushed has nobody to read it.
@@ -222,30 +219,3 @@ enum Kind {
     Unix(UnixStream),
     Stdio(Stdio),
 }
-
-/// Waits until nothing unsent is left in the kernel.
-async fn drain(stream: &TcpStream) {
-    // There is no safe call that tells how much is unsent. But with this option a socket counts
-    // as writable only while less than that is (tcp(7)).
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    if socket2::SockRef::from(stream)
-        .set_tcp_notsent_lowat(1)
-        .is_err()
-    {
-        return;
-    }
-    while !is_writable(stream) {
-        time::sleep(GLANCE).await;
-    }
-}
-
-/// Whether the kernel would take bytes now, or an error is waiting that would end the wait.
-fn is_writable(stream: &TcpStream) -> bool {
-    let mut fds = [PollFd::new(stream, PollFlags::OUT)];
-    let now = Timespec::default();
-    !matches!(event::poll(&mut fds, Some(&now)), Ok(0))
-}
-
-/// How often a dying connection is looked at. Readiness cannot be awaited here: the reactor
-/// has the socket down as writable until a write would block, and nothing is left to write.
-const GLANCE: Duration = Duration::from_millis(10);

@@ -58,7 +58,7 @@ impl Server {
         Ok(server)
     }
 
-    /// The one server of this kind that all tests of a process share. It lives as long as the
+    /// The one server of this kind that all tests of a process share, with a proxy. It lives as long as the
     /// process; every test makes accounts of its own with [`Server::fresh_account`].
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl Server {
             ServerKind::Prosody => &PROSODY,
             ServerKind::Ejabberd => &EJABBERD,
         };
-        cell.get_or_try_init(|| Self::start(kind, Setup::new()))
+        cell.get_or_try_init(|| Self::start(kind, Setup::new().with_proxy()))
             .await
     }
 

@@ -6,9 +6,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -29,7 +28,7 @@ impl Socket {
         let stream = TcpStream::connect(address).await?;
         // A stanza waits for no acknowledgement: 34 round trips a second become 5,000.
         stream.set_nodelay(true)?;
-        tune(&stream)?;
+        tubes_tcp::watch_peer(&stream)?;
         Ok(Self {
             stream,
             allowance: Allowance::default(),
@@ -153,18 +152,6 @@ impl Default for Allowance {
     }
 }
 
-/// A dead peer is noticed even while nothing is said, and while what is said is not acknowledged.
-fn tune(stream: &TcpStream) -> io::Result<()> {
-    let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new()
-        .with_time(IDLE)
-        .with_interval(PROBE_INTERVAL);
-    socket.set_tcp_keepalive(&keepalive)?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
-    Ok(())
-}
-
 /// Acknowledges at once what was read.
 ///
 /// A server that has Nagle's algorithm on (Prosody 0.12) holds the next stanza back for as long
@@ -180,17 +167,6 @@ fn acknowledge(_stream: &TcpStream) {}
 
 /// A login takes a few kilobytes, a chain of certificates a few more.
 const BEFORE_LOGIN: usize = 1024 * 1024;
-
-/// Silence before the kernel asks whether the peer is still there.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// From one unanswered probe to the next.
-const PROBE_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Data may stay unacknowledged so long. Longer than [`IDLE`], or Linux would give up at the
-/// first lost probe.
-#[cfg(target_os = "linux")]
-const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
 
 #[cfg(test)]
 mod tests {
@@ -209,13 +185,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sends_at_once_and_notices_a_dead_peer() {
+    async fn sends_at_once() {
         let (socket, _server) = pair().await;
         assert!(socket.stream.nodelay().unwrap());
-        let raw = SockRef::from(&socket.stream);
-        assert!(raw.keepalive().unwrap());
-        #[cfg(target_os = "linux")]
-        assert_eq!(raw.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
     }
 
     #[tokio::test]

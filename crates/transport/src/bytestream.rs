@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::Tried;
+
 /// Anything that bytes can be read from and written to.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -25,6 +27,7 @@ pub struct Bytestream {
     io: Box<dyn Io>,
     label: &'static str,
     half_close: bool,
+    detours: Vec<Tried>,
 }
 
 impl Bytestream {
@@ -34,6 +37,7 @@ impl Bytestream {
             io: Box::new(io),
             label,
             half_close: true,
+            detours: Vec::new(),
         }
     }
 
@@ -41,6 +45,17 @@ impl Bytestream {
     pub fn without_half_close(mut self) -> Self {
         self.half_close = false;
         self
+    }
+
+    /// Remembers the ways of the same transport that failed before this one.
+    pub fn after(mut self, detours: Vec<Tried>) -> Self {
+        self.detours = detours;
+        self
+    }
+
+    /// Hands over what [`after`](Self::after) remembered.
+    pub fn take_detours(&mut self) -> Vec<Tried> {
+        std::mem::take(&mut self.detours)
     }
 
     /// The transport's name for people.

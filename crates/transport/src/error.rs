@@ -41,6 +41,9 @@ pub enum AskError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
+    /// The transport knows several ways, and all that were tried failed; in the order tried.
+    #[error("{}", list(.0))]
+    Exhausted(Vec<Tried>),
     /// The session or the peer is gone.
     #[error(transparent)]
     Gone(#[from] Gone),
@@ -66,6 +69,24 @@ impl ConnectError {
     pub fn may_fall_back(&self) -> bool {
         !matches!(self, Self::Gone(_))
     }
+
+    /// What to remember of this failure: one entry for each way that was tried, and `transport`
+    /// for a transport that has only one.
+    pub fn into_tried(self, transport: &'static str) -> Vec<Tried> {
+        match self {
+            Self::Exhausted(tried) => tried,
+            reason => vec![Tried { transport, reason }],
+        }
+    }
+}
+
+/// A way that was tried and failed.
+#[derive(Debug)]
+pub struct Tried {
+    /// The transport's namespace, or the label of one of its ways.
+    pub transport: &'static str,
+    /// Why.
+    pub reason: ConnectError,
 }
 
 impl From<AskError> for ConnectError {
@@ -82,9 +103,9 @@ impl From<AskError> for ConnectError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Every transport failed; each with its namespace and reason, in the order tried.
+    /// Every transport failed; in the order tried.
     #[error("no transport worked: {}", list(.0))]
-    Exhausted(Vec<(&'static str, ConnectError)>),
+    Exhausted(Vec<Tried>),
     /// The session or the peer is gone.
     #[error(transparent)]
     Gone(#[from] Gone),
@@ -124,13 +145,13 @@ fn condition(error: &StanzaError) -> String {
     }
 }
 
-fn list(tried: &[(&'static str, ConnectError)]) -> String {
+fn list(tried: &[Tried]) -> String {
     if tried.is_empty() {
         return "the peers have none in common".to_owned();
     }
     let reasons: Vec<_> = tried
         .iter()
-        .map(|(ns, why)| format!("{ns}: {why}"))
+        .map(|Tried { transport, reason }| format!("{transport}: {reason}"))
         .collect();
     reasons.join("; ")
 }

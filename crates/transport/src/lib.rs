@@ -30,8 +30,8 @@ mod wire;
 
 pub use self::ask::{Answered, Ask, Tell};
 pub use self::bytestream::{Bytestream, Io};
-pub use self::error::{AskError, ConnectError, Gone, OpenError};
-pub use self::signalling::{Opened, Proposal, Reading, Request, Signalling, Tried};
+pub use self::error::{AskError, ConnectError, Gone, OpenError, Tried};
+pub use self::signalling::{Opened, Proposal, Reading, Request, Signalling};
 pub use self::stanzas::{Answer, Outbound, Patience, Question, Stanzas};
 pub use self::switchboard::{Lane, Outbox, Switchboard};
 pub use self::wire::{Inbound, Voice, Wire};
@@ -52,6 +52,12 @@ use xmpp_parsers::minidom::Element;
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// The namespace by which both sides call this transport; also its disco#info feature.
     fn namespace(&self) -> &'static str;
+
+    /// Looks around for what bytestreams of an account will need later, such as proxies.
+    ///
+    /// Called when the account has logged in to a new session; runs beside everything else, and
+    /// is dropped when the session ends. Nothing waits for it, and most transports need nothing.
+    async fn explore(&self, _account: FullJid, _stanzas: Stanzas) {}
 
     /// Gathers what this side brings: sockets, candidates, sizes.
     ///
@@ -92,6 +98,9 @@ pub struct Plan {
     pub local: FullJid,
     /// The peer's address in the negotiation.
     pub peer: FullJid,
+    /// The account's own full JID. In a room it differs from [`local`](Self::local), and is what
+    /// servers outside the room, such as a proxy, see.
+    pub account: FullJid,
     /// What the peer is known to be.
     pub kind: Kind,
     /// What the peer described of its side, where the signalling has a place for it.

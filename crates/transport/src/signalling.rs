@@ -7,16 +7,20 @@ use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::StanzaError;
 
-use crate::{Ask, Bytestream, ConnectError, Kind, OpenError, Stanzas, StreamId};
+use crate::{Ask, Bytestream, Kind, OpenError, Stanzas, StreamId, Tried};
 
 /// How both sides agree on a transport: Stream Initiation today; Jingle plugs in here.
 ///
 /// A signalling owns its ladder of transports and walks it: after an attempt that
-/// [may fall back](ConnectError::may_fall_back) comes the next rung.
+/// [may fall back](crate::ConnectError::may_fall_back) comes the next rung.
 #[async_trait]
 pub trait Signalling: fmt::Debug + Send + Sync + 'static {
     /// What disco#info says of it: its own features and those of its transports.
     fn features(&self) -> Vec<String>;
+
+    /// Lets the transports look around for an account that has logged in to a new session. See
+    /// [`Transport::explore`](crate::Transport::explore).
+    async fn explore(&self, _account: FullJid, _stanzas: Stanzas) {}
 
     /// Reads a question: a proposal of this signalling's, or handed back.
     fn read(&self, ask: Ask) -> Reading;
@@ -54,6 +58,8 @@ pub struct Request {
     pub local: FullJid,
     /// The peer's.
     pub peer: FullJid,
+    /// The account's own full JID; differs from `local` in a room.
+    pub account: FullJid,
     /// What the bytestream is for, as opposed to how it is carried: the profile's element.
     pub purpose: Element,
     /// Further elements for the peer; those it does not know it ignores.
@@ -92,15 +98,6 @@ pub struct Opened {
     pub kind: Kind,
     /// Further elements that the peer's answer carried; empty at the responder.
     pub extensions: Vec<Element>,
-    /// What failed before.
+    /// What failed before, in the order tried.
     pub attempts: Vec<Tried>,
-}
-
-/// An attempt that failed.
-#[derive(Debug)]
-pub struct Tried {
-    /// The transport's namespace.
-    pub transport: &'static str,
-    /// Why.
-    pub reason: ConnectError,
 }

@@ -8,6 +8,7 @@ use tubes_actors::{Events, Start, StartError};
 use tubes_ibb::Ibb;
 use tubes_initiation::Si;
 use tubes_session::Account;
+use tubes_socks5::{Socks5, Way};
 use tubes_transport::{Signalling, Transport};
 
 use crate::Tubes;
@@ -16,31 +17,43 @@ use crate::Tubes;
 #[derive(Debug)]
 pub struct Builder {
     account: Account,
-    ladder: Vec<Arc<dyn Transport>>,
+    names: Vec<TransportName>,
+    socks5: Socks5,
+    ladder: Option<Vec<Arc<dyn Transport>>>,
     more: Vec<Arc<dyn Signalling>>,
     services: Vec<String>,
 }
 
 impl Builder {
     pub(crate) fn new(account: Account) -> Self {
-        let all = TransportName::ALL.iter();
         Self {
             account,
-            ladder: all.map(|name| name.transport()).collect(),
+            names: TransportName::ALL.to_vec(),
+            socks5: Socks5::new(),
+            ladder: None,
             more: Vec::new(),
             services: Vec::new(),
         }
     }
 
-    /// The transports to use, best first, instead of all of them.
-    pub fn transports(self, transports: impl IntoIterator<Item = TransportName>) -> Self {
-        let named = transports.into_iter();
-        self.ladder(named.map(TransportName::transport))
+    /// The transports to use, best first, instead of all of them. The two of SOCKS5 are one method
+    /// on the wire, which is tried where the first of them stands.
+    pub fn transports(mut self, transports: impl IntoIterator<Item = TransportName>) -> Self {
+        self.names = transports.into_iter().collect();
+        self
     }
 
-    /// The transports to use, best first: of your own, or with settings of your own.
+    /// SOCKS5 bytestreams with settings of your own: a port, proxies, who may learn addresses.
+    /// Which ways they go is for [`transports`](Self::transports) to say. The accounts of a process
+    /// share one listening socket if they are given clones of one value.
+    pub fn socks5(mut self, socks5: Socks5) -> Self {
+        self.socks5 = socks5;
+        self
+    }
+
+    /// The transports to use, best first: of your own, instead of those that have names.
     pub fn ladder(mut self, transports: impl IntoIterator<Item = Arc<dyn Transport>>) -> Self {
-        self.ladder = transports.into_iter().collect();
+        self.ladder = Some(transports.into_iter().collect());
         self
     }
 
@@ -63,7 +76,8 @@ impl Builder {
     /// Must be called within a tokio runtime, to which all sockets will belong. Events are
     /// reported from here on. Dropping the future gives up.
     pub async fn start(self) -> Result<(Tubes, Events), StartError> {
-        let si: Arc<dyn Signalling> = Arc::new(Si::new(self.ladder));
+        let named = || ladder(&self.names, self.socks5);
+        let si: Arc<dyn Signalling> = Arc::new(Si::new(self.ladder.unwrap_or_else(named)));
         let start = Start {
             credentials: self.account,
             signallings: [si].into_iter().chain(self.more).collect(),
@@ -76,21 +90,50 @@ impl Builder {
     }
 }
 
+/// The transports of these names, in their order.
+fn ladder(names: &[TransportName], socks5: Socks5) -> Vec<Arc<dyn Transport>> {
+    let ways: Vec<_> = names.iter().filter_map(|name| name.way()).collect();
+    let mut socks5 = socks5.with_ways(ways);
+    if !names.contains(&TransportName::Ibb) {
+        socks5 = socks5.with_flawed_proxies();
+    }
+    let mut socks5 = Some(socks5);
+    let mut ladder: Vec<Arc<dyn Transport>> = Vec::new();
+    for name in names {
+        match name.way() {
+            None => ladder.push(Arc::new(Ibb::new())),
+            Some(_) => {
+                if let Some(socks5) = socks5.take() {
+                    ladder.push(Arc::new(socks5));
+                }
+            }
+        }
+    }
+    ladder
+}
+
 /// A transport, by the name that people use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportName {
     /// In-Band Bytestreams (XEP-0047): through the servers, wherever stanzas go.
     Ibb,
+    /// SOCKS5 bytestreams (XEP-0065): a TCP connection between the two sides.
+    Socks5Direct,
+    /// SOCKS5 bytestreams through a proxy.
+    Socks5Proxy,
 }
 
 impl TransportName {
     /// All transports, best first.
-    pub const ALL: &'static [Self] = &[Self::Ibb];
+    pub const ALL: &'static [Self] = &[Self::Socks5Direct, Self::Socks5Proxy, Self::Ibb];
 
-    fn transport(self) -> Arc<dyn Transport> {
+    /// Which way of SOCKS5 bytestreams it is, if it is one.
+    fn way(self) -> Option<Way> {
         match self {
-            Self::Ibb => Arc::new(Ibb::new()),
+            Self::Ibb => None,
+            Self::Socks5Direct => Some(Way::Direct),
+            Self::Socks5Proxy => Some(Way::Proxy),
         }
     }
 }
@@ -99,6 +142,8 @@ impl fmt::Display for TransportName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ibb => "ibb",
+            Self::Socks5Direct => Way::Direct.label(),
+            Self::Socks5Proxy => Way::Proxy.label(),
         })
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+use tubes::TransportName;
 use tubes_server::{Server, ServerKind};
 
 pub(crate) use self::content::{Content, digest};
@@ -44,6 +45,27 @@ macro_rules! on_each_server {
     };
 }
 
+/// Makes a test of each function for each kind of server and each transport, such as
+/// `prosody::does_this` and `socks5_direct::prosody::does_this`.
+#[macro_export]
+macro_rules! on_each_server_and_transport {
+    ($($name:ident),+ $(,)?) => {
+        $crate::on_each_server!($($name),+);
+        mod socks5_direct {
+            $(async fn $name(server: &tubes_server::Server) {
+                $crate::stage::over(tubes::TransportName::Socks5Direct, super::$name(server)).await;
+            })+
+            $crate::on_each_server!($($name),+);
+        }
+        mod socks5_proxy {
+            $(async fn $name(server: &tubes_server::Server) {
+                $crate::stage::over(tubes::TransportName::Socks5Proxy, super::$name(server)).await;
+            })+
+            $crate::on_each_server!($($name),+);
+        }
+    };
+}
+
 /// Runs a test on this kind of server, if that is wanted here.
 pub(crate) async fn on<F: Future<Output = ()>>(
     kind: ServerKind,
@@ -54,6 +76,23 @@ pub(crate) async fn on<F: Future<Output = ()>>(
         let server = patiently("the server starts", Server::shared(kind)).await;
         test(server.unwrap()).await;
     }
+}
+
+/// Runs a test whose people carry bytes by this transport, and no other.
+pub(crate) async fn over(transport: TransportName, test: impl Future<Output = ()>) {
+    TRANSPORT.scope(transport, test).await;
+}
+
+/// What people carry bytes by, unless it is said where they log in. In-band, if the test does not
+/// say otherwise: it depends on the session, which most of what can go wrong concerns.
+pub(crate) fn transport() -> TransportName {
+    TRANSPORT
+        .try_with(|transport| *transport)
+        .unwrap_or(TransportName::Ibb)
+}
+
+tokio::task_local! {
+    static TRANSPORT: TransportName;
 }
 
 /// Waits for something that must happen; `what` says what did not.

@@ -74,6 +74,7 @@ impl Outsider {
             stream: StreamId::from(stream.to_owned()),
             local: self.session.jid().clone(),
             peer: peer.clone(),
+            account: self.session.jid().clone(),
             purpose: StreamFor { number: tube }.into(),
             extensions: Vec::new(),
             stanzas: self.session.stanzas().clone(),

@@ -12,7 +12,7 @@ use tubes::{
 use tubes_server::Server;
 use tubes_testkit::Link;
 
-use super::{PATIENCE, patiently};
+use super::{PATIENCE, patiently, transport};
 
 /// One of the two: an account with its handle and events.
 pub(crate) struct Person {
@@ -34,7 +34,8 @@ impl Person {
     /// Logs in.
     pub(crate) async fn with(credentials: Account) -> Result<Self, StartError> {
         let jid = credentials.jid().to_bare();
-        Self::built(jid, Tubes::builder(credentials)).await
+        let builder = Tubes::builder(credentials).transports([transport()]);
+        Self::built(jid, builder).await
     }
 
     /// Makes an account on the server and logs in over a link, with the account put right before.

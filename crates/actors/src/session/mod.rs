@@ -25,6 +25,8 @@ pub(crate) use self::orders::{Consent, Find, Leave, Offer, Welcome};
 use crate::env::Env;
 use crate::event::{Event, TubeId};
 use crate::failure;
+use crate::limits;
+use crate::negotiator::LoggedIn;
 use crate::obituary::Obituary;
 use crate::tube::{Close, PeerOffline, PeerOnline, TubeActor};
 
@@ -149,6 +151,11 @@ impl SessionActor {
         let event = match link {
             Link::Reset(login) => {
                 self.local.send_replace(login.jid.clone());
+                // One for each login.
+                self.env.negotiator.do_send(LoggedIn {
+                    account: login.jid.clone(),
+                    stanzas: self.env.stanzas.clone(),
+                });
                 let (server, tls) = (login.server, login.tls);
                 Event::Online {
                     jid: login.jid,

@@ -79,6 +79,8 @@ impl TubeActor {
             stream,
             local: self.env.local.borrow().clone(),
             peer,
+            // Rooms are not there yet: both sides speak as who they are.
+            account: self.env.local.borrow().clone(),
             purpose,
             extensions: Vec::new(),
             stanzas: self.env.stanzas.clone(),

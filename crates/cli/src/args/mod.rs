@@ -12,7 +12,7 @@ pub(crate) use self::commands::{
     Accept, CONNECT_PATIENCE, Completions, Connect, Demo, Discover, Man, Offer,
 };
 use self::values::parse_jid;
-pub(crate) use self::values::{Format, Server, Tls, Transport};
+pub(crate) use self::values::{Format, Proxy, Server, Tls, Transport};
 
 /// Share a local service with a contact over XMPP.
 #[derive(Debug, Parser)]
@@ -53,6 +53,24 @@ pub(crate) struct Global {
     /// The ways to carry the bytes, best first; default: all
     #[arg(long, global = true, value_name = "LIST", value_delimiter = ',')]
     pub(crate) transports: Option<Vec<Transport>>,
+
+    /// Wait for direct connections on this TCP port instead of any; for a firewall that lets it
+    /// through
+    #[arg(long, global = true, value_name = "PORT")]
+    pub(crate) socks5_port: Option<u16>,
+
+    /// Tell contacts this address, too, for direct connections: of a router that forwards the
+    /// port; may be given several times
+    #[arg(long, global = true, value_name = "HOST:PORT")]
+    pub(crate) socks5_address: Vec<Server>,
+
+    /// Use this SOCKS5 proxy, too, beside those of the own server; may be given several times
+    #[arg(long, global = true, value_name = "JID")]
+    pub(crate) socks5_proxy: Vec<Proxy>,
+
+    /// Let no contact learn the addresses of this machine: no direct connections
+    #[arg(long, global = true)]
+    pub(crate) hide_addresses: bool,
 
     /// Leave the roster alone: neither ask for presence nor grant it
     #[arg(long, global = true)]

@@ -6,10 +6,19 @@ use clap::ValueEnum;
 use tubes::{BareJid, Jid, TransportName};
 
 /// Where a server is, without asking DNS for its services.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) struct Server {
     pub(crate) host: String,
     pub(crate) port: u16,
+}
+
+impl TryFrom<String> for Server {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 impl FromStr for Server {
@@ -37,6 +46,29 @@ impl FromStr for Server {
     }
 }
 
+/// A SOCKS5 proxy, by the name that it has in XMPP.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Proxy(pub(crate) Jid);
+
+impl FromStr for Proxy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Jid::from_str(text).map(Self).map_err(|why| {
+            format!("`{text}` is no JID ({why}); a proxy's looks like proxy.example.org")
+        })
+    }
+}
+
+impl TryFrom<String> for Proxy {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 /// How the connection to the server is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,12 +87,18 @@ pub(crate) enum Tls {
 pub(crate) enum Transport {
     /// Through the XMPP server, as XEP-0047 has it
     Ibb,
+    /// A TCP connection between the two sides, as XEP-0065 has it
+    Socks5Direct,
+    /// A TCP connection through a proxy
+    Socks5Proxy,
 }
 
 impl From<Transport> for TransportName {
     fn from(transport: Transport) -> Self {
         match transport {
             Transport::Ibb => Self::Ibb,
+            Transport::Socks5Direct => Self::Socks5Direct,
+            Transport::Socks5Proxy => Self::Socks5Proxy,
         }
     }
 }

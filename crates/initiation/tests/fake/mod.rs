@@ -154,6 +154,7 @@ impl Peers {
             stream: SID.into(),
             local: alice(),
             peer: fernand(),
+            account: alice(),
             purpose: purpose(),
             extensions: Vec::new(),
             stanzas: self.alice.clone(),
@@ -165,6 +166,7 @@ impl Peers {
         Request {
             local: fernand(),
             peer: alice(),
+            account: fernand(),
             purpose: StreamFor::answer(),
             stanzas: self.fernand.clone(),
             ..self.request()
@@ -282,9 +284,10 @@ pub(crate) fn outcome(result: &Result<Opened, OpenError>) -> (&'static str, Vec<
             let failed = opened.attempts.iter().map(|tried| tried.transport);
             (opened.stream.label(), failed.collect())
         }
-        Err(OpenError::Exhausted(tried)) => {
-            ("exhausted", tried.iter().map(|(ns, _)| *ns).collect())
-        }
+        Err(OpenError::Exhausted(tried)) => (
+            "exhausted",
+            tried.iter().map(|tried| tried.transport).collect(),
+        ),
         Err(other) => panic!("{other}"),
     }
 }

@@ -175,6 +175,7 @@ fn request(stanzas: &Stanzas, local: FullJid, peer: FullJid) -> Request {
     let number = TubeNumber::new(7).unwrap();
     Request {
         stream: stream(),
+        account: local.clone(),
         local,
         peer,
         purpose: StreamFor { number }.into(),

@@ -144,7 +144,10 @@ async fn serve(mut tcp: TcpStream, parties: Arc<Parties>) {
     };
     let order = async {
         tcp.write_all(&hash.granted()).await?;
-        Ok::<_, io::Error>(ordered.await)
+        tokio::select! {
+            order = ordered => Ok(order),
+            () = hung_up(&tcp) => Err(io::Error::from(io::ErrorKind::NotConnected)),
+        }
     };
     match time::timeout(ACTIVATION, order).await {
         Ok(Ok(Ok(Order::HandOver(to)))) => {
@@ -203,17 +206,75 @@ enum Unserved {
     Refused(#[from] Refusal),
 }
 
-/// Copies both ways until one of them ends.
-async fn relay(mut one: TcpStream, mut other: TcpStream) {
-    let (mut from_one, mut to_one) = one.split();
-    let (mut from_other, mut to_other) = other.split();
+/// Waits until a client that says nothing has gone. One that speaks before its time is not heard,
+/// and whether it has gone is not known.
+async fn hung_up(tcp: &TcpStream) {
+    if !matches!(tcp.peek(&mut [0]).await, Ok(0) | Err(_)) {
+        std::future::pending().await
+    }
+}
+
+/// Copies both ways until one of them ends. What the other one had brought by then is passed on,
+/// as with the real ones, which take things in the order in which they came.
+async fn relay(one: TcpStream, other: TcpStream) {
+    let (mut there, mut back) = (Direction::default(), Direction::default());
     // Not `copy_bidirectional`: real proxies cut the other direction.
     let ended = tokio::select! {
-        ended = tokio::io::copy(&mut from_one, &mut to_other) => ended,
-        ended = tokio::io::copy(&mut from_other, &mut to_one) => ended,
+        ended = there.carry(&one, &other) => ended,
+        ended = back.carry(&other, &one) => ended,
     };
     debug!(?ended, "bytestream has ended");
+    let rest = async { tokio::join!(there.settle(&one, &other), back.settle(&other, &one)) };
+    let _ = time::timeout(LINGER, rest).await;
     tokio::join!(finish(one, &[]), finish(other, &[]));
+}
+
+/// One direction of a bytestream. Keeps what was read and not written when it is interrupted.
+#[derive(Default)]
+struct Direction {
+    unwritten: Vec<u8>,
+}
+
+impl Direction {
+    /// Copies to the end. Cancel safe.
+    async fn carry(&mut self, from: &TcpStream, to: &TcpStream) -> io::Result<()> {
+        loop {
+            self.write(to).await?;
+            from.readable().await?;
+            match self.read(from) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
+                Err(why) => return Err(why),
+            }
+        }
+    }
+
+    /// Copies what is there, and waits for no more.
+    async fn settle(&mut self, from: &TcpStream, to: &TcpStream) -> io::Result<()> {
+        self.write(to).await?;
+        while self.read(from)? > 0 {
+            self.write(to).await?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, from: &TcpStream) -> io::Result<usize> {
+        self.unwritten.reserve(PIECE);
+        from.try_read_buf(&mut self.unwritten)
+    }
+
+    async fn write(&mut self, to: &TcpStream) -> io::Result<()> {
+        while !self.unwritten.is_empty() {
+            to.writable().await?;
+            match to.try_write(&self.unwritten) {
+                Ok(wrote) => drop(self.unwritten.drain(..wrote)),
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
+                Err(why) => return Err(why),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Says a last word and closes a connection, such that all that was said arrives: a socket that
@@ -236,7 +297,7 @@ const CONNECTIONS: usize = 1024;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How long a connection may wait for the other one and for the activation: what ejabberd
-/// allows. One that leaves meanwhile is not noticed, as nothing is read from it.
+/// allows.
 const ACTIVATION: Duration = Duration::from_secs(60);
 
 /// How long a client is given to take the end.
@@ -244,3 +305,6 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// How long to wait after the system refused to accept.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// Bytes read at a time.
+const PIECE: usize = 64 * 1024;

@@ -43,6 +43,7 @@ impl Bench {
     /// Wants a tokio runtime.
     pub(crate) fn new(subject: Arc<dyn Subject>, kind: Kind) -> Self {
         let hub = Hub::new();
+        subject.furnish(&hub);
         let side = |role| Side {
             stanzas: hub.join(address(role)),
             transport: subject.transport(role),
@@ -109,6 +110,7 @@ impl Bench {
             stream: StreamId::from(stream),
             local: address(role),
             peer: address(other(role)),
+            account: address(role),
             kind: self.kind,
             offer: None,
             stanzas: self.stanzas(role).clone(),

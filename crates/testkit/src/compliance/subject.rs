@@ -5,11 +5,17 @@ use std::time::Duration;
 
 use tubes_transport::{Kind, Role, Transport};
 
+use crate::Hub;
+
 /// A transport under test.
 pub trait Subject: Send + Sync + 'static {
     /// The transport as this side has it. Called once for each side of a test; two sides that
     /// have to share something share it through the subject.
     fn transport(&self, role: Role) -> Arc<dyn Transport>;
+
+    /// Lets others join whom the transport speaks with beside its peer, such as a proxy. Called once
+    /// for each hub, within its runtime and before [`transport`](Self::transport).
+    fn furnish(&self, _hub: &Hub) {}
 
     /// What the open bytestream depends on.
     fn carrier(&self) -> Carrier;

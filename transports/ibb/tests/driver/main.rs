@@ -33,6 +33,7 @@ fn plan(role: Role, kind: Kind, stanzas: &Stanzas) -> Plan {
     Plan {
         role,
         stream: StreamId::from("s1"),
+        account: local.clone(),
         local,
         peer,
         kind,

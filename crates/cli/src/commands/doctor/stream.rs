@@ -77,6 +77,7 @@ fn plan(role: Role, own: &Client, peer: &Client, stream: &StreamId) -> Plan {
         stream: stream.clone(),
         local: own.jid.clone(),
         peer: peer.jid.clone(),
+        account: own.jid.clone(),
         kind: Kind::Ours,
         offer: None,
         stanzas: own.tubes.stanzas().clone(),

@@ -1,0 +1,292 @@
+//! The side that dials.
+
+use std::io;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+use tubes_transport::{Ask, Attempt, Bytestream, ConnectError, Inbound, Kind, Plan, Tried, Wire};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+
+use super::{is_framed, is_in_room, open};
+use crate::config::LastResort;
+use crate::dial::{Candidate, Errand, Inward, Reply, dial_any, tried};
+use crate::element::NS;
+use crate::relayed::frame;
+use crate::{Destination, Query, Socks5, Streamhost, Used, Way, own};
+
+/// One try, at the side that was asked for the bytestream.
+pub(crate) struct Responder {
+    socks5: Socks5,
+    plan: Plan,
+}
+
+#[async_trait]
+impl Attempt for Responder {
+    async fn connect(
+        self: Box<Self>,
+        _remote: Option<Element>,
+        wire: &mut Wire,
+    ) -> Result<Bytestream, ConnectError> {
+        let begun = timeout(DEADLINE, self.heard(wire)).await;
+        let (ask, query) =
+            begun.map_err(|_| ConnectError::TimedOut("waiting for the peer's hosts"))??;
+        let reached = tokio::select! {
+            biased;
+            turned = self.turned(wire) => return Err(turned),
+            reached = self.reach(query) => reached,
+        };
+        match reached {
+            Ok(reply) => {
+                let jid = reply.candidate.host.jid.clone();
+                ask.grant(Some(Used { jid }.to_element()));
+                self.open(reply, wire).await
+            }
+            Err(tried) => {
+                ask.refuse(self.not_found(&tried));
+                Err(ConnectError::Exhausted(tried))
+            }
+        }
+    }
+}
+
+impl Responder {
+    pub(crate) fn new(socks5: Socks5, plan: Plan) -> Self {
+        Self { socks5, plan }
+    }
+
+    /// The peer's hosts. What belongs to another transport stays where it is.
+    async fn heard(&self, wire: &mut Wire) -> Result<(Ask, Query), ConnectError> {
+        loop {
+            if !wire.peek().await?.payload().has_ns(NS) {
+                return Err(turned());
+            }
+            let Inbound::Ask(ask) = wire.next().await? else {
+                continue;
+            };
+            match Query::read(ask.payload()) {
+                Ok(query) => return Ok((ask, query)),
+                Err(why) => {
+                    ask.refuse_with(ErrorType::Modify, DefinedCondition::BadRequest);
+                    return Err(ConnectError::Protocol(why.to_string()));
+                }
+            }
+        }
+    }
+
+    /// Waits until the peer has given this transport up, or is gone.
+    async fn turned(&self, wire: &mut Wire) -> ConnectError {
+        loop {
+            match wire.peek().await {
+                Err(gone) => return gone.into(),
+                Ok(said) if !said.payload().has_ns(NS) => return turned(),
+                Ok(_) => {}
+            }
+            // Once is enough.
+            if let Ok(Inbound::Ask(ask)) = wire.next().await {
+                ask.refuse_with(ErrorType::Cancel, DefinedCondition::NotAcceptable);
+            }
+        }
+    }
+
+    /// Dials what the peer told of, as far as that is allowed.
+    async fn reach(&self, query: Query) -> Result<Reply, Vec<Tried>> {
+        let mut refused = Vec::new();
+        let mut candidates = Vec::new();
+        let is_on_loopback = own::dials_loopback(self.socks5.loopback);
+        for host in query.streamhosts {
+            let way = self.way(&host);
+            let inward = match is_on_loopback || self.knows(&host) {
+                true => Inward::Allowed,
+                false => Inward::Forbidden,
+            };
+            let candidate = Candidate { host, way, inward };
+            match self.objection(&candidate) {
+                None => candidates.push(candidate),
+                Some(why) => refused.push((candidate, why.to_owned())),
+            }
+        }
+        let errand = Errand {
+            kind: self.plan.kind,
+            destination: query.destination.unwrap_or_else(|| self.destination()),
+            deadline: Instant::now() + self.socks5.budget,
+        };
+        let reached = match self.plan.kind {
+            Kind::Ours => dial_any(&candidates, errand).await,
+            Kind::Other => self.reach_others(candidates, errand).await,
+        };
+        match reached {
+            Ok(mut reply) => {
+                reply.failed.extend(refused);
+                Ok(reply)
+            }
+            Err(mut failed) => {
+                failed.extend(refused);
+                Err(tried(&failed))
+            }
+        }
+    }
+
+    /// Others' proxies have to be tried out before they are used, as nothing could be done about
+    /// what they withhold; so the direct hosts have their turn first.
+    async fn reach_others(
+        &self,
+        candidates: Vec<Candidate>,
+        errand: Errand,
+    ) -> Result<Reply, Vec<(Candidate, String)>> {
+        let (direct, proxies): (Vec<_>, Vec<_>) = candidates
+            .into_iter()
+            .partition(|candidate| candidate.way == Way::Direct);
+        let mut failed = match dial_any(&direct, errand).await {
+            Ok(reply) => return Ok(reply),
+            Err(failed) => failed,
+        };
+        let mut fit = Vec::new();
+        for proxy in proxies {
+            match self.is_fit(&proxy, errand).await {
+                true => fit.push(proxy),
+                false => failed.push((proxy, "withholds the end of a burst".to_owned())),
+            }
+        }
+        match dial_any(&fit, errand).await {
+            Ok(mut reply) => {
+                reply.failed.splice(..0, failed);
+                Ok(reply)
+            }
+            Err(of_proxies) => {
+                failed.extend(of_proxies);
+                Err(failed)
+            }
+        }
+    }
+
+    async fn is_fit(&self, proxy: &Candidate, errand: Errand) -> bool {
+        if self.socks5.last_resort == LastResort::Yes {
+            return true;
+        }
+        let (account, stanzas) = (&self.plan.account, &self.plan.stanzas);
+        let trying = self.socks5.proxies().is_fit(proxy, account, stanzas);
+        // Whoever is too slow to be tried out is too slow to be used.
+        tokio::time::timeout_at(errand.deadline, trying)
+            .await
+            .unwrap_or(false)
+    }
+
+    fn way(&self, host: &Streamhost) -> Way {
+        match host.jid == self.plan.peer {
+            true => Way::Direct,
+            false => Way::Proxy,
+        }
+    }
+
+    /// Why a host is not to be dialled.
+    fn objection(&self, candidate: &Candidate) -> Option<&'static str> {
+        let Candidate { host, way, .. } = candidate;
+        if !self.socks5.allows(*way) {
+            return Some("not allowed on this side");
+        }
+        if *way == Way::Proxy && is_in_room(&self.plan) && self.plan.kind == Kind::Other {
+            return Some("only our own kind uses proxies in rooms");
+        }
+        // Whoever is dialled learns this side's address: the peer could call anything a proxy.
+        let is_safe = self.socks5.reveal.to(&self.plan.peer.to_bare())
+            || *way == Way::Proxy && self.knows(host);
+        (!is_safe).then_some("would reveal this machine's address")
+    }
+
+    /// Whether this side knows the host itself, and not from the peer alone.
+    fn knows(&self, host: &Streamhost) -> bool {
+        let proxies = self.socks5.proxies();
+        proxies.knows(&self.socks5, &self.plan.account, host)
+    }
+
+    fn destination(&self) -> Destination {
+        Destination::new(&self.plan.stream, &self.plan.peer, &self.plan.local)
+    }
+
+    async fn open(&self, reply: Reply, wire: &mut Wire) -> Result<Bytestream, ConnectError> {
+        let Reply {
+            candidate,
+            mut stream,
+            failed,
+        } = reply;
+        let detours = tried(&failed);
+        if candidate.way == Way::Proxy {
+            let active = tokio::select! {
+                biased;
+                turned = self.turned(wire) => return Err(turned),
+                active = until_active(&mut stream, self.plan.kind) => active,
+            };
+            if let Err(why) = active {
+                let why = format!("{}: {why}", candidate.host.jid);
+                let last = Tried {
+                    transport: candidate.way.label(),
+                    reason: ConnectError::Unreachable(why),
+                };
+                let all = detours.into_iter().chain([last]).collect();
+                return Err(ConnectError::Exhausted(all));
+            }
+        }
+        let opened = open(stream, candidate.way, self.plan.kind);
+        debug!(label = opened.label(), "open");
+        Ok(opened.after(detours))
+    }
+
+    /// XEP-0065's answer when no host was reached. Our own kind also learns why.
+    fn not_found(&self, tried: &[Tried]) -> StanzaError {
+        let mut text = "impossible to connect to any streamhost".to_owned();
+        if self.plan.kind == Kind::Ours {
+            let reasons: Vec<_> = tried.iter().map(|tried| tried.reason.to_string()).collect();
+            if !reasons.is_empty() {
+                text = reasons.join("; ");
+            }
+        }
+        StanzaError::new(
+            ErrorType::Cancel,
+            DefinedCondition::ItemNotFound,
+            "en",
+            text,
+        )
+    }
+}
+
+/// Waits for a sign that the requester has activated the proxy: if it has not, it goes on to
+/// another transport, and has to find this side listening.
+///
+/// Our own kind gives one. Others may let this side speak first, so that of them silence has to
+/// do, too.
+async fn until_active(stream: &mut TcpStream, kind: Kind) -> io::Result<()> {
+    if is_framed(kind) {
+        let mut first = frame::NOTHING;
+        let hello = timeout(ACTIVATION, stream.read_exact(&mut first)).await;
+        hello.map_err(|_| io::Error::other("the peer did not activate the proxy in time"))??;
+        return match first == frame::NOTHING {
+            true => Ok(()),
+            false => Err(io::Error::other("the first frame is not the one expected")),
+        };
+    }
+    let mut byte = [0];
+    match timeout(SILENCE, stream.peek(&mut byte)).await {
+        Ok(Ok(0)) => Err(io::Error::other("the proxy ended the connection")),
+        Ok(peeked) => peeked.map(drop),
+        Err(_) => Ok(()),
+    }
+}
+
+fn turned() -> ConnectError {
+    ConnectError::Protocol("the peer turned to another transport".to_owned())
+}
+
+/// How long the peer may take until it tells its hosts.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// From the choice of a proxy to the requester's first frame through it: it dials, with five
+/// seconds, and asks the proxy, with five more.
+const ACTIVATION: Duration = Duration::from_secs(12);
+
+/// A Gabble that does not turn to another transport in this time has activated the proxy.
+const SILENCE: Duration = Duration::from_millis(1500);

@@ -1,0 +1,193 @@
+//! What SOCKS5 bytestreams are told to do.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
+
+use crate::listener::Door;
+use crate::proxies::Proxies;
+use crate::{KnownProxy, Loopback, Streamhost, Way, own};
+
+/// SOCKS5 bytestreams. Clones share one listening socket, and what is known of proxies: the
+/// accounts of a process use clones of one value, within one runtime.
+#[derive(Clone, Debug)]
+pub struct Socks5 {
+    pub(crate) ways: Vec<Way>,
+    pub(crate) port: u16,
+    pub(crate) further: Vec<(String, u16)>,
+    pub(crate) loopback: Loopback,
+    pub(crate) reveal: Reveal,
+    pub(crate) named_proxies: Vec<Jid>,
+    pub(crate) placed_proxies: Vec<Streamhost>,
+    pub(crate) budget: Duration,
+    pub(crate) last_resort: LastResort,
+    shared: Arc<Shared>,
+}
+
+/// What clones have in common.
+#[derive(Debug, Default)]
+struct Shared {
+    door: Door,
+    proxies: Proxies,
+}
+
+/// Who may learn the addresses of this machine.
+///
+/// To whom they are not revealed no own address is told, and of what they tell only proxies are
+/// dialled that this side knows itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Reveal {
+    /// Every contact that a bytestream is negotiated with.
+    #[default]
+    ToAll,
+    /// All but these.
+    ToAllBut(BTreeSet<BareJid>),
+    /// Nobody.
+    ToNobody,
+}
+
+impl Reveal {
+    pub(crate) fn to(&self, contact: &BareJid) -> bool {
+        match self {
+            Self::ToAll => true,
+            Self::ToAllBut(others) => !others.contains(contact),
+            Self::ToNobody => false,
+        }
+    }
+}
+
+/// Whether a proxy that is known to withhold the end of a burst is better than none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastResort {
+    /// Another transport follows.
+    No,
+    /// There is no other transport.
+    Yes,
+}
+
+impl Socks5 {
+    /// Direct connections, and proxies where those fail.
+    pub fn new() -> Self {
+        Self::only(vec![Way::Direct, Way::Proxy])
+    }
+
+    /// Direct connections only.
+    pub fn direct() -> Self {
+        Self::only(vec![Way::Direct])
+    }
+
+    /// Proxies only.
+    pub fn proxied() -> Self {
+        Self::only(vec![Way::Proxy])
+    }
+
+    fn only(ways: Vec<Way>) -> Self {
+        Self {
+            ways,
+            port: 0,
+            further: Vec::new(),
+            loopback: Loopback::default(),
+            reveal: Reveal::default(),
+            named_proxies: Vec::new(),
+            placed_proxies: Vec::new(),
+            budget: BUDGET,
+            last_resort: LastResort::No,
+            shared: Arc::default(),
+        }
+    }
+
+    /// Goes these ways only.
+    pub fn with_ways(mut self, ways: impl IntoIterator<Item = Way>) -> Self {
+        self.ways = ways.into_iter().collect();
+        self
+    }
+
+    /// Listens on this port, instead of one that the kernel chooses: for a firewall that lets it
+    /// through, or a router that forwards it.
+    pub fn with_port(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
+    /// Tells peers this address, too, ahead of the machine's own: that of a router, for example,
+    /// which forwards the port. May be called several times.
+    pub fn with_address(mut self, host: &str, port: u16) -> Self {
+        self.further.push((host.to_owned(), port));
+        self
+    }
+
+    /// Whether loopback addresses are told and dialled.
+    pub fn with_loopback(self, loopback: Loopback) -> Self {
+        Self { loopback, ..self }
+    }
+
+    /// Who may learn this machine's addresses.
+    pub fn with_reveal(self, reveal: Reveal) -> Self {
+        Self { reveal, ..self }
+    }
+
+    /// Uses this proxy beside those of the own server; it is asked where it listens. May be called
+    /// several times.
+    pub fn with_proxy(mut self, jid: Jid) -> Self {
+        self.named_proxies.push(jid);
+        self
+    }
+
+    /// Uses this proxy, of which is known where it listens, beside those of the own server. May be
+    /// called several times.
+    pub fn with_proxy_at(mut self, proxy: Streamhost) -> Self {
+        self.placed_proxies.push(proxy);
+        self
+    }
+
+    /// How long all hosts together may take to be reached, before the next transport has its
+    /// turn. 5 seconds, if not said otherwise.
+    pub fn with_budget(self, budget: Duration) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// Uses even a proxy that was seen to withhold the end of a burst, with a warning: for a
+    /// ladder without another transport.
+    pub fn with_flawed_proxies(self) -> Self {
+        let last_resort = LastResort::Yes;
+        Self {
+            last_resort,
+            ..self
+        }
+    }
+
+    /// Whether this way may be gone.
+    pub fn allows(&self, way: Way) -> bool {
+        self.ways.contains(&way)
+    }
+
+    /// The addresses that a peer would be told at this moment, best first; without the port, which
+    /// is open only while somebody is expected.
+    pub fn own_addresses(&self) -> Vec<IpAddr> {
+        own::addresses(self.loopback)
+    }
+
+    /// The proxies that were found for an account, and what is known of each.
+    pub fn known_proxies(&self, account: &FullJid) -> Vec<KnownProxy> {
+        self.proxies().list(account)
+    }
+
+    pub(crate) fn door(&self) -> &Door {
+        &self.shared.door
+    }
+
+    pub(crate) fn proxies(&self) -> &Proxies {
+        &self.shared.proxies
+    }
+}
+
+impl Default for Socks5 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Blackholed hosts cost seconds. Whoever waits for a connection would rather have a slow one.
+const BUDGET: Duration = Duration::from_secs(5);

@@ -1,0 +1,263 @@
+//! The one socket that all bytestreams of a process are awaited on.
+//!
+//! ```text
+//!   accept ─► handshake ─► DST.ADDR ─► the Guest that is expected under it
+//! ```
+//!
+//! It is open as long as somebody is expected. Whoever connects has a few seconds to name a
+//! stream that is expected; a flood of others costs the oldest of them their place.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use crate::conversation::converse;
+use crate::handshake::{self, Server};
+use crate::{Destination, parting};
+
+/// The place of the socket: opened when somebody is expected, closed when nobody is any more.
+#[derive(Debug, Default)]
+pub(crate) struct Door(Mutex<Weak<Listening>>);
+
+impl Door {
+    /// Opens the socket, or finds it open. Port 0: any.
+    ///
+    /// Belongs to the runtime of whoever opened it.
+    pub(crate) fn open(&self, port: u16) -> io::Result<Arc<Listening>> {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listening) = place.upgrade()
+            && !listening.accepting.is_finished()
+        {
+            return Ok(listening);
+        }
+        let listening = Arc::new(Listening::start(port)?);
+        *place = Arc::downgrade(&listening);
+        Ok(listening)
+    }
+}
+
+/// The open socket.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    port: u16,
+    expected: Expected,
+    accepting: AbortHandle,
+}
+
+impl Listening {
+    fn start(port: u16) -> io::Result<Self> {
+        let listener = listen(port)?;
+        let port = listener.local_addr()?.port();
+        let expected = Expected::default();
+        let accepting = tokio::spawn(accept(listener, expected.clone())).abort_handle();
+        debug!(port, "waiting for direct bytestreams");
+        Ok(Self {
+            port,
+            expected,
+            accepting,
+        })
+    }
+
+    /// The TCP port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Expects a client for any of these destinations.
+    pub(crate) fn expect(self: Arc<Self>, destinations: Vec<Destination>) -> Guest {
+        let seat = Seat::default();
+        let mut expected = self.expected.lock();
+        for destination in &destinations {
+            expected.insert(*destination, seat.clone());
+        }
+        drop(expected);
+        Guest {
+            listening: self,
+            destinations,
+            seat,
+        }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// A client that is expected, and perhaps there. Nobody is expected any more when it is dropped,
+/// and whoever came in vain sees an error.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    listening: Arc<Listening>,
+    destinations: Vec<Destination>,
+    seat: Seat,
+}
+
+impl Guest {
+    /// The port of the socket.
+    pub(crate) fn port(&self) -> u16 {
+        self.listening.port()
+    }
+
+    /// The client that came; there is at most one.
+    pub(crate) fn take(&self) -> Option<TcpStream> {
+        self.seat.lock().take()
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut expected = self.listening.expected.lock();
+        for destination in &self.destinations {
+            expected.remove(destination);
+        }
+        drop(expected);
+        if let Some(stream) = self.take() {
+            parting::reset(stream);
+        }
+    }
+}
+
+/// Where a client is put that has named its stream.
+#[derive(Clone, Debug, Default)]
+struct Seat(Arc<Mutex<Option<TcpStream>>>);
+
+impl Seat {
+    fn lock(&self) -> MutexGuard<'_, Option<TcpStream>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the client in, unless another is there that has not gone again.
+    fn admit(&self, destination: Destination, stream: TcpStream) {
+        let mut seat = self.lock();
+        if seat.as_ref().is_some_and(is_there) {
+            debug!("a second connection for the same stream was refused");
+            return say(&stream, &handshake::REFUSED);
+        }
+        // Answered under the lock: once the client knows, the stream can be taken.
+        say(&stream, &handshake::granted(destination));
+        *seat = Some(stream);
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Expected(Arc<Mutex<HashMap<Destination, Seat>>>);
+
+impl Expected {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Destination, Seat>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn accept(listener: TcpListener, expected: Expected) {
+    let mut greetings = JoinSet::new();
+    let mut oldest = VecDeque::new();
+    loop {
+        let accepted = tokio::select! {
+            Some(_) = greetings.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, from)) => {
+                make_room(&mut oldest);
+                oldest.push_back(greetings.spawn(greet(stream, from, expected.clone())));
+            }
+            Err(why) => {
+                // Out of descriptors, most likely: there is no event for that being over.
+                warn!(%why, "no direct bytestream can be accepted");
+                sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+/// Sends the oldest of those away that have not said yet what they want, if there are too many.
+fn make_room(greetings: &mut VecDeque<AbortHandle>) {
+    if greetings.len() < STRANGERS {
+        return;
+    }
+    greetings.retain(|greeting| !greeting.is_finished());
+    if greetings.len() >= STRANGERS
+        && let Some(oldest) = greetings.pop_front()
+    {
+        oldest.abort();
+    }
+}
+
+async fn greet(mut stream: TcpStream, from: SocketAddr, expected: Expected) {
+    let mut server = Server::default();
+    let greeting = converse(&mut stream, |heard| server.step(heard));
+    let destination = match timeout(HANDSHAKE, greeting).await {
+        Ok(Ok(destination)) => destination,
+        Ok(Err(why)) => return debug!(%from, %why, "a client was sent away"),
+        Err(_) => return debug!(%from, "a client took too long to say what it wants"),
+    };
+    let seat = expected.lock().get(&destination).cloned();
+    match seat {
+        Some(seat) => seat.admit(destination, stream),
+        None => {
+            debug!(%from, "a client wants a stream that nobody expects");
+            say(&stream, &handshake::REFUSED);
+        }
+    }
+}
+
+/// Says a few bytes without waiting: a connection that does not take them is of no use.
+fn say(stream: &TcpStream, bytes: &[u8]) {
+    if SockRef::from(stream).send(bytes).ok() != Some(bytes.len()) {
+        debug!("a client has gone before it was answered");
+    }
+}
+
+/// Whether the other end has neither ended nor broken the connection.
+fn is_there(stream: &TcpStream) -> bool {
+    let mut byte = [std::mem::MaybeUninit::uninit()];
+    match SockRef::from(stream).peek(&mut byte) {
+        Ok(peeked) => peeked > 0,
+        Err(why) => why.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+/// Listens on all addresses of both families, or of IPv4 where there is no other.
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    bind(both).or_else(|_| bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))))
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // A port that is configured must be usable again at once.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Connections that may be about to say what they want.
+const STRANGERS: usize = 256;
+
+/// From the connection to the name of a stream.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long to wait after the system refused to accept.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Connections that wait for being accepted: a thousand programs may connect at once.
+const BACKLOG: i32 = 4096;

@@ -1,0 +1,190 @@
+//! The proxies that this side knows: found at the own server, or named by the user.
+//!
+//! - [`Proxies`]: what is known, shared by all bytestreams (this file)
+//! - [`Roll`]: which of them are told to whom (`roll.rs`)
+//! - finding them (`discovery.rs`) and trying them out (`trial.rs`)
+
+mod discovery;
+mod roll;
+mod trial;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+use tracing::{debug, warn};
+use tubes_transport::{Kind, Stanzas};
+use xmpp_parsers::jid::{FullJid, Jid};
+
+pub use self::roll::{KnownProxy, Verdict};
+
+use self::roll::Roll;
+use crate::config::LastResort;
+use crate::dial::Candidate;
+use crate::{Socks5, Streamhost};
+
+/// What is known of proxies, by the domain of the account that may use them.
+#[derive(Debug, Default)]
+pub(crate) struct Proxies {
+    rolls: Mutex<HashMap<String, Entry>>,
+    /// Somebody has finished looking around.
+    explored: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    roll: Roll,
+    exploring: usize,
+}
+
+impl Proxies {
+    /// Finds the proxies of the account's server, and then tries each of them out.
+    pub(crate) async fn explore(&self, socks5: &Socks5, account: &FullJid, stanzas: &Stanzas) {
+        let found = {
+            let _exploring = Exploring::begin(self, account);
+            let found = discovery::discover(account, &socks5.named_proxies, stanzas).await;
+            self.entry(account, |entry| entry.roll.set(found.clone()));
+            found
+        };
+        let placed = socks5.placed_proxies.iter().cloned();
+        let trials = found.into_iter().chain(placed).map(|host| async move {
+            let proxy = Candidate::own_proxy(host);
+            let verdict = trial::run(&proxy, account, stanzas).await;
+            let host = proxy.host;
+            match &verdict {
+                Verdict::Relays | Verdict::Untried => debug!(jid = %host.jid, ?verdict, "proxy"),
+                Verdict::Withholds | Verdict::Fails(_) => {
+                    warn!(jid = %host.jid, %verdict, "a proxy of the server is not as it should be");
+                }
+            }
+            self.judge(account, &host, verdict);
+        });
+        join_all(trials).await;
+    }
+
+    /// The proxies to tell a peer of this kind, best first. Waits a moment for those that are being
+    /// looked for.
+    pub(crate) async fn to_tell(
+        &self,
+        socks5: &Socks5,
+        account: &FullJid,
+        kind: Kind,
+    ) -> Vec<Streamhost> {
+        // What is not found by then comes too late for this stream.
+        let _ = timeout(SEARCH, self.until_explored(account)).await;
+        let now = Instant::now().into_std();
+        let roll = self.entry(account, |entry| entry.roll.clone());
+        let roll = roll.with(&socks5.placed_proxies);
+        let told = roll.to_tell(kind, socks5.last_resort == LastResort::Yes, now);
+        for proxy in told
+            .iter()
+            .filter(|proxy| proxy.verdict == Verdict::Withholds)
+        {
+            if kind == Kind::Other {
+                warn!(jid = %proxy.host.jid, "using a proxy that withholds the end of a burst");
+            }
+        }
+        told.into_iter().map(|proxy| proxy.host).collect()
+    }
+
+    /// Whether a peer that is not of our kind can be reached through this proxy without bytes
+    /// being withheld. One that is not known is tried out first.
+    pub(crate) async fn is_fit(
+        &self,
+        proxy: &Candidate,
+        account: &FullJid,
+        stanzas: &Stanzas,
+    ) -> bool {
+        let known = self.entry(account, |entry| entry.roll.verdict(&proxy.host));
+        let verdict = match known {
+            Verdict::Untried => {
+                let verdict = trial::run(proxy, account, stanzas).await;
+                self.judge(account, &proxy.host, verdict.clone());
+                verdict
+            }
+            known => known,
+        };
+        // Others' proxies may refuse us as a client and still serve the peer.
+        verdict != Verdict::Withholds
+    }
+
+    /// Whether this very host is one that this side knows itself.
+    pub(crate) fn knows(&self, socks5: &Socks5, account: &FullJid, host: &Streamhost) -> bool {
+        let known = self.entry(account, |entry| entry.roll.contains(host));
+        known || socks5.placed_proxies.contains(host)
+    }
+
+    /// A bytestream through this proxy came about.
+    pub(crate) fn worked(&self, account: &FullJid, jid: &Jid) {
+        self.entry(account, |entry| entry.roll.worked(jid));
+    }
+
+    /// A bytestream through this proxy did not come about: it moves back.
+    pub(crate) fn failed(&self, account: &FullJid, jid: &Jid) {
+        let now = Instant::now().into_std();
+        self.entry(account, |entry| entry.roll.failed(jid, now));
+    }
+
+    /// All that are known to an account.
+    pub(crate) fn list(&self, account: &FullJid) -> Vec<KnownProxy> {
+        self.entry(account, |entry| entry.roll.list())
+    }
+
+    fn judge(&self, account: &FullJid, host: &Streamhost, verdict: Verdict) {
+        let now = Instant::now().into_std();
+        self.entry(account, |entry| entry.roll.judge(host, verdict, now));
+    }
+
+    async fn until_explored(&self, account: &FullJid) {
+        loop {
+            // Enabled before the look, so that no word is missed in between.
+            let explored = self.explored.notified();
+            tokio::pin!(explored);
+            explored.as_mut().enable();
+            if self.entry(account, |entry| entry.exploring == 0) {
+                return;
+            }
+            explored.await;
+        }
+    }
+
+    fn entry<T>(&self, account: &FullJid, look: impl FnOnce(&mut Entry) -> T) -> T {
+        let mut rolls = self.lock();
+        let domain = account.domain().as_str();
+        match rolls.get_mut(domain) {
+            Some(entry) => look(entry),
+            None => look(rolls.entry(domain.to_owned()).or_default()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.rolls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody is looking around, until this is dropped.
+struct Exploring<'a> {
+    proxies: &'a Proxies,
+    account: &'a FullJid,
+}
+
+impl<'a> Exploring<'a> {
+    fn begin(proxies: &'a Proxies, account: &'a FullJid) -> Self {
+        proxies.entry(account, |entry| entry.exploring += 1);
+        Self { proxies, account }
+    }
+}
+
+impl Drop for Exploring<'_> {
+    fn drop(&mut self) {
+        self.proxies
+            .entry(self.account, |entry| entry.exploring -= 1);
+        self.proxies.explored.notify_waiters();
+    }
+}
+
+/// How long a bytestream waits for proxies that are being looked for.
+const SEARCH: Duration = Duration::from_secs(1);
