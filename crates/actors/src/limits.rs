@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-/// Negotiations pending at a time with one contact, of those that it asked for, and as many of
-/// those that we asked for: were they counted together, a contact could keep us from asking.
-pub(crate) const NEGOTIATIONS_PER_CONTACT: usize = 64;
+/// Negotiations pending at a time that we asked one contact for. They are counted apart from those
+/// that it asked for: otherwise a contact could keep us from asking.
+pub(crate) const ASKED_PER_CONTACT: usize = 64;
+
+/// Negotiations pending at a time that one contact asked for. More than we ask for: through a
+/// proxy the side that asked is done first, and asks for the next before this side is done, too.
+pub(crate) const ANSWERED_PER_CONTACT: usize = 256;
 
 /// Negotiations pending at a time in all, each way.
 pub(crate) const NEGOTIATIONS: usize = 1024;

@@ -34,8 +34,8 @@ impl NegotiatorActor {
             signallings,
             runtime,
             exploring: None,
-            asking: Quota::default(),
-            answering: Quota::default(),
+            asking: Quota::new(limits::ASKED_PER_CONTACT),
+            answering: Quota::new(limits::ANSWERED_PER_CONTACT),
         }
     }
 }
@@ -166,9 +166,18 @@ pub(crate) struct Admission {
 struct Quota {
     all: Arc<Semaphore>,
     contacts: HashMap<BareJid, Arc<Semaphore>>,
+    per_contact: usize,
 }
 
 impl Quota {
+    fn new(per_contact: usize) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(limits::NEGOTIATIONS)),
+            contacts: HashMap::new(),
+            per_contact,
+        }
+    }
+
     fn queue(&mut self, peer: BareJid) -> Queue {
         if self.contacts.len() >= limits::NEGOTIATIONS {
             self.contacts
@@ -177,19 +186,10 @@ impl Quota {
         let contact = self
             .contacts
             .entry(peer)
-            .or_insert_with(|| Arc::new(Semaphore::new(limits::NEGOTIATIONS_PER_CONTACT)));
+            .or_insert_with(|| Arc::new(Semaphore::new(self.per_contact)));
         Queue {
             all: Arc::clone(&self.all),
             contact: Arc::clone(contact),
-        }
-    }
-}
-
-impl Default for Quota {
-    fn default() -> Self {
-        Self {
-            all: Arc::new(Semaphore::new(limits::NEGOTIATIONS)),
-            contacts: HashMap::new(),
         }
     }
 }

@@ -39,6 +39,11 @@ impl Outgoing {
         Ok(())
     }
 
+    /// Whether all that was sent has arrived.
+    pub fn is_settled(&self) -> bool {
+        self.arrived == self.sent
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.nudge.map(|(due, _)| due)
