@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
+use crate::dial::Queues;
 use crate::listener::Door;
 use crate::proxies::Proxies;
 use crate::{KnownProxy, Loopback, Streamhost, Way, own};
@@ -32,6 +33,7 @@ pub struct Socks5 {
 struct Shared {
     door: Door,
     proxies: Proxies,
+    queues: Queues,
 }
 
 /// Who may learn the addresses of this machine.
@@ -176,6 +178,10 @@ impl Socks5 {
 
     pub(crate) fn door(&self) -> &Door {
         &self.shared.door
+    }
+
+    pub(crate) fn queues(&self) -> &Queues {
+        &self.shared.queues
     }
 
     pub(crate) fn proxies(&self) -> &Proxies {

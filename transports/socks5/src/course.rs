@@ -155,10 +155,10 @@ impl Course {
         }
         self.latest = Some(now);
         match self.kind {
-            Kind::Ours => LONGEST,
-            Kind::Other => (left / shares).clamp(SHORTEST, LONGEST),
+            // The others do not wait for it.
+            Kind::Ours => left,
+            Kind::Other => (left / shares).clamp(SHORTEST, LONGEST).min(left),
         }
-        .min(left)
     }
 
     fn is_dialling(&self) -> bool {
@@ -173,7 +173,7 @@ const STAGGER: Duration = Duration::from_millis(200);
 /// waiting for, since a proxy costs whoever runs it.
 const HEAD_START: Duration = Duration::from_millis(1200);
 
-/// For one host to take a connection; one that does not within this time is not worth it.
+/// For one host to take a connection while the others wait; one that takes longer is not worth it.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// For one host to take a connection, however many there are: a round trip around the world.

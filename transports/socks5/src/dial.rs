@@ -1,12 +1,15 @@
 //! Connects to streamhosts.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 use tubes_transport::{ConnectError, Kind, Tried};
@@ -40,6 +43,27 @@ pub(crate) struct Errand {
     pub(crate) deadline: Instant,
 }
 
+/// Where those wait who want to dial the same proxy: ejabberd's lets only a handful of connections
+/// wait to be accepted, and the others would try again after seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Queues(Mutex<HashMap<(String, u16), Arc<Semaphore>>>);
+
+impl Queues {
+    /// Waits for a place.
+    async fn enter(&self, host: &Streamhost) -> Option<OwnedSemaphorePermit> {
+        let queue = {
+            let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if queues.len() >= QUEUES {
+                queues.retain(|_, queue| Arc::strong_count(queue) > 1);
+            }
+            let place = (host.host.clone(), host.port);
+            let queue = queues.entry(place);
+            Arc::clone(queue.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
+        };
+        queue.acquire_owned().await.ok()
+    }
+}
+
 /// A connection that has its handshake behind it.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -55,6 +79,7 @@ pub(crate) struct Reply {
 pub(crate) async fn dial_any(
     candidates: &[Candidate],
     errand: Errand,
+    queues: &Queues,
 ) -> Result<Reply, Vec<(Candidate, String)>> {
     let ways = candidates.iter().map(|candidate| candidate.way);
     let begun = Instant::now().into_std();
@@ -67,7 +92,7 @@ pub(crate) async fn dial_any(
             Next::Wait(wake) => wake.map_or(errand.deadline, Instant::from_std),
             Next::Dial { host, within } => {
                 if let Some(candidate) = candidates.get(host) {
-                    let dial = dial(candidate, errand, within);
+                    let dial = dial(candidate, errand, within, queues);
                     dialling.push(async move { (host, dial.await) });
                 }
                 continue;
@@ -98,8 +123,16 @@ pub(crate) async fn dial(
     candidate: &Candidate,
     errand: Errand,
     within: Duration,
+    queues: &Queues,
 ) -> Result<TcpStream, DialFailure> {
-    let Candidate { host, inward, .. } = candidate;
+    let Candidate { host, inward, way } = candidate;
+    let _place = match way {
+        Way::Direct => None,
+        Way::Proxy => match tokio::time::timeout_at(errand.deadline, queues.enter(host)).await {
+            Ok(place) => place,
+            Err(_) => return Err(DialFailure::nothing("too many others dial it")),
+        },
+    };
     let connecting = connect(host, *inward);
     let mut stream = match timeout(within, connecting).await {
         Ok(connected) => connected.map_err(DialFailure::nothing)?,
@@ -258,6 +291,12 @@ pub(crate) fn tried(failed: &[(Candidate, String)]) -> Vec<Tried> {
         .filter_map(reason)
         .collect()
 }
+
+/// Connections to one proxy that are being made at a time.
+const AT_ONCE: usize = 4;
+
+/// Proxies that are remembered beyond those in use.
+const QUEUES: usize = 64;
 
 /// Addresses of one name that are tried.
 const NAMESAKES: usize = 4;

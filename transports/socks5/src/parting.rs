@@ -39,6 +39,14 @@ pub(crate) fn let_go(stream: TcpStream) {
     });
 }
 
+/// Waits for the peer to close the connection, and closes it then.
+pub(crate) fn await_end(stream: TcpStream) {
+    see_off(stream, |mut stream| async move {
+        // Whoever takes longer is not waited for.
+        let _ = timeout(UNREAD, read_out(&mut stream)).await;
+    });
+}
+
 /// How a peer ends its side when nobody cares for what it says.
 enum Heard {
     End,

@@ -8,13 +8,14 @@ use tubes_transport::{Answer, AskError, Kind};
 use xmpp_parsers::minidom::Element;
 
 use crate::dial::{Candidate, Errand, dial};
-use crate::{Destination, Streamhost, Used};
+use crate::{Destination, Socks5, Streamhost, Used};
 
 /// A peer that chose a proxy waits there for this side, and nothing in XEP-0065 tells it that nobody
 /// comes. So should the attempt be dropped, this side goes there all the same, and leaves at once:
 /// the proxy then closes the peer's connection, too.
 pub(super) struct Promise {
     owed: Owed,
+    socks5: Socks5,
     proxies: Vec<Streamhost>,
     kind: Kind,
     destination: Destination,
@@ -31,12 +32,14 @@ enum Owed {
 impl Promise {
     /// The peer was told of these proxies, and has yet to answer.
     pub(super) fn new(
+        socks5: &Socks5,
         answer: Answer,
         proxies: Vec<Streamhost>,
         kind: Kind,
         destination: Destination,
     ) -> Self {
         Self {
+            socks5: socks5.clone(),
             owed: Owed::Answer(answer),
             proxies,
             kind,
@@ -68,6 +71,7 @@ impl Drop for Promise {
         }
         let proxies = std::mem::take(&mut self.proxies);
         let (kind, destination) = (self.kind, self.destination);
+        let socks5 = self.socks5.clone();
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 let proxy = match owed {
@@ -82,7 +86,8 @@ impl Drop for Promise {
                         deadline: Instant::now() + VISIT,
                     };
                     // Whoever cannot be reached has nothing to be told.
-                    let _ = dial(&Candidate::own_proxy(proxy), errand, VISIT).await;
+                    let _ =
+                        dial(&Candidate::own_proxy(proxy), errand, VISIT, socks5.queues()).await;
                 }
             });
         }

@@ -137,7 +137,13 @@ impl Requester {
         let asked = wire.ask(Question::Set, query, Patience::Within(patience));
         let (proxies, kind) = (self.proxies.clone(), self.plan.kind);
         let answer = asked.await?;
-        Ok(Promise::new(answer, proxies, kind, self.destination))
+        Ok(Promise::new(
+            &self.socks5,
+            answer,
+            proxies,
+            kind,
+            self.destination,
+        ))
     }
 
     /// What became of the ways that were told, when the peer used none of them.
@@ -201,7 +207,7 @@ impl Requester {
             deadline: Instant::now() + PROXY,
         };
         let candidate = Candidate::own_proxy(proxy.clone());
-        let dialled = dial(&candidate, errand, PROXY).await;
+        let dialled = dial(&candidate, errand, PROXY, self.socks5.queues()).await;
         promise.keep();
         let mut stream = dialled.map_err(|why| {
             ConnectError::Unreachable(format!("the proxy {}: {}", proxy.jid, why.why))

@@ -116,7 +116,7 @@ impl Responder {
             deadline: Instant::now() + self.socks5.budget,
         };
         let reached = match self.plan.kind {
-            Kind::Ours => dial_any(&candidates, errand).await,
+            Kind::Ours => dial_any(&candidates, errand, self.socks5.queues()).await,
             Kind::Other => self.reach_others(candidates, errand).await,
         };
         match reached {
@@ -141,7 +141,7 @@ impl Responder {
         let (direct, proxies): (Vec<_>, Vec<_>) = candidates
             .into_iter()
             .partition(|candidate| candidate.way == Way::Direct);
-        let mut failed = match dial_any(&direct, errand).await {
+        let mut failed = match dial_any(&direct, errand, self.socks5.queues()).await {
             Ok(reply) => return Ok(reply),
             Err(failed) => failed,
         };
@@ -152,7 +152,7 @@ impl Responder {
                 false => failed.push((proxy, "withholds the end of a burst".to_owned())),
             }
         }
-        match dial_any(&fit, errand).await {
+        match dial_any(&fit, errand, self.socks5.queues()).await {
             Ok(mut reply) => {
                 reply.failed.splice(..0, failed);
                 Ok(reply)
@@ -169,7 +169,8 @@ impl Responder {
             return true;
         }
         let (account, stanzas) = (&self.plan.account, &self.plan.stanzas);
-        let trying = self.socks5.proxies().is_fit(proxy, account, stanzas);
+        let proxies = self.socks5.proxies();
+        let trying = proxies.is_fit(&self.socks5, proxy, account, stanzas);
         // Whoever is too slow to be tried out is too slow to be used.
         tokio::time::timeout_at(errand.deadline, trying)
             .await

@@ -52,7 +52,7 @@ impl Proxies {
         let placed = socks5.placed_proxies.iter().cloned();
         let trials = found.into_iter().chain(placed).map(|host| async move {
             let proxy = Candidate::own_proxy(host);
-            let verdict = trial::run(&proxy, account, stanzas).await;
+            let verdict = trial::run(&proxy, account, stanzas, socks5.queues()).await;
             let host = proxy.host;
             match &verdict {
                 Verdict::Relays | Verdict::Untried => debug!(jid = %host.jid, ?verdict, "proxy"),
@@ -94,6 +94,7 @@ impl Proxies {
     /// being withheld. One that is not known is tried out first.
     pub(crate) async fn is_fit(
         &self,
+        socks5: &Socks5,
         proxy: &Candidate,
         account: &FullJid,
         stanzas: &Stanzas,
@@ -101,7 +102,7 @@ impl Proxies {
         let known = self.entry(account, |entry| entry.roll.verdict(&proxy.host));
         let verdict = match known {
             Verdict::Untried => {
-                let verdict = trial::run(proxy, account, stanzas).await;
+                let verdict = trial::run(proxy, account, stanzas, socks5.queues()).await;
                 self.judge(account, &proxy.host, verdict.clone());
                 verdict
             }

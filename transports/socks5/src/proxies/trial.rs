@@ -11,18 +11,28 @@ use xmpp_parsers::jid::FullJid;
 use super::Verdict;
 use crate::Destination;
 use crate::attempt::activate;
-use crate::dial::{Candidate, Errand, dial};
+use crate::dial::{Candidate, Errand, Queues, dial};
 
 /// Whether the proxy passes on what it is given, and all of it.
-pub(super) async fn run(proxy: &Candidate, account: &FullJid, stanzas: &Stanzas) -> Verdict {
-    match timeout(TRIAL, relay(proxy, account, stanzas)).await {
+pub(super) async fn run(
+    proxy: &Candidate,
+    account: &FullJid,
+    stanzas: &Stanzas,
+    queues: &Queues,
+) -> Verdict {
+    match timeout(TRIAL, relay(proxy, account, stanzas, queues)).await {
         Ok(Ok(verdict)) => verdict,
         Ok(Err(why)) => Verdict::Fails(why),
         Err(_) => Verdict::Fails("no answer in time".to_owned()),
     }
 }
 
-async fn relay(proxy: &Candidate, account: &FullJid, stanzas: &Stanzas) -> Result<Verdict, String> {
+async fn relay(
+    proxy: &Candidate,
+    account: &FullJid,
+    stanzas: &Stanzas,
+    queues: &Queues,
+) -> Result<Verdict, String> {
     let stream = StreamId::from(format!("trial-{:032x}", rand::random::<u128>()));
     let errand = Errand {
         kind: Kind::Ours,
@@ -30,8 +40,12 @@ async fn relay(proxy: &Candidate, account: &FullJid, stanzas: &Stanzas) -> Resul
         deadline: Instant::now() + TRIAL,
     };
     // The responder comes first: some proxies tell the two apart by that.
-    let responder = dial(proxy, errand, TRIAL).await.map_err(|why| why.why)?;
-    let requester = dial(proxy, errand, TRIAL).await.map_err(|why| why.why)?;
+    let responder = dial(proxy, errand, TRIAL, queues)
+        .await
+        .map_err(|why| why.why)?;
+    let requester = dial(proxy, errand, TRIAL, queues)
+        .await
+        .map_err(|why| why.why)?;
     let activated = activate(&proxy.host.jid, &stream, account, stanzas).await;
     activated.map_err(|why| format!("it does not activate the stream: {why}"))?;
     pass_bursts(requester, responder).await

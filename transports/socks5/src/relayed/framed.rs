@@ -28,6 +28,18 @@ pub(super) struct Framed {
     /// Whoever waits to write, while a reader may be the one that is woken for it.
     writer: Option<Waker>,
     inbound: Inbound,
+    has_said_end: bool,
+    closing: Closing,
+}
+
+/// Who closes the connection when both directions have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// This side: it ended last, and the peer knows everything by now.
+    Ours,
+    /// The peer: it waits to be told that its end has arrived, and a proxy may lose that if this
+    /// side closes right after.
+    Theirs,
 }
 
 /// How far the peer's direction has come.
@@ -49,7 +61,13 @@ impl Framed {
             nudge: None,
             writer: None,
             inbound: Inbound::Open,
+            has_said_end: false,
+            closing: Closing::Ours,
         }
+    }
+
+    pub(super) fn closing(&self) -> Closing {
+        self.closing
     }
 
     pub(super) fn inbound(&self) -> Inbound {
@@ -67,6 +85,7 @@ impl Framed {
 
     /// Says that no data follows.
     pub(super) fn end(&mut self) {
+        self.has_said_end = true;
         self.say(Control::End);
         self.outgoing.sent(1, Instant::now().into_std());
     }
@@ -179,6 +198,9 @@ impl Framed {
             Some(Control::End) => {
                 self.inbound = Inbound::Ended;
                 self.incoming.arrived(1);
+                if self.has_said_end && self.outgoing.is_settled() {
+                    self.closing = Closing::Theirs;
+                }
             }
             Some(Control::Arrived(sum)) => self.outgoing.handle_arrived(sum).map_err(invalid)?,
             Some(Control::Nothing) | None => {}

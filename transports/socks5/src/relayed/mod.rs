@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use self::framed::{Framed, Inbound};
+use self::framed::{Closing, Framed, Inbound};
 use crate::parting;
 
 /// A framed TCP connection, as a stream.
@@ -96,8 +96,14 @@ impl Drop for Relayed {
             return;
         };
         let has_ended = self.is_shut && framed.inbound() == Inbound::Ended;
-        if !has_ended || framed.is_settled() {
+        if !has_ended {
             return parting::let_go(framed.into_stream());
+        }
+        if framed.is_settled() {
+            return match framed.closing() {
+                Closing::Ours => parting::let_go(framed.into_stream()),
+                Closing::Theirs => parting::await_end(framed.into_stream()),
+            };
         }
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
