@@ -23,7 +23,7 @@ use crate::{
     AccountError, ServerKind, Setup, StartError,
     ca::Identity,
     kind::find,
-    probe::{self, Ports, loopback},
+    probe::{self, Ports},
     setup::{Encryption, proxy_name},
     supervised::Supervised,
 };
@@ -101,22 +101,22 @@ impl Ejabberd {
         self.process.kill().await
     }
 
-    pub(crate) fn ports(&self) -> Vec<u16> {
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.ports.all()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         let [start_tls, ..] = self.ports.own;
-        loopback(start_tls)
+        self.ports.at(start_tls)
     }
 
     pub(crate) fn direct_tls_address(&self) -> SocketAddr {
         let [_, direct, _] = self.ports.own;
-        loopback(direct)
+        self.ports.at(direct)
     }
 
     pub(crate) fn proxy_address(&self) -> Option<SocketAddr> {
-        self.ports.proxy.map(loopback)
+        Some(self.ports.at(self.ports.proxy?))
     }
 
     pub(crate) async fn add_account(
@@ -143,7 +143,7 @@ impl Ejabberd {
     /// Calls one of the server's commands: HTTP status and body of the answer.
     async fn call(&self, command: &str, body: &str) -> io::Result<(String, String)> {
         let [.., api] = self.ports.own;
-        let mut tcp = TcpStream::connect(loopback(api)).await?;
+        let mut tcp = TcpStream::connect(self.ports.at(api)).await?;
         let request = format!(
             "POST /{}/{command} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -191,12 +191,13 @@ fn write_files(
 /// Debian's configuration without what reaches beyond this machine.
 fn config(folder: &Path, setup: &Setup, domain: &BareJid, ports: Ports<3>, secret: &str) -> String {
     let [start_tls, direct, api] = ports.own;
+    let host = ports.host;
     let folder = folder.to_string_lossy();
     let shaper = if setup.stock_limits { "normal" } else { "none" };
     let refused = if setup.plain { "" } else { "\n  - \"plain\"" };
     let stanza_size = setup.stanza_size;
     let proxy = match ports.proxy {
-        Some(port) => proxy(&proxy_name(domain), port),
+        Some(port) => proxy(&proxy_name(domain), ports.at(port)),
         None => String::new(),
     };
     let starttls = match setup.encryption {
@@ -219,26 +220,26 @@ disable_sasl_mechanisms:
 s2s_access: none
 listen:
   - port: {start_tls}
-    ip: "127.0.0.1"
+    ip: "{host}"
     module: ejabberd_c2s
     max_stanza_size: {stanza_size}
     shaper: c2s_shaper
     {starttls}: true
   - port: {direct}
-    ip: "127.0.0.1"
+    ip: "{host}"
     module: ejabberd_c2s
     max_stanza_size: {stanza_size}
     shaper: c2s_shaper
     tls: true
   - port: {api}
-    ip: "127.0.0.1"
+    ip: "{host}"
     module: ejabberd_http
     request_handlers:
       /{secret}: mod_http_api
 api_permissions:
   "accounts":
     who:
-      ip: 127.0.0.1/8
+      ip: {host}
     what:
       - register
 shaper:
@@ -272,12 +273,13 @@ modules:
 }
 
 /// The module that is the proxy: without limits of its own.
-fn proxy(name: &str, port: u16) -> String {
+fn proxy(name: &str, address: SocketAddr) -> String {
+    let (host, port) = (address.ip(), address.port());
     format!(
         r#"  mod_proxy65:
     host: "{name}"
-    hostname: "127.0.0.1"
-    ip: "127.0.0.1"
+    hostname: "{host}"
+    ip: "{host}"
     port: {port}
     max_connections: infinity
     shaper: none

@@ -14,9 +14,9 @@
 //! - [`Proxy`]: the embedded server's proxy for SOCKS5 bytestreams (XEP-0065), which also does
 //!   without a server (`proxy/`)
 //!
-//! Every server listens on free ports of the loopback interface only, requires TLS unless told
-//! otherwise, and leaves
-//! no process and no folder behind, whatever becomes of the process that started it.
+//! Every server listens on free ports, requires TLS, and does both on the loopback interface only,
+//! unless told otherwise. It leaves no process and no folder behind, whatever becomes of the
+//! process that started it.
 
 mod ca;
 mod ejabberd;

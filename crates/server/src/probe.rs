@@ -38,7 +38,8 @@ pub(crate) async fn start<const N: usize>(
     loop {
         let ports = Ports::free(setup).map_err(StartError::io("looking for free ports"))?;
         let server = start(ports).map_err(StartError::io("starting the server"))?;
-        if probe.wait(kind, &server, &ports.all(), deadline).await? == Port::Ours {
+        let addresses = ports.all();
+        if probe.wait(kind, &server, &addresses, deadline).await? == Port::Ours {
             return Ok((server, ports));
         }
     }
@@ -50,13 +51,13 @@ pub(crate) async fn restart(
     domain: &BareJid,
     ca: &Ca,
     server: &mut Supervised,
-    ports: &[u16],
+    addresses: &[SocketAddr],
 ) -> Result<(), StartError> {
     let probe = Probe::new(domain, ca)?;
     let doing = "starting the server again";
     server.start_again().map_err(StartError::io(doing))?;
     let deadline = time::Instant::now() + START;
-    match probe.wait(kind, server, ports, deadline).await? {
+    match probe.wait(kind, server, addresses, deadline).await? {
         Port::Ours => Ok(()),
         Port::Taken => Err(StartError::io(doing)(io::ErrorKind::AddrInUse.into())),
     }
@@ -64,20 +65,21 @@ pub(crate) async fn restart(
 
 /// Keeps the ports of a killed server from being given to others: bound, and nobody listens.
 /// All three servers can bind them nevertheless (`SO_REUSEADDR`).
-pub(crate) fn keep(ports: &[u16]) -> Vec<TcpSocket> {
-    let keep = |port: &u16| {
+pub(crate) fn keep(addresses: &[SocketAddr]) -> Vec<TcpSocket> {
+    let keep = |address: &SocketAddr| {
         let keeper = TcpSocket::new_v4().ok()?;
         keeper.set_reuseaddr(true).ok()?;
-        keeper.bind(loopback(*port)).ok()?;
+        keeper.bind(*address).ok()?;
         Some(keeper)
     };
     // Whose port cannot be kept may still be lucky.
-    ports.iter().filter_map(keep).collect()
+    addresses.iter().filter_map(keep).collect()
 }
 
-/// The ports that a server listens on.
+/// Where a server listens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ports<const N: usize> {
+    pub(crate) host: Ipv4Addr,
     /// Those that such a server always has.
     pub(crate) own: [u16; N],
     /// That of its proxy for bytestreams.
@@ -89,7 +91,7 @@ impl<const N: usize> Ports<N> {
     fn free(setup: &Setup) -> io::Result<Self> {
         let mut listeners = Vec::with_capacity(N + 1);
         let mut draw = || {
-            let listener = TcpListener::bind(loopback(0))?;
+            let listener = TcpListener::bind((setup.host, 0))?;
             let port = listener.local_addr()?.port();
             listeners.push(listener);
             Ok::<_, io::Error>(port)
@@ -99,11 +101,18 @@ impl<const N: usize> Ports<N> {
             *port = draw()?;
         }
         let proxy = setup.proxy.then(draw).transpose()?;
-        Ok(Self { own, proxy })
+        let host = setup.host;
+        Ok(Self { host, own, proxy })
     }
 
-    pub(crate) fn all(&self) -> Vec<u16> {
-        self.own.into_iter().chain(self.proxy).collect()
+    /// Where it waits on one of them.
+    pub(crate) fn at(&self, port: u16) -> SocketAddr {
+        (self.host, port).into()
+    }
+
+    pub(crate) fn all(&self) -> Vec<SocketAddr> {
+        let ports = self.own.into_iter().chain(self.proxy);
+        ports.map(|port| self.at(port)).collect()
     }
 }
 
@@ -111,11 +120,6 @@ impl<const N: usize> Ports<N> {
 enum Port {
     Ours,
     Taken,
-}
-
-/// A loopback address.
-pub(crate) fn loopback(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 /// Whether somebody took a port between our looking and the server's listening.
@@ -156,12 +160,12 @@ impl Probe {
         &self,
         kind: ServerKind,
         server: &Supervised,
-        ports: &[u16],
+        addresses: &[SocketAddr],
         deadline: time::Instant,
     ) -> Result<Port, StartError> {
         let mut pause = POLL;
         loop {
-            let why = match time::timeout_at(deadline, self.is_ready(ports)).await {
+            let why = match time::timeout_at(deadline, self.is_ready(addresses)).await {
                 // Prosody runs on without a port that it did not get. When it answers it has
                 // tried all of them, and whoever has that port may answer as well.
                 Ok(Ok(())) if collided(&server.log()) => return Ok(Port::Taken),
@@ -186,9 +190,9 @@ impl Probe {
         }
     }
 
-    async fn is_ready(&self, ports: &[u16]) -> io::Result<()> {
-        for (index, port) in ports.iter().enumerate() {
-            let tcp = TcpStream::connect(loopback(*port)).await?;
+    async fn is_ready(&self, addresses: &[SocketAddr]) -> io::Result<()> {
+        for (index, address) in addresses.iter().enumerate() {
+            let tcp = TcpStream::connect(address).await?;
             match index {
                 0 => self.secure(self.ask_for_tls(tcp).await?).await?,
                 1 => self.secure(tcp).await?,
@@ -246,7 +250,7 @@ mod tests {
             unreachable!("a proxy has a port");
         };
         assert!(a != b && b != c && a != c);
-        assert_eq!(ports.all(), [a, b, c]);
+        assert_eq!(ports.all(), [a, b, c].map(|port| ports.at(port)));
     }
 
     #[test]

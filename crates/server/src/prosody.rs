@@ -9,7 +9,7 @@ use crate::{
     AccountError, ServerKind, Setup, StartError,
     ca::Identity,
     kind::find,
-    probe::{self, Ports, loopback},
+    probe::{self, Ports},
     setup::{Encryption, proxy_name},
     supervised::Supervised,
 };
@@ -56,22 +56,22 @@ impl Prosody {
         &mut self.process
     }
 
-    pub(crate) fn ports(&self) -> Vec<u16> {
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.ports.all()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         let [start_tls, _] = self.ports.own;
-        loopback(start_tls)
+        self.ports.at(start_tls)
     }
 
     pub(crate) fn direct_tls_address(&self) -> SocketAddr {
         let [_, direct] = self.ports.own;
-        loopback(direct)
+        self.ports.at(direct)
     }
 
     pub(crate) fn proxy_address(&self) -> Option<SocketAddr> {
-        self.ports.proxy.map(loopback)
+        Some(self.ports.at(self.ports.proxy?))
     }
 
     /// Prosody reads an account's file at every login, so that writing one is all it takes.
@@ -118,6 +118,7 @@ fn accounts(folder: &std::path::Path, domain: &BareJid) -> PathBuf {
 /// Debian's configuration without what reaches beyond this machine.
 fn config(folder: &std::path::Path, setup: &Setup, domain: &BareJid, ports: Ports<2>) -> String {
     let [start_tls, direct] = ports.own;
+    let host = ports.host;
     let folder = folder.to_string_lossy();
     let (limits_module, limits) = if setup.stock_limits {
         ("\"limits\";", "limits = { c2s = { rate = \"10kb/s\" } }")
@@ -128,7 +129,7 @@ fn config(folder: &std::path::Path, setup: &Setup, domain: &BareJid, ports: Port
     let required = setup.encryption == Encryption::Required;
     let (proxy_options, proxy) = match ports.proxy {
         Some(port) => (
-            format!("proxy65_ports = {{ {port} }}; proxy65_address = \"127.0.0.1\""),
+            format!("proxy65_ports = {{ {port} }}; proxy65_address = \"{host}\""),
             format!("Component {} \"proxy65\"", lua(&proxy_name(domain))),
         ),
         None => Default::default(),
@@ -140,7 +141,7 @@ data_path = {data}
 pidfile = {pid}
 plugin_paths = {{}}
 log = {{ {{ levels = {{ min = "info" }}, to = "console" }} }}
-interfaces = {{ "127.0.0.1" }}
+interfaces = {{ "{host}" }}
 c2s_ports = {{ {start_tls} }}
 c2s_direct_tls_ports = {{ {direct} }}
 {proxy_options}

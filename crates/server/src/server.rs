@@ -191,10 +191,10 @@ impl Server {
     ///
     /// When the process does not end within ten seconds.
     pub async fn kill(&mut self) -> io::Result<()> {
-        let ports = match &self.running {
-            Running::Embedded(server) => server.ports(),
-            Running::Prosody(server) => server.ports(),
-            Running::Ejabberd(server) => server.ports(),
+        let addresses = match &self.running {
+            Running::Embedded(server) => server.addresses(),
+            Running::Prosody(server) => server.addresses(),
+            Running::Ejabberd(server) => server.addresses(),
         };
         match &mut self.running {
             Running::Embedded(server) => server.kill(),
@@ -202,7 +202,7 @@ impl Server {
             Running::Ejabberd(server) => server.kill().await?,
         }
         if self.keepers.is_empty() {
-            self.keepers = probe::keep(&ports);
+            self.keepers = probe::keep(&addresses);
         }
         Ok(())
     }
@@ -220,12 +220,12 @@ impl Server {
         match &mut self.running {
             Running::Embedded(server) => server.restart()?,
             Running::Prosody(server) => {
-                let ports = server.ports();
-                probe::restart(kind, domain, ca, server.process_mut(), &ports).await?;
+                let addresses = server.addresses();
+                probe::restart(kind, domain, ca, server.process_mut(), &addresses).await?;
             }
             Running::Ejabberd(server) => {
-                let ports = server.ports();
-                probe::restart(kind, domain, ca, server.process_mut(), &ports).await?;
+                let addresses = server.addresses();
+                probe::restart(kind, domain, ca, server.process_mut(), &addresses).await?;
             }
         }
         self.keepers.clear();

@@ -1,6 +1,6 @@
-//! How a server is to be: its domain, its accounts, its limits, its proxy.
+//! How a server is to be: its domain, its address, its accounts, its limits, its proxy.
 
-use std::fmt;
+use std::{fmt, net::Ipv4Addr};
 
 use xmpp_parsers::jid::BareJid;
 
@@ -8,6 +8,7 @@ use xmpp_parsers::jid::BareJid;
 #[derive(Clone)]
 pub struct Setup {
     pub(crate) domain: String,
+    pub(crate) host: Ipv4Addr,
     pub(crate) accounts: Vec<(String, String)>,
     pub(crate) stock_limits: bool,
     pub(crate) plain: bool,
@@ -27,6 +28,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             domain: DOMAIN.to_owned(),
+            host: Ipv4Addr::LOCALHOST,
             accounts: Vec::new(),
             stock_limits: false,
             plain: false,
@@ -43,6 +45,7 @@ impl fmt::Debug for Setup {
         let names: Vec<_> = self.accounts.iter().map(|(name, _)| name).collect();
         f.debug_struct("Setup")
             .field("domain", &self.domain)
+            .field("host", &self.host)
             .field("accounts", &names)
             .field("stock_limits", &self.stock_limits)
             .field("plain", &self.plain)
@@ -63,6 +66,13 @@ impl Setup {
     #[must_use]
     pub fn with_domain(mut self, domain: &str) -> Self {
         domain.clone_into(&mut self.domain);
+        self
+    }
+
+    /// Listens at this address of the machine instead of 127.0.0.1, and has its proxy announce it.
+    #[must_use]
+    pub fn with_host(mut self, host: Ipv4Addr) -> Self {
+        self.host = host;
         self
     }
 

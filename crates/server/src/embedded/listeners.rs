@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener},
 };
 
 use xmpp_parsers::jid::BareJid;
@@ -21,7 +21,7 @@ pub(super) struct Addresses {
 impl Addresses {
     /// Free ports: which, is known of the [`Listeners`].
     pub(super) fn free(setup: &Setup, domain: &BareJid) -> Result<Self, StartError> {
-        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let anywhere = SocketAddr::from((setup.host, 0));
         let mut addresses = Self {
             start_tls: anywhere,
             direct_tls: anywhere,
@@ -35,12 +35,11 @@ impl Addresses {
         Ok(addresses)
     }
 
-    pub(super) fn ports(&self) -> Vec<u16> {
+    pub(super) fn all(&self) -> Vec<SocketAddr> {
         let proxy = self.proxy.as_ref().map(|(_, address)| *address);
         [self.start_tls, self.direct_tls]
             .into_iter()
             .chain(proxy)
-            .map(|address| address.port())
             .collect()
     }
 }

@@ -94,8 +94,8 @@ impl Embedded {
         Ok(())
     }
 
-    pub(crate) fn ports(&self) -> Vec<u16> {
-        self.addresses.ports()
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.all()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
