@@ -27,7 +27,9 @@ fn stream_tubes(criterion: &mut Criterion) {
             eprintln!("without {kind}: {missing}");
             continue;
         }
-        let server = runtime.block_on(Server::start(kind, Setup::new().with_proxy())).unwrap();
+        let server = runtime
+            .block_on(Server::start(kind, Setup::new().with_proxy()))
+            .unwrap();
         for &transport in TransportName::ALL {
             let tube = runtime.block_on(Tube::new(&server, transport));
             let name = format!("{transport}/{kind}");

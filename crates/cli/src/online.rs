@@ -111,7 +111,8 @@ fn complaint(error: StartError, profile: &Profile) -> Stop {
     }
 }
 
-fn socks5(direct: &Direct) -> Socks5 {
+/// SOCKS5 bytestreams as the command line and the configuration have them.
+pub(crate) fn socks5(direct: &Direct) -> Socks5 {
     let mut socks5 = Socks5::new()
         .with_port(direct.port.unwrap_or_default())
         .with_reveal(direct.reveal.clone());

@@ -1,7 +1,6 @@
 //! What SOCKS5 bytestreams are told to do.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,10 +164,23 @@ impl Socks5 {
         self.ways.contains(&way)
     }
 
-    /// The addresses that a peer would be told at this moment, best first; without the port, which
-    /// is open only while somebody is expected.
-    pub fn own_addresses(&self) -> Vec<IpAddr> {
-        own::addresses(self.loopback)
+    /// The addresses that our own kind would be told at this moment, best first; those of this
+    /// machine without a port, which is open only while somebody is expected.
+    pub fn told_addresses(&self) -> Vec<String> {
+        let further = self.further.iter();
+        let further = further.map(|(host, port)| match host.contains(':') {
+            true => format!("[{host}]:{port}"),
+            false => format!("{host}:{port}"),
+        });
+        let own = own::addresses(self.loopback).into_iter();
+        further
+            .chain(own.map(|address| address.to_string()))
+            .collect()
+    }
+
+    /// Who may learn this machine's addresses.
+    pub fn reveal(&self) -> &Reveal {
+        &self.reveal
     }
 
     /// The proxies that were found for an account, and what is known of each.

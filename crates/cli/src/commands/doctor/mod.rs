@@ -3,7 +3,7 @@
 //! ```text
 //!   server, encryption, login, stream management ── what the login says
 //!   round trip, roster ──────────────────────────── questions to the server
-//!   presence, bytestream ────────────────────────── a second login, and the first
+//!   presence, bytestream, direct, proxies ───────── a second login, and the first
 //!   rate limit ──────────────────────────────────── the second
 //!   largest stanza ──────────────────────────────── a third, which the server may throw out
 //! ```
@@ -12,6 +12,7 @@ mod login;
 mod presence;
 mod rate;
 mod server;
+mod socks5;
 mod stanza;
 mod stream;
 
@@ -24,7 +25,7 @@ use crate::args::Global;
 use crate::config::Profile;
 use crate::exit::{Kind, Stop};
 use crate::interrupt::Interrupt;
-use crate::online::Online;
+use crate::online::{self, Online};
 use crate::output::{Output, Report, Verdict};
 
 pub(crate) async fn run(global: &Global, interrupt: &Interrupt) -> Result<(), Stop> {
@@ -88,8 +89,13 @@ impl Doctor<'_> {
         };
         let seen = presence::mutual(&first, &second);
         self.check("presence", seen).await?;
-        let carried = stream::between(&first, &second);
+        let carried = stream::in_band(&first, &second);
         self.check("bytestream", carried).await?;
+        let socks5 = online::socks5(&self.profile.direct);
+        let direct = socks5::direct(&first, &second, &socks5);
+        self.check("direct", direct).await?;
+        let proxies = socks5::proxies(&first, &socks5);
+        self.check("proxies", proxies).await?;
         self.check("rate_limit", rate::limit(&second)).await?;
         self.largest_stanza(&first).await
     }

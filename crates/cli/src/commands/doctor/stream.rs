@@ -1,5 +1,6 @@
-//! Whether an in-band bytestream carries bytes: from one login to the other, compared.
+//! Whether a bytestream carries bytes: from one login to the other, compared.
 
+use std::fmt;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -14,32 +15,44 @@ use tubes::transport::{
 use super::{Client, Finding};
 use crate::output::bytes;
 
-/// Opens a bytestream, sends for a while, and compares what arrives.
-pub(super) async fn between(sender: &Client, receiver: &Client) -> Finding {
-    match carry(sender, receiver).await {
-        Ok(Carried::Intact { count, took }) => {
-            let rate = count as f64 / took.as_secs_f64().max(f64::EPSILON);
-            Finding::Fine(format!(
-                "{} in-band in {:.1} s ({}/s), and what arrived is what was sent",
-                bytes(count),
-                took.as_secs_f64(),
-                bytes(rate as u64)
-            ))
-        }
-        Ok(Carried::Damaged { at }) => {
-            Finding::Bad(format!("what arrived in-band was damaged at byte {at}"))
-        }
+/// Opens an in-band bytestream, sends for a while, and compares what arrives.
+pub(super) async fn in_band(sender: &Client, receiver: &Client) -> Finding {
+    match carry(&Ibb::new(), sender, receiver).await {
+        Ok(carried @ Carried::Intact { .. }) => Finding::Fine(format!("in-band, {carried}")),
+        Ok(damaged) => Finding::Bad(format!("in-band, {damaged}")),
         Err(why) => Finding::Bad(format!("an in-band bytestream does not work: {why}")),
     }
 }
 
 /// What became of what was sent.
-enum Carried {
+pub(super) enum Carried {
     Damaged { at: u64 },
     Intact { count: u64, took: Duration },
 }
 
-async fn carry(sender: &Client, receiver: &Client) -> Result<Carried, ConnectError> {
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged { at } => write!(f, "what arrived was damaged at byte {at}"),
+            Self::Intact { count, took } => {
+                let took = took.as_secs_f64();
+                let rate = *count as f64 / took.max(f64::EPSILON);
+                let (count, rate) = (bytes(*count), bytes(rate as u64));
+                write!(
+                    f,
+                    "{count} in {took:.1} s ({rate}/s), and what arrived is what was sent"
+                )
+            }
+        }
+    }
+}
+
+/// Opens a bytestream by this transport, sends for a while, and compares what arrives.
+pub(super) async fn carry(
+    transport: &dyn Transport,
+    sender: &Client,
+    receiver: &Client,
+) -> Result<Carried, ConnectError> {
     let stream = StreamId::from(format!("doctor-{:032x}", rand::random::<u128>()));
     let (mut asking, mut answering) = (
         claim(sender, receiver, &stream)?,
@@ -48,8 +61,8 @@ async fn carry(sender: &Client, receiver: &Client) -> Result<Carried, ConnectErr
     let requester = plan(Role::Requester, sender, receiver, &stream);
     let responder = plan(Role::Responder, receiver, sender, &stream);
     let (here, there) = tokio::try_join!(
-        open(requester, &mut asking),
-        open(responder, &mut answering)
+        open(transport, requester, &mut asking),
+        open(transport, responder, &mut answering)
     )?;
     let begun = Instant::now();
     let seed = rand::random();
@@ -84,8 +97,12 @@ fn plan(role: Role, own: &Client, peer: &Client, stream: &StreamId) -> Plan {
     }
 }
 
-async fn open(plan: Plan, wire: &mut Wire) -> Result<Bytestream, ConnectError> {
-    let attempt: Box<dyn Attempt> = Ibb::new().prepare(plan).await?;
+async fn open(
+    transport: &dyn Transport,
+    plan: Plan,
+    wire: &mut Wire,
+) -> Result<Bytestream, ConnectError> {
+    let attempt: Box<dyn Attempt> = transport.prepare(plan).await?;
     attempt.connect(None, wire).await
 }
 
