@@ -215,7 +215,7 @@ impl Responder {
             mut stream,
             failed,
         } = reply;
-        let detours = tried(&failed);
+        let mut detours = tried(&failed);
         if candidate.way == Way::Proxy {
             let active = tokio::select! {
                 biased;
@@ -232,6 +232,8 @@ impl Responder {
                 return Err(ConnectError::Exhausted(all));
             }
         }
+        // That other hosts of the same way failed is no detour.
+        detours.retain(|tried| tried.transport != candidate.way.label());
         let opened = open(stream, candidate.way, self.plan.kind);
         debug!(label = opened.label(), "open");
         Ok(opened.after(detours))
