@@ -13,20 +13,32 @@ use tubes_server::ServerKind;
 use crate::program::PATIENCE;
 use crate::stage::{Shared, alone, content, pass};
 
-crate::on_each_server!(a_thousand_programs_at_once_get_their_own_bytes);
+crate::on_each_server!(
+    a_thousand_programs_at_once_get_their_own_bytes,
+    a_thousand_direct_connections_at_once_share_one_listener,
+);
 
 async fn a_thousand_programs_at_once_get_their_own_bytes(kind: ServerKind) {
+    a_thousand_at_once(kind, "ibb").await;
+}
+
+async fn a_thousand_direct_connections_at_once_share_one_listener(kind: ServerKind) {
+    a_thousand_at_once(kind, "socks5-direct").await;
+}
+
+async fn a_thousand_at_once(kind: ServerKind, transport: &'static str) {
     let _alone = alone().await;
-    let Some(mut shared) = Shared::on(kind).await else {
+    let Some(mut shared) = Shared::over(kind, transport).await else {
         return;
     };
     shared.serve_echo();
-    crowd(&shared, kind, FEW).await;
+    let over = format!("{transport} on {kind}");
+    crowd(&shared, &over, FEW).await;
     let start = shared.vitals().map(|process| process.memory());
-    crowd(&shared, kind, CROWD).await;
+    crowd(&shared, &over, CROWD).await;
     shared.all_closed(FEW + CROWD).await;
     let first = shared.vitals().map(|process| process.memory());
-    crowd(&shared, kind, CROWD).await;
+    crowd(&shared, &over, CROWD).await;
     shared.all_closed(CROWD).await;
     let second = shared.vitals().map(|process| process.memory());
     eprintln!("memory: {start:?} at the start, {first:?} after a crowd, {second:?} after another");
@@ -38,7 +50,7 @@ async fn a_thousand_programs_at_once_get_their_own_bytes(kind: ServerKind) {
 }
 
 /// So many programs, each of which is served while all the others are connected.
-async fn crowd(shared: &Shared, kind: ServerKind, count: u64) {
+async fn crowd(shared: &Shared, over: &str, count: u64) {
     let begun = Instant::now();
     let mut programs = JoinSet::new();
     let all = Arc::new(Barrier::new(usize::try_from(count).unwrap()));
@@ -55,7 +67,10 @@ async fn crowd(shared: &Shared, kind: ServerKind, count: u64) {
         });
     }
     programs.join_all().await;
-    eprintln!("{count} programs at once on {kind}: {:?}", begun.elapsed());
+    eprintln!(
+        "{count} programs at once over {over}: {:?}",
+        begun.elapsed()
+    );
 }
 
 const FEW: u64 = 10;

@@ -42,9 +42,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// None where the server is not installed.
+    /// In-band: the session is what most can go wrong with. None where the server is not installed.
     pub(crate) async fn on(kind: ServerKind) -> Option<Self> {
+        Self::over(kind, "ibb").await
+    }
+
+    /// The same over another transport.
+    pub(crate) async fn over(kind: ServerKind, transport: &'static str) -> Option<Self> {
         let (alice, fernand) = couple(kind).await?;
+        let (alice, fernand) = (alice.by(transport), fernand.by(transport));
         Some(Self::between(alice, fernand, &[BINARY], &[BINARY]).await)
     }
 

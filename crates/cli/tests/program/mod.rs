@@ -173,6 +173,7 @@ pub(crate) struct Account {
     login: String,
     folder: TempDir,
     pub(crate) server: String,
+    transports: Option<&'static str>,
 }
 
 impl Account {
@@ -187,6 +188,7 @@ impl Account {
             login: account.jid.to_string(),
             folder,
             server: server.address().to_string(),
+            transports: None,
         }
     }
 
@@ -205,6 +207,12 @@ impl Account {
         self
     }
 
+    /// Carries bytes by these transports only from now on.
+    pub(crate) fn by(mut self, transports: &'static str) -> Self {
+        self.transports = Some(transports);
+        self
+    }
+
     /// Logs in under this resource from now on.
     pub(crate) fn with_resource(mut self, resource: &str) -> Self {
         self.login = format!("{}/{resource}", self.jid);
@@ -220,12 +228,15 @@ impl Account {
             ("--server", self.server.clone()),
             ("--ca-file", path("ca.pem")),
         ];
+        let transports = self.transports.map(str::to_owned);
+        let transports = transports.map(|transports| ("--transports", transports));
         command
             .iter()
             .map(|word| (*word).to_owned())
             .chain(
                 options
                     .into_iter()
+                    .chain(transports)
                     .flat_map(|(name, value)| [name.to_owned(), value]),
             )
             .collect()
