@@ -17,6 +17,7 @@ mod embedding;
 mod fairness;
 mod faults;
 mod gabble;
+mod gabble_socks5;
 mod halves;
 mod ladder;
 mod leaving;

@@ -5,6 +5,7 @@ mod fuse;
 mod gabble;
 mod outsider;
 mod person;
+mod relay;
 mod service;
 mod shared;
 mod socket;
@@ -21,12 +22,15 @@ use tubes_server::{Server, ServerKind};
 
 pub(crate) use self::content::{Content, digest};
 pub(crate) use self::fuse::{Fuse, Fused, Moment};
-pub(crate) use self::gabble::Gabble;
+pub(crate) use self::gabble::{
+    Gabble, Host, InBand, Listener, Manner, Multiple, Negotiation, dial, dial_in_turn, stream_hash,
+};
 pub(crate) use self::outsider::Outsider;
 pub(crate) use self::person::{Person, befriended, credentials, lead, pair};
+pub(crate) use self::relay::Relay;
 pub(crate) use self::service::{Service, Serving, echo, exchange, until_served};
 pub(crate) use self::shared::{Shared, share, share_as, share_between};
-pub(crate) use self::socket::{Family, Place, Stream, connect};
+pub(crate) use self::socket::{Family, Place, Stream, connect, own_addresses};
 pub(crate) use self::tripwire::trip;
 
 /// Makes a test of each function for each kind of server, such as `prosody::does_this`.

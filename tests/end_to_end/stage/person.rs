@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::time::timeout;
 use tubes::transport::Transport;
 use tubes::{
-    Account, BareJid, Builder, Direction, Event, Events, Failure, FullJid, StartError, TubeId,
-    Tubes,
+    Account, BareJid, Builder, Direction, Event, Events, Failure, FullJid, Socks5, StartError,
+    TransportName, TubeId, Tubes,
 };
 use tubes_server::Server;
 use tubes_testkit::Link;
@@ -60,6 +60,17 @@ impl Person {
         let credentials = credentials(server, &account);
         let jid = credentials.jid().to_bare();
         let builder = Tubes::builder(credentials).ladder(ladder);
+        Self::built(jid, builder).await.unwrap()
+    }
+
+    /// Makes an account on the server and logs in with all transports, SOCKS5 as it is given.
+    pub(crate) async fn with_all(server: &Server, name: &str, socks5: Socks5) -> Self {
+        let account = server.fresh_account(name).await.unwrap();
+        let credentials = credentials(server, &account);
+        let jid = credentials.jid().to_bare();
+        let builder = Tubes::builder(credentials)
+            .transports(TransportName::ALL.iter().copied())
+            .socks5(socks5);
         Self::built(jid, builder).await.unwrap()
     }
 

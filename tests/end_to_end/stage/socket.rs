@@ -1,12 +1,13 @@
 //! The sockets of programs and services, of every family.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 use tokio::net::{TcpStream, UnixStream};
-use tubes::Address;
+use tubes::{Address, Socks5};
 use tubes_transport::Io;
 
 /// A connected socket of any family.
@@ -63,6 +64,13 @@ pub(crate) async fn connect(address: &Address) -> io::Result<Stream> {
         Address::Abstract(name) => Box::new(UnixStream::connect(abstract_path(name)).await?),
         other => panic!("nobody connects to {other}"),
     })
+}
+
+/// The addresses of this machine that peers can be told, best first; those of its loopback interface
+/// if it has no other.
+pub(crate) fn own_addresses() -> Vec<IpAddr> {
+    let told = Socks5::new().told_addresses().into_iter();
+    told.map(|address| address.parse().unwrap()).collect()
 }
 
 /// How tokio spells the abstract namespace.

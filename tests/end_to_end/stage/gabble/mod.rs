@@ -1,4 +1,14 @@
-//! A contact that behaves as telepathy-gabble 0.19 does, stanza by stanza.
+//! A contact that behaves as telepathy-gabble 0.19 does, stanza by stanza and byte by byte.
+//!
+//! - [`Gabble`]: speaks and is spoken to (this file)
+//! - [`Negotiation`]: agrees on a bytestream, from either side (`negotiation.rs`)
+//! - [`Listener`], [`dial`]: SOCKS5, as the side that waits or dials (`listener.rs`, `dialling.rs`)
+//! - [`InBand`]: bytes in stanzas (`inband.rs`)
+
+mod dialling;
+mod inband;
+mod listener;
+mod negotiation;
 
 use tokio::sync::mpsc;
 use tubes::{BareJid, FullJid};
@@ -8,11 +18,18 @@ use tubes_session::{Session, SessionEvent, Subscribe};
 use tubes_transport::{Answer, Ask, Inbound, Patience, Question};
 use xmpp_parsers::minidom::Element;
 
+pub(crate) use self::dialling::{dial, dial_in_turn};
+pub(crate) use self::inband::InBand;
+pub(crate) use self::listener::{Listener, Manner};
+pub(crate) use self::negotiation::{Host, Multiple, Negotiation, stream_hash};
+
 use super::{credentials, patiently};
 
 /// Speaks by hand, and is asked by hand.
 pub(crate) struct Gabble {
     pub(crate) jid: BareJid,
+    /// The same, with its resource.
+    pub(crate) full: FullJid,
     session: Session,
     heard: mpsc::Receiver<Inbound>,
     seen: mpsc::Receiver<FullJid>,
@@ -37,8 +54,10 @@ impl Gabble {
             }
         });
         let jid = account.jid;
+        let full = session.jid().clone();
         Self {
             jid,
+            full,
             session,
             heard,
             seen,
@@ -80,6 +99,37 @@ impl Gabble {
                 None => panic!("the session is over"),
             }
         }
+    }
+
+    /// Where a proxy listens, as it says itself.
+    pub(crate) async fn finds(&self, proxy: &str) -> Host {
+        let question: Element = format!("<query xmlns='{}'/>", ns::BYTESTREAMS)
+            .parse()
+            .unwrap();
+        let to = Some(proxy.parse().unwrap());
+        let asked = self
+            .session
+            .stanzas()
+            .ask(to, Question::Get, question, Patience::default());
+        let answer = patiently("the proxy answers", asked.await.unwrap()).await;
+        Host::first(&answer.unwrap().unwrap())
+    }
+
+    /// Asks a proxy to relay between both of a stream's sides.
+    pub(crate) async fn activates(&self, negotiation: &Negotiation, proxy: &str) {
+        let Negotiation { sid, peer, .. } = negotiation;
+        let activate = format!(
+            "<query xmlns='{}' sid='{sid}'><activate>{peer}</activate></query>",
+            ns::BYTESTREAMS
+        );
+        let to = Some(proxy.parse().unwrap());
+        let activate = activate.parse().unwrap();
+        let asked = self
+            .session
+            .stanzas()
+            .ask(to, Question::Set, activate, Patience::default());
+        let answer = patiently("the proxy activates", asked.await.unwrap()).await;
+        answer.unwrap();
     }
 
     /// Asks; the answer is for later.

@@ -1,0 +1,163 @@
+//! A Gabble meets us at a proxy.
+
+use std::slice::from_ref;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tubes::{FullJid, Socks5, Verdict};
+use tubes_server::{Server, ServerKind};
+
+use super::{
+    BOTH, BURST, Joining, Offering, TUBE, assert_not_found, at_end, echoes, hears_its_echo, opened,
+};
+use crate::stage::{Host, Multiple, Negotiation, Relay, dial, patiently};
+
+crate::on_each_server!(
+    a_proxy_that_it_tells_is_used_if_it_withholds_nothing,
+    a_proxy_is_told_to_it_if_it_withholds_nothing,
+    a_proxy_that_it_tells_may_say_little,
+    a_proxy_that_says_little_is_told_to_it,
+    a_proxy_that_it_cannot_reach_is_fallen_back_from,
+);
+
+async fn a_proxy_that_it_tells_is_used_if_it_withholds_nothing(server: &Server) {
+    let socks5 = Socks5::new();
+    let mut our = Joining::with(server, socks5.clone()).await;
+    let proxy = our.gabble.finds(&proxy_of(server)).await;
+    // It is known, and need not have been tried out.
+    until_known(&socks5, &our.at_alice, |_| true).await;
+    let negotiation = is_initiated(&mut our).await;
+    let answer = our.gabble.tells_hosts(&negotiation, from_ref(&proxy)).await;
+    if server.kind() == ServerKind::Prosody {
+        assert_not_found(answer);
+        our.falls_back(&negotiation).await;
+        assert_eq!(opened(&mut our.alice).await, ("ibb", 1));
+        return;
+    }
+    assert_eq!(answer.unwrap(), proxy.jid);
+    is_relayed(&mut our, &negotiation, &proxy).await;
+}
+
+async fn a_proxy_is_told_to_it_if_it_withholds_nothing(server: &Server) {
+    let socks5 = Socks5::new();
+    let mut our = Offering::with(server, socks5.clone()).await;
+    until_known(&socks5, &our.at_alice, |verdict| {
+        *verdict != Verdict::Untried
+    })
+    .await;
+    let mut program = our.program().await;
+    let negotiation = our.gabble.is_initiated(TUBE, Multiple::Yes, &BOTH).await;
+    let told = our.gabble.is_told_hosts(&negotiation).await;
+    let proxies = of_others(&told.hosts, &our.at_alice);
+    if server.kind() == ServerKind::Prosody {
+        assert_eq!(proxies, []);
+        told.finds_none();
+        our.is_fallen_back_to(&negotiation, program).await;
+        return;
+    }
+    let [host] = &proxies[..] else {
+        panic!("{proxies:?}");
+    };
+    // ejabberd adds which of its nodes it is.
+    assert!(host.jid.starts_with(&proxy_of(server)), "{proxies:?}");
+    let dialling = dial(host, negotiation.hash());
+    let mut stream = patiently("the proxy is reached", dialling).await.unwrap();
+    told.uses(&host.jid);
+    echoes(&mut stream, &mut program).await;
+    let (transport, failed) = opened(&mut our.alice).await;
+    assert_eq!((transport, failed), ("socks5-proxy", 1));
+    drop(stream);
+    assert_eq!(at_end(&mut program).await, 0);
+    drop(program);
+    assert_eq!(our.alice.connection_closed().await, (BURST, BURST, None));
+}
+
+/// As an old ejabberd: its answer to CONNECT names no address.
+async fn a_proxy_that_it_tells_may_say_little(server: &Server) {
+    let relay = Relay::on(server).await;
+    let mut our = Joining::on(server).await;
+    let negotiation = is_initiated(&mut our).await;
+    let proxy = Host::of(&relay.place);
+    let answer = our.gabble.tells_hosts(&negotiation, from_ref(&proxy)).await;
+    assert_eq!(answer.unwrap(), proxy.jid);
+    is_relayed(&mut our, &negotiation, &proxy).await;
+}
+
+async fn a_proxy_that_says_little_is_told_to_it(server: &Server) {
+    let relay = Relay::on(server).await;
+    let socks5 = Socks5::new().with_proxy_at(relay.place.clone());
+    let mut our = Offering::with(server, socks5).await;
+    let proxy = Host::of(&relay.place);
+    let (negotiation, told, mut program) = loop {
+        // It has to be tried out before others are told of it.
+        let program = our.program().await;
+        let negotiation = our.gabble.is_initiated(TUBE, Multiple::Yes, &BOTH).await;
+        let told = our.gabble.is_told_hosts(&negotiation).await;
+        if told.hosts.contains(&proxy) {
+            break (negotiation, told, program);
+        }
+        told.finds_none();
+        our.is_fallen_back_to(&negotiation, program).await;
+        opened(&mut our.alice).await;
+    };
+    let dialling = dial(&proxy, negotiation.hash());
+    let mut stream = patiently("the proxy is reached", dialling).await.unwrap();
+    told.uses(&proxy.jid);
+    echoes(&mut stream, &mut program).await;
+    assert_eq!(opened(&mut our.alice).await, ("socks5-proxy", 1));
+}
+
+async fn a_proxy_that_it_cannot_reach_is_fallen_back_from(server: &Server) {
+    let mut our = Joining::on(server).await;
+    let negotiation = is_initiated(&mut our).await;
+    let relay = Relay::on(server).await;
+    let mut proxy = Host::of(&relay.place);
+    drop(relay);
+    "unheard.of".clone_into(&mut proxy.jid);
+    let answer = our.gabble.tells_hosts(&negotiation, &[proxy]).await;
+    assert_not_found(answer);
+    our.falls_back(&negotiation).await;
+}
+
+async fn is_initiated(our: &mut Joining) -> Negotiation {
+    let (alice, tube) = (our.at_alice.clone(), our.tube);
+    let initiating = our.gabble.initiates(&alice, tube, Multiple::Yes, &BOTH);
+    initiating.await.0
+}
+
+/// Follows the other side to the proxy, has it activated, and hears its echo until it ends.
+async fn is_relayed(our: &mut Joining, negotiation: &Negotiation, proxy: &Host) {
+    let dialling = dial(proxy, negotiation.hash());
+    let mut stream = patiently("the proxy is reached", dialling).await.unwrap();
+    our.gabble.activates(negotiation, &proxy.jid).await;
+    hears_its_echo(&mut stream).await;
+    assert_eq!(opened(&mut our.alice).await, ("socks5-proxy", 0));
+    drop(stream);
+    assert_eq!(our.alice.connection_closed().await, (BURST, BURST, None));
+}
+
+fn of_others(hosts: &[Host], at_alice: &FullJid) -> Vec<Host> {
+    let others = hosts.iter().filter(|host| host.jid != at_alice.as_str());
+    others.cloned().collect()
+}
+
+fn proxy_of(server: &Server) -> String {
+    format!("proxy.{}", server.domain())
+}
+
+/// Waits until all proxies of the account's server are known, and this holds for each.
+async fn until_known(socks5: &Socks5, account: &FullJid, enough: impl Fn(&Verdict) -> bool) {
+    let knowing = async {
+        loop {
+            let known = socks5.known_proxies(account);
+            if !known.is_empty() && known.iter().all(|proxy| enough(&proxy.verdict)) {
+                return;
+            }
+            sleep(GLANCE).await;
+        }
+    };
+    patiently("the proxies are known", knowing).await;
+}
+
+/// Nobody is told when a proxy has been tried out.
+const GLANCE: Duration = Duration::from_millis(20);
