@@ -11,17 +11,16 @@ async fn proves_it(kind: ServerKind) {
     if !kind.wanted().unwrap() {
         return;
     }
+    proves_it_over(kind, "socks5-direct", &[]).await;
+    for transport in ["socks5-proxy", "ibb"] {
+        proves_it_over(kind, transport, &["--transports", transport]).await;
+    }
+}
+
+async fn proves_it_over(kind: ServerKind, transport: &str, options: &[&str]) {
     let name = kind.to_string();
-    let output = run(&[
-        "demo",
-        "--size",
-        "300000",
-        "--server-kind",
-        &name,
-        "--output",
-        "json",
-    ])
-    .await;
+    let demo = ["demo", "--size", "300000", "--server-kind", &name];
+    let output = run(&[&demo[..], &["--output", "json"], options].concat()).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let events = events(&output);
     let proofs: Vec<_> = events
@@ -34,7 +33,7 @@ async fn proves_it(kind: ServerKind) {
         assert_eq!(proof["bytes"], 300_000);
         assert_eq!(proof["sent_sha256"].as_str().unwrap().len(), 64);
         assert_eq!(proof["sent_sha256"], proof["received_sha256"]);
-        assert_eq!(proof["transport"], "ibb");
+        assert_eq!(proof["transport"], transport);
     }
     for ended in ["connection_closed", "tube_closed"] {
         let ends: Vec<_> = events.iter().filter(|one| one["event"] == ended).collect();

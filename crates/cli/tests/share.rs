@@ -83,7 +83,8 @@ async fn shares(kind: ServerKind) {
 
     assert_eq!(ask(tube, b"stressed").await, b"desserts");
     let opened = offering.event("connection_opened").await;
-    assert_eq!(opened["transport"], "ibb");
+    assert_eq!(opened["transport"], "socks5-direct");
+    assert_eq!(opened["fell_back_from"], serde_json::json!([]));
     assert_eq!(opened["connection"], 1);
     assert_eq!(opened["tube"], offered["tube"]);
     for side in [&mut offering, &mut accepting] {

@@ -7,7 +7,6 @@ use rustix::io::Errno;
 use tokio::net::{TcpStream, UnixSocket, UnixStream};
 use tokio::time::{self, Instant};
 
-use crate::descriptors;
 use crate::{Address, Socket, Source};
 
 /// Connects to the service at the address, within ten seconds.
@@ -17,7 +16,7 @@ use crate::{Address, Socket, Source};
 /// process are not used for this. Cancel safe.
 pub async fn dial(address: &Address) -> Result<Socket, DialError> {
     let deadline = Instant::now() + PATIENCE;
-    descriptors::check().map_err(|why| DialError::io(address, why))?;
+    tubes_tcp::spare_descriptor().map_err(|why| DialError::io(address, why))?;
     match address {
         Address::Tcp { host, port } => dial_tcp(address, host, *port, deadline).await,
         Address::Unix(path) if path.as_os_str().is_empty() => Err(DialError::NoPath),
@@ -130,7 +129,7 @@ async fn dial_tcp(
         left = left.saturating_sub(1);
         let connect = async {
             // Others may have taken what was left while the name was looked up.
-            descriptors::check()?;
+            tubes_tcp::spare_descriptor()?;
             let stream = TcpStream::connect(addr).await?;
             let own = stream.local_addr()?;
             if own == addr {

@@ -23,7 +23,6 @@ mod access;
 mod addr;
 mod bind;
 mod buffer;
-mod descriptors;
 mod dial;
 mod lane;
 mod listener;

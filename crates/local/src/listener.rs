@@ -11,7 +11,6 @@ use tracing::{debug, warn};
 
 use crate::access::Gate;
 use crate::bind;
-use crate::descriptors;
 use crate::path::{self, SocketFile};
 use crate::{Access, Address, BindError, Socket, Source};
 
@@ -84,7 +83,7 @@ impl Listener {
         loop {
             // At each try: whoever waited since better times must not take the reserve.
             let accepting = future::poll_fn(|cx| {
-                descriptors::check()?;
+                tubes_tcp::spare_descriptor()?;
                 self.poll_accept(cx)
             });
             let (socket, gate) = accepting.await?;

@@ -9,6 +9,11 @@
 //! - [`watch_peer`]: a dead peer is noticed although nobody says anything
 //! - [`drain`]: waits until what was written has left this machine
 //! - [`reset_when_closed`]: makes a close an error at the peer, instead of an end
+//! - [`spare_descriptor`]: whether there is one left for a connection (`descriptors.rs`)
+
+mod descriptors;
+
+pub use self::descriptors::spare_descriptor;
 
 use std::io;
 use std::time::Duration;

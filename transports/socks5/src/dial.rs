@@ -190,6 +190,7 @@ async fn connect(host: &Streamhost, inward: Inward) -> io::Result<TcpStream> {
             )));
             continue;
         }
+        tubes_tcp::spare_descriptor()?;
         match TcpStream::connect(address).await {
             Ok(stream) => return Ok(stream),
             Err(why) => last = Some(why),

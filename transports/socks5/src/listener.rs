@@ -161,23 +161,32 @@ impl Expected {
 async fn accept(listener: TcpListener, expected: Expected) {
     let mut greetings = JoinSet::new();
     let mut oldest = VecDeque::new();
+    let mut starved = false;
     loop {
         let accepted = tokio::select! {
             Some(_) = greetings.join_next() => continue,
-            accepted = listener.accept() => accepted,
+            accepted = accept_one(&listener) => accepted,
         };
         match accepted {
             Ok((stream, from)) => {
+                starved = false;
                 make_room(&mut oldest);
                 oldest.push_back(greetings.spawn(greet(stream, from, expected.clone())));
             }
             Err(why) => {
                 // Out of descriptors, most likely: there is no event for that being over.
-                warn!(%why, "no direct bytestream can be accepted");
+                if !std::mem::replace(&mut starved, true) {
+                    warn!(%why, "no direct bytestream can be accepted");
+                }
                 sleep(RETRY).await;
             }
         }
     }
+}
+
+async fn accept_one(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    tubes_tcp::spare_descriptor()?;
+    listener.accept().await
 }
 
 /// Sends the oldest of those away that have not said yet what they want, if there are too many.

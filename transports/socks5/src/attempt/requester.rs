@@ -152,7 +152,8 @@ impl Requester {
         if !self.own.is_empty() {
             told.push(Way::Direct);
         }
-        if !self.proxies.is_empty() || told.is_empty() {
+        // Why nothing was told is known already.
+        if !self.proxies.is_empty() || told.is_empty() && self.detours.is_empty() {
             told.push(Way::Proxy);
         }
         self.detours.extend(told.into_iter().map(|way| Tried {
@@ -170,7 +171,8 @@ impl Requester {
         if let Err(why) = tune(&stream) {
             return Err(self.stopped(Way::Direct, why.into()));
         }
-        Ok(open(stream, Way::Direct, self.plan.kind).after(self.detours))
+        // Nothing is better, so nothing was a detour: not even a proxy that is missing.
+        Ok(open(stream, Way::Direct, self.plan.kind))
     }
 
     async fn open_relayed(

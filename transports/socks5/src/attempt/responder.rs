@@ -149,7 +149,7 @@ impl Responder {
         for proxy in proxies {
             match self.is_fit(&proxy, errand).await {
                 true => fit.push(proxy),
-                false => failed.push((proxy, "withholds the end of a burst".to_owned())),
+                false => failed.push((proxy, "not seen to pass everything on".to_owned())),
             }
         }
         match dial_any(&fit, errand, self.socks5.queues()).await {
@@ -219,15 +219,17 @@ impl Responder {
         if candidate.way == Way::Proxy {
             let active = tokio::select! {
                 biased;
-                turned = self.turned(wire) => return Err(turned),
-                active = until_active(&mut stream, self.plan.kind) => active,
+                turned = self.turned(wire) => Err(turned),
+                active = until_active(&mut stream, self.plan.kind) => active.map_err(|why| {
+                    ConnectError::Unreachable(format!("{}: {why}", candidate.host.jid))
+                }),
             };
-            if let Err(why) = active {
-                let why = format!("{}: {why}", candidate.host.jid);
-                let last = Tried {
-                    transport: candidate.way.label(),
-                    reason: ConnectError::Unreachable(why),
-                };
+            if let Err(reason) = active {
+                if !reason.may_fall_back() {
+                    return Err(reason);
+                }
+                let transport = candidate.way.label();
+                let last = Tried { transport, reason };
                 let all = detours.into_iter().chain([last]).collect();
                 return Err(ConnectError::Exhausted(all));
             }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
-use tracing::{debug, warn};
+use tracing::{info, warn};
 use tubes_transport::{Kind, Stanzas};
 use xmpp_parsers::jid::{FullJid, Jid};
 
@@ -54,12 +54,7 @@ impl Proxies {
             let proxy = Candidate::own_proxy(host);
             let verdict = trial::run(&proxy, account, stanzas, socks5.queues()).await;
             let host = proxy.host;
-            match &verdict {
-                Verdict::Relays | Verdict::Untried => debug!(jid = %host.jid, ?verdict, "proxy"),
-                Verdict::Withholds | Verdict::Fails(_) => {
-                    warn!(jid = %host.jid, %verdict, "a proxy of the server is not as it should be");
-                }
-            }
+            info!(jid = %host.jid, %verdict, "proxy");
             self.judge(account, &host, verdict);
         });
         join_all(trials).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
-use tubes_transport::{Kind, Stanzas, StreamId};
+use tubes_transport::{AskError, Kind, Stanzas, StreamId};
 use xmpp_parsers::jid::FullJid;
 
 use super::Verdict;
@@ -46,8 +46,12 @@ async fn relay(
     let requester = dial(proxy, errand, TRIAL, queues)
         .await
         .map_err(|why| why.why)?;
-    let activated = activate(&proxy.host.jid, &stream, account, stanzas).await;
-    activated.map_err(|why| format!("it does not activate the stream: {why}"))?;
+    match activate(&proxy.host.jid, &stream, account, stanzas).await {
+        Ok(()) => {}
+        // That says nothing of the proxy.
+        Err(AskError::Gone(_)) => return Ok(Verdict::Untried),
+        Err(why) => return Err(format!("it does not activate the stream: {why}")),
+    }
     pass_bursts(requester, responder).await
 }
 

@@ -23,21 +23,21 @@ pub(crate) async fn run(global: &Global, demo: Demo, interrupt: &Interrupt) -> R
     let output = Output::new(global.output);
     // Server, accounts and tube live for this demo only: an interrupt may drop them all.
     tokio::select! {
-        verdict = prove(output, &demo) => verdict,
+        verdict = prove(output, &demo, global) => verdict,
         stop = interrupt.wait() => Err(stop),
     }
 }
 
-async fn prove(output: Output, demo: &Demo) -> Result<(), Stop> {
-    let server = Server::start(demo.server_kind, Setup::new())
+async fn prove(output: Output, demo: &Demo, global: &Global) -> Result<(), Stop> {
+    let server = Server::start(demo.server_kind, Setup::new().with_proxy())
         .await
         .map_err(|why| no_server(&why))?;
     let at = server.address();
     row(output, "server", &format!("{} at {at}", demo.server_kind))?;
 
     // Programs read the events of one side, the one that accepts: two would mix up.
-    let (alice, _) = log_in(&server, "alice", output.muted()).await?;
-    let (fernand, mut feed) = log_in(&server, "fernand", output.for_programs()).await?;
+    let (alice, _) = log_in(&server, "alice", global, output.muted()).await?;
+    let (fernand, mut feed) = log_in(&server, "fernand", global, output.for_programs()).await?;
     alice.tubes.befriend(&fernand.jid).await;
     fernand.tubes.befriend(&alice.jid).await;
 
@@ -89,7 +89,8 @@ async fn use_it(
         let mut traffic = pin!(exchange(service, socket_address(at)?, size));
         loop {
             tokio::select! {
-                done = &mut traffic => break done,
+                // What was carried was opened before; that comes first.
+                biased;
                 event = feed.next() => match event? {
                     Event::ConnectionOpened { transport: by, setup, .. } => {
                         transport = by.to_owned();
@@ -99,6 +100,7 @@ async fn use_it(
                     Event::ConnectionClosed { error: Some(why), .. } => failure = Some(why),
                     _ => {}
                 },
+                done = &mut traffic => break done,
             }
         }
     };
@@ -121,7 +123,12 @@ struct Friend {
     jid: BareJid,
 }
 
-async fn log_in(server: &Server, name: &str, output: Output) -> Result<(Friend, Feed), Stop> {
+async fn log_in(
+    server: &Server,
+    name: &str,
+    global: &Global,
+    output: Output,
+) -> Result<(Friend, Feed), Stop> {
     let password = format!("{:032x}", rand::random::<u128>());
     let made = server
         .add_account(name, &password)
@@ -132,7 +139,11 @@ async fn log_in(server: &Server, name: &str, output: Output) -> Result<(Friend, 
         .and_then(|account| account.with_server(&at.ip().to_string(), at.port()))
         .and_then(|account| account.with_roots_pem(server.ca().pem().as_bytes()))
         .map_err(|why| no_server(&why))?;
-    let (tubes, events) = Tubes::builder(account).start().await?;
+    let mut builder = Tubes::builder(account);
+    if let Some(transports) = &global.transports {
+        builder = builder.transports(transports.iter().copied().map(Into::into));
+    }
+    let (tubes, events) = builder.start().await?;
     let feed = Feed::new(tubes.clone(), events, output);
     let friend = Friend {
         tubes,

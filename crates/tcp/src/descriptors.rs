@@ -13,7 +13,11 @@ use rustix::process::{Resource, getrlimit};
 /// then could never be made anew. Nothing has to be counted for it: the kernel gives away the
 /// lowest number that is free (POSIX, "File Descriptor Allocation"), so that one below the
 /// reserve is free as long as that is what comes next, whoever holds the others.
-pub(crate) fn check() -> io::Result<()> {
+///
+/// # Errors
+///
+/// As of a process that has too many files open.
+pub fn spare_descriptor() -> io::Result<()> {
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return Ok(());
     };
