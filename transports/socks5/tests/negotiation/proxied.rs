@@ -1,0 +1,152 @@
+//! Both sides meet at a proxy.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+use tubes_socks5::{NS, Socks5};
+use tubes_testkit::Fate;
+use tubes_transport::{Kind, Transport};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::minidom::rxml::xml_ncname;
+
+use crate::peers::{BUDGET, Peers, SID, SOON, at_home, carries, explored, fernand, opened, pass};
+use crate::proxy::{Proxy, Tail};
+use crate::{relay, towards_each_kind};
+
+const PROXY: &[&str] = &["socks5-proxy"];
+
+fn proxied() -> Socks5 {
+    at_home(Socks5::proxied())
+}
+
+async fn opens_through_the_proxy(kind: Kind) {
+    let mut peers = Peers::of(kind);
+    let proxy = relay::join(&peers.hub);
+    let alices = explored(proxied().with_proxy_at(proxy), &peers).await;
+    let (outcomes, took) = peers.negotiate(alices, proxied()).await;
+    carries(opened(outcomes, "socks5-proxy", [&[], &[]])).await;
+    println!("{kind:?}: opened through a proxy in {took:?}");
+}
+
+async fn a_proxy_that_refuses_to_activate_is_followed_by_in_band(kind: Kind) {
+    let mut peers = Peers::of(kind);
+    let proxy = relay::join(&peers.hub);
+    let alices = explored(proxied().with_proxy_at(proxy), &peers).await;
+    // The proxy is asked for a stream that it does not know.
+    peers.let_befall(|stanza| match activates(stanza) {
+        Some(query) => {
+            let another = Element::builder("query", NS).attr(xml_ncname!("sid").into(), "another");
+            let nodes = query.children().cloned();
+            Fate::Replace(another.append_all(nodes).build())
+        }
+        None => Fate::Pass,
+    });
+    let (outcomes, took) = peers.negotiate(alices, proxied()).await;
+    carries(opened(outcomes, "ibb", [PROXY, PROXY])).await;
+    assert_eq!(peers.begun(), begun_in_order());
+    assert!(took < SOON, "{took:?}");
+}
+
+async fn a_proxy_that_never_answers_is_followed_by_in_band(kind: Kind) {
+    let mut peers = Peers::of(kind);
+    let proxy = relay::join(&peers.hub);
+    let alices = explored(proxied().with_proxy_at(proxy), &peers).await;
+    peers.let_befall(|stanza| match activates(stanza) {
+        Some(_) => Fate::Drop,
+        None => Fate::Pass,
+    });
+    let (outcomes, took) = peers.negotiate(alices, proxied()).await;
+    carries(opened(outcomes, "ibb", [PROXY, PROXY])).await;
+    assert_eq!(peers.begun(), begun_in_order());
+    println!("{kind:?}: in band after {took:?}");
+    // Others' responder tries it out first, and that within the budget.
+    let limit = match kind {
+        Kind::Ours => Duration::from_secs(7),
+        Kind::Other => BUDGET + Duration::from_secs(1),
+    };
+    assert!(took < limit, "{took:?}");
+}
+
+async fn a_proxy_that_is_not_there_is_followed_by_in_band(kind: Kind) {
+    let mut peers = Peers::of(kind);
+    let proxy = Proxy::join(&peers.hub, Tail::Passed).await;
+    let alices = explored(proxied().with_proxy_at(proxy.host.clone()), &peers).await;
+    proxy.end().await;
+    let (outcomes, took) = peers.negotiate(alices, proxied()).await;
+    carries(opened(outcomes, "ibb", [PROXY, PROXY])).await;
+    assert!(took < SOON, "{took:?}");
+}
+
+/// Nothing tells Fernand's side, where the proxy did well before, that this stream is not active.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_fell_silent_leaves_no_end_open_towards_others() {
+    let mut peers = Peers::of(Kind::Other);
+    let proxy = relay::join(&peers.hub);
+    let alices = explored(proxied().with_proxy_at(proxy.clone()), &peers).await;
+    let fernands = proxied().with_proxy_at(proxy);
+    fernands.explore(fernand(), peers.fernand.clone()).await;
+    peers.let_befall(|stanza| match activates(stanza) {
+        Some(_) => Fate::Drop,
+        None => Fate::Pass,
+    });
+    let (outcomes, took) = peers.negotiate(alices, fernands).await;
+    let [alice, fernand] = outcomes;
+    let alice = alice.expect_err("neither the proxy nor Fernand takes it");
+    assert!(alice.to_string().contains("no answer in time"), "{alice}");
+    let mut fernand = fernand.unwrap().stream;
+    let mut byte = [0];
+    let reading = timeout(Duration::from_secs(10), fernand.read(&mut byte));
+    // Or an error: what a proxy makes of it is its own.
+    assert!(matches!(reading.await.expect("an end"), Ok(0) | Err(_)));
+    assert!(took < Duration::from_secs(7), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_dies_is_an_error_at_both_ends() {
+    let mut peers = Peers::of(Kind::Ours);
+    let proxy = Proxy::join(&peers.hub, Tail::Passed).await;
+    let alices = proxied().with_proxy_at(proxy.host.clone());
+    let (outcomes, _) = peers.negotiate(alices, proxied()).await;
+    let [mut alice, mut fernand] = opened(outcomes, "socks5-proxy", [&[], &[]]);
+    pass(&mut alice, &mut fernand, 10_000).await;
+    pass(&mut fernand, &mut alice, 10_000).await;
+    alice.write_all(b"never read").await.unwrap();
+    proxy.end().await;
+    let mut rest = Vec::new();
+    for stream in [&mut alice, &mut fernand] {
+        let reading = timeout(Duration::from_secs(10), stream.read_to_end(&mut rest));
+        let read = reading.await.expect("an end");
+        assert!(read.is_err(), "an end of file after {} bytes", rest.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_direct_connection_is_preferred_to_a_proxy() {
+    for kind in [Kind::Ours, Kind::Other] {
+        let mut peers = Peers::of(kind);
+        let proxy = relay::join(&peers.hub);
+        let alices = explored(at_home(Socks5::new()).with_proxy_at(proxy), &peers).await;
+        let (outcomes, took) = peers.negotiate(alices, at_home(Socks5::new())).await;
+        carries(opened(outcomes, "socks5-direct", [&[], &[]])).await;
+        assert!(took < SOON, "{kind:?}: {took:?}");
+    }
+}
+
+/// Alice's order to the proxy to activate the stream of the test, or Fernand's for a trial.
+fn activates(stanza: &Element) -> Option<&Element> {
+    let query = stanza.children().next()?;
+    query.has_child("activate", NS).then_some(query)
+}
+
+/// One stream, begun once with each transport.
+fn begun_in_order() -> [(String, String); 2] {
+    ["query", "open"].map(|name| (name.to_owned(), SID.to_owned()))
+}
+
+towards_each_kind!(
+    opens_through_the_proxy,
+    a_proxy_that_refuses_to_activate_is_followed_by_in_band,
+    a_proxy_that_never_answers_is_followed_by_in_band,
+    a_proxy_that_is_not_there_is_followed_by_in_band,
+);
