@@ -185,11 +185,11 @@ impl Requester {
         let stream = match opened {
             Ok(stream) => stream,
             Err(why) => {
-                proxies.failed(account, &proxy.jid);
+                proxies.failed(account, &proxy);
                 return Err(self.stopped(Way::Proxy, why));
             }
         };
-        proxies.worked(account, &proxy.jid);
+        proxies.worked(account, &proxy);
         if !self.own.is_empty() {
             let hosts: Vec<_> = self.own.iter().map(|own| own.host.as_str()).collect();
             let why = format!("the peer reached none of {}", hosts.join(", "));

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 use tubes_transport::{Kind, Stanzas};
-use xmpp_parsers::jid::{FullJid, Jid};
+use xmpp_parsers::jid::FullJid;
 
 pub use self::roll::{KnownProxy, Verdict};
 
@@ -114,14 +114,14 @@ impl Proxies {
     }
 
     /// A bytestream through this proxy came about.
-    pub(crate) fn worked(&self, account: &FullJid, jid: &Jid) {
-        self.entry(account, |entry| entry.roll.worked(jid));
+    pub(crate) fn worked(&self, account: &FullJid, host: &Streamhost) {
+        self.entry(account, |entry| entry.roll.worked(host));
     }
 
     /// A bytestream through this proxy did not come about: it moves back.
-    pub(crate) fn failed(&self, account: &FullJid, jid: &Jid) {
+    pub(crate) fn failed(&self, account: &FullJid, host: &Streamhost) {
         let now = Instant::now().into_std();
-        self.entry(account, |entry| entry.roll.failed(jid, now));
+        self.entry(account, |entry| entry.roll.failed(host, now));
     }
 
     /// All that are known to an account.

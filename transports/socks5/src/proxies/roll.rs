@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use tubes_transport::Kind;
-use xmpp_parsers::jid::Jid;
 
 use crate::Streamhost;
 
@@ -46,8 +45,8 @@ impl fmt::Display for Verdict {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Roll {
     known: Vec<Known>,
-    /// Others' proxies that were tried out.
-    foreign: Vec<KnownProxy>,
+    /// Others' proxies, and those that the user placed.
+    foreign: Vec<Known>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,15 +73,9 @@ impl Roll {
     pub(crate) fn with(mut self, placed: &[Streamhost]) -> Self {
         for host in placed {
             if !self.contains(host) {
-                let verdict = self.verdict(host);
-                let proxy = KnownProxy {
-                    host: host.clone(),
-                    verdict,
-                };
-                self.known.push(Known {
-                    proxy,
-                    failed: None,
-                });
+                let found = self.foreign.iter().find(|known| known.proxy.host == *host);
+                let known = found.cloned().unwrap_or_else(|| Known::new(host.clone()));
+                self.known.push(known);
             }
         }
         self
@@ -104,32 +97,19 @@ impl Roll {
 
     /// What became of trying a host out.
     pub(crate) fn judge(&mut self, host: &Streamhost, verdict: Verdict, now: Instant) {
-        let failed = matches!(verdict, Verdict::Fails(_)).then_some(now);
-        if let Some(known) = self
-            .known
-            .iter_mut()
-            .find(|known| known.proxy.host == *host)
-        {
+        self.learn(host, |known| {
+            known.failed = matches!(verdict, Verdict::Fails(_)).then_some(now);
             known.proxy.verdict = verdict;
-            known.failed = failed;
-            return;
-        }
-        self.foreign.retain(|proxy| proxy.host != *host);
-        if self.foreign.len() >= FOREIGN {
-            self.foreign.remove(0);
-        }
-        self.foreign.push(KnownProxy {
-            host: host.clone(),
-            verdict,
         });
     }
 
     /// What became of trying a host out, whoever's it is.
     pub(crate) fn verdict(&self, host: &Streamhost) -> Verdict {
-        let own = self.known.iter().map(|known| &known.proxy);
-        let mut all = own.chain(&self.foreign);
-        let found = all.find(|proxy| proxy.host == *host);
-        found.map(|proxy| proxy.verdict.clone()).unwrap_or_default()
+        let mut all = self.known.iter().chain(&self.foreign);
+        let found = all.find(|known| known.proxy.host == *host);
+        found
+            .map(|known| known.proxy.verdict.clone())
+            .unwrap_or_default()
     }
 
     /// Whether this very host is on the roll.
@@ -138,13 +118,13 @@ impl Roll {
     }
 
     /// A bytestream through it came about.
-    pub(crate) fn worked(&mut self, jid: &Jid) {
-        self.of(jid).for_each(|known| known.failed = None);
+    pub(crate) fn worked(&mut self, host: &Streamhost) {
+        self.learn(host, |known| known.failed = None);
     }
 
     /// A bytestream through it did not come about.
-    pub(crate) fn failed(&mut self, jid: &Jid, now: Instant) {
-        self.of(jid).for_each(|known| known.failed = Some(now));
+    pub(crate) fn failed(&mut self, host: &Streamhost, now: Instant) {
+        self.learn(host, |known| known.failed = Some(now));
     }
 
     /// All of the account's.
@@ -152,9 +132,28 @@ impl Roll {
         self.known.iter().map(|known| known.proxy.clone()).collect()
     }
 
-    fn of(&mut self, jid: &Jid) -> impl Iterator<Item = &mut Known> {
-        let known = self.known.iter_mut();
-        known.filter(move |known| known.proxy.host.jid == *jid)
+    /// Learns something of a host. Of those that are not the account's the newest are remembered.
+    fn learn(&mut self, host: &Streamhost, learn: impl FnOnce(&mut Known)) {
+        if let Some(known) = self
+            .known
+            .iter_mut()
+            .find(|known| known.proxy.host == *host)
+        {
+            return learn(known);
+        }
+        let place = self
+            .foreign
+            .iter()
+            .position(|known| known.proxy.host == *host);
+        let mut known = match place {
+            Some(place) => self.foreign.remove(place),
+            None => Known::new(host.clone()),
+        };
+        learn(&mut known);
+        if self.foreign.len() >= FOREIGN {
+            self.foreign.remove(0);
+        }
+        self.foreign.push(known);
     }
 }
 
@@ -196,6 +195,8 @@ const REST: Duration = Duration::from_secs(5 * 60);
 mod tests {
     #![allow(clippy::unwrap_used, reason = "this is a test")]
 
+    use xmpp_parsers::jid::Jid;
+
     use super::*;
 
     fn proxy(name: &str) -> Streamhost {
@@ -221,11 +222,27 @@ mod tests {
     fn one_that_failed_rests_and_comes_back_last() {
         let now = Instant::now();
         let mut roll = roll(&["a", "b"]);
-        roll.failed(&Jid::new("a").unwrap(), now);
+        roll.failed(&proxy("a"), now);
         assert_eq!(told(&roll, Kind::Ours, now), ["b"]);
         assert_eq!(told(&roll, Kind::Ours, now + REST), ["b", "a"]);
-        roll.worked(&Jid::new("a").unwrap());
+        roll.worked(&proxy("a"));
         assert_eq!(told(&roll, Kind::Ours, now), ["a", "b"]);
+    }
+
+    #[test]
+    fn one_that_was_placed_rests_likewise() {
+        let now = Instant::now();
+        let (mut roll, placed) = (roll(&["a"]), [proxy("placed")]);
+        let told = |roll: &Roll, now| told(&roll.clone().with(&placed), Kind::Ours, now);
+        assert_eq!(told(&roll, now), ["a", "placed"]);
+        roll.failed(&proxy("placed"), now);
+        assert_eq!(told(&roll, now), ["a"]);
+        roll.worked(&proxy("placed"));
+        assert_eq!(told(&roll, now), ["a", "placed"]);
+        roll.judge(&proxy("placed"), Verdict::Fails(String::new()), now);
+        assert_eq!(told(&roll, now), ["a"]);
+        assert_eq!(told(&roll, now + REST), ["a", "placed"]);
+        assert!(!roll.contains(&proxy("placed")));
     }
 
     #[test]

@@ -78,6 +78,23 @@ async fn a_proxy_that_is_not_there_is_followed_by_in_band(kind: Kind) {
     assert!(took < SOON, "{took:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_failed_is_left_alone_for_a_while() {
+    let mut peers = Peers::of(Kind::Ours);
+    let proxy = relay::join(&peers.hub);
+    peers.let_befall(|stanza| match activates(stanza) {
+        Some(_) => Fate::Replace(Element::bare("query", NS)),
+        None => Fate::Pass,
+    });
+    let alices = proxied().with_proxy_at(proxy);
+    let (outcomes, _) = peers.negotiate(alices.clone(), proxied()).await;
+    carries(opened(outcomes, "ibb", [PROXY, PROXY])).await;
+    let (outcomes, took) = peers.negotiate(alices, proxied()).await;
+    let streams = opened(outcomes, "ibb", [PROXY, &[]]);
+    carries(streams).await;
+    assert!(took < SOON, "{took:?}");
+}
+
 /// Nothing tells Fernand's side, where the proxy did well before, that this stream is not active.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_fell_silent_leaves_no_end_open_towards_others() {
