@@ -9,8 +9,9 @@
 //! A target checks properties rather than looks for crashes alone: what was read is within its
 //! bounds and reads the same once it is written; a machine keeps order, promises and limits.
 //!
-//! - of elements: [`si`], [`tube`], [`abilities`], [`ibb_element`]
-//! - of machines: [`si_machines`], [`tube_machines`], [`ibb_machine`], [`ibb_pair`]
+//! - of elements: [`si`], [`tube`], [`abilities`], [`ibb_element`], [`socks5_element`]
+//! - of machines: [`si_machines`], [`tube_machines`], [`ibb_machine`], [`ibb_pair`],
+//!   [`socks5_course`], [`socks5_frame`], [`socks5_handshake`]
 //! - of the session, which has them within: [`dns`], [`features`], [`filter`], [`login`],
 //!   [`router`], [`scram`]
 
@@ -20,6 +21,10 @@ mod ibb_machine;
 mod ibb_pair;
 mod si;
 mod si_machines;
+mod socks5_course;
+mod socks5_element;
+mod socks5_frame;
+mod socks5_handshake;
 mod tube;
 mod tube_machines;
 mod xml;
@@ -37,6 +42,10 @@ pub use self::ibb_machine::ibb_machine;
 pub use self::ibb_pair::ibb_pair;
 pub use self::si::si;
 pub use self::si_machines::si_machines;
+pub use self::socks5_course::socks5_course;
+pub use self::socks5_element::socks5_element;
+pub use self::socks5_frame::socks5_frame;
+pub use self::socks5_handshake::socks5_handshake;
 pub use self::tube::tube;
 pub use self::tube_machines::tube_machines;
 
@@ -50,7 +59,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 18] = [
     Target {
         name: "abilities",
         run: abilities,
@@ -98,6 +107,22 @@ pub const TARGETS: [Target; 14] = [
     Target {
         name: "si_machines",
         run: si_machines,
+    },
+    Target {
+        name: "socks5_course",
+        run: socks5_course,
+    },
+    Target {
+        name: "socks5_element",
+        run: socks5_element,
+    },
+    Target {
+        name: "socks5_frame",
+        run: socks5_frame,
+    },
+    Target {
+        name: "socks5_handshake",
+        run: socks5_handshake,
     },
     Target {
         name: "tube",

@@ -38,6 +38,10 @@ replays!(
     scram,
     si,
     si_machines,
+    socks5_course,
+    socks5_element,
+    socks5_frame,
+    socks5_handshake,
     tube,
     tube_machines,
 );
