@@ -27,6 +27,7 @@ pub(crate) struct Peers {
     pub(crate) fernand: Stanzas,
     at_fernand: mpsc::Receiver<Inbound>,
     kind: Kind,
+    streams: usize,
 }
 
 impl Peers {
@@ -39,6 +40,7 @@ impl Peers {
             alice,
             fernand,
             kind,
+            streams: 0,
         };
         peers.let_befall(|_| Fate::Pass);
         peers
@@ -69,6 +71,7 @@ impl Peers {
         fernands: Si,
     ) -> ([Outcome; 2], Duration) {
         let begun = Instant::now();
+        self.streams += 1;
         let request = self.request();
         let terms = Request {
             local: fernand(),
@@ -79,11 +82,18 @@ impl Peers {
         };
         let (done, accepted) = oneshot::channel();
         let fernand = async {
-            let Some(Inbound::Ask(ask)) = self.at_fernand.recv().await else {
-                panic!("nothing was asked");
-            };
-            let Reading::Proposal(proposal) = fernands.read(ask) else {
-                panic!("no proposal");
+            let proposal = loop {
+                let Some(Inbound::Ask(ask)) = self.at_fernand.recv().await else {
+                    panic!("nothing was asked");
+                };
+                match fernands.read(ask) {
+                    Reading::Proposal(proposal) => break proposal,
+                    // Of an earlier stream.
+                    Reading::Foreign(ask) => {
+                        ask.refuse_with(ErrorType::Cancel, DefinedCondition::ItemNotFound);
+                    }
+                    Reading::Answered => panic!("no proposal"),
+                }
             };
             assert_eq!(proposal.kind, self.kind);
             let accepted = fernands.accept(*proposal, terms).await;
@@ -106,7 +116,7 @@ impl Peers {
 
     fn request(&self) -> Request {
         Request {
-            stream: SID.into(),
+            stream: format!("stream-{}", self.streams).into(),
             local: alice(),
             peer: fernand(),
             account: alice(),
@@ -237,7 +247,7 @@ pub(crate) fn fernand() -> FullJid {
     FullJid::new("fernand@tubes.example/lab").unwrap()
 }
 
-/// The one stream of a test.
+/// The first stream of a test.
 pub(crate) const SID: &str = "stream-1";
 
 /// For all hosts together to be reached.
