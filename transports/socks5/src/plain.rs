@@ -1,9 +1,11 @@
 //! An open bytestream as XEP-0065 has it: a TCP connection, and nothing else.
 
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tubes_transport::Bytestream;
@@ -68,7 +70,13 @@ impl AsyncRead for Plain {
         let before = buf.filled().len();
         let wanted = buf.remaining();
         ready!(self.stream()?.poll_read(cx, buf))?;
-        self.has_ended |= wanted > 0 && buf.filled().len() == before;
+        if wanted > 0 && buf.filled().len() == before && !self.has_ended {
+            self.has_ended = true;
+            if let (End::OfBoth, Some(stream)) = (self.end, &self.stream) {
+                // Nothing is written from now on, and the peer waits to hear so. Fails if it has gone.
+                let _ = SockRef::from(stream).shutdown(Shutdown::Write);
+            }
+        }
         Poll::Ready(Ok(()))
     }
 }
