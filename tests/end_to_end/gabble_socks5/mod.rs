@@ -37,6 +37,11 @@ impl Joining {
 
     async fn with(server: &Server, socks5: Socks5) -> Self {
         let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
+        Self::of(server, service, socks5).await
+    }
+
+    /// To whom Alice offers this service.
+    async fn of(server: &Server, service: Serving, socks5: Socks5) -> Self {
         let mut alice = Person::with_all(server, "alice", socks5).await;
         let at_alice = alice.online().await;
         let mut gabble = Gabble::on(server, "fernand").await;

@@ -3,18 +3,23 @@
 use std::slice::from_ref;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 use tubes::{FullJid, Socks5, Verdict};
 use tubes_server::{Server, ServerKind};
 
 use super::{
-    BOTH, BURST, Joining, Offering, TUBE, assert_not_found, at_end, echoes, hears_its_echo, opened,
+    BOTH, BURST, Joining, LENGTH, Offering, TUBE, assert_not_found, at_end, echoes, hears_its_echo,
+    opened,
 };
-use crate::stage::{Host, Multiple, Negotiation, Relay, dial, patiently};
+use crate::stage::{
+    Content, Family, Host, Multiple, Negotiation, Relay, Service, dial, digest, patiently,
+};
 
 crate::on_each_server!(
     a_proxy_that_it_tells_is_used_if_it_withholds_nothing,
     a_proxy_is_told_to_it_if_it_withholds_nothing,
+    what_our_service_says_before_the_proxy_is_active_is_not_lost,
     a_proxy_that_it_tells_may_say_little,
     a_proxy_that_says_little_is_told_to_it,
     a_proxy_that_it_cannot_reach_is_fallen_back_from,
@@ -70,6 +75,42 @@ async fn a_proxy_is_told_to_it_if_it_withholds_nothing(server: &Server) {
     assert_eq!(at_end(&mut program).await, 0);
     drop(program);
     assert_eq!(our.alice.connection_closed().await, (BURST, BURST, None));
+}
+
+/// A Gabble takes its time to activate, and this side cannot know.
+async fn what_our_service_says_before_the_proxy_is_active_is_not_lost(server: &Server) {
+    if server.kind() == ServerKind::Prosody {
+        // Its proxy is not used.
+        return;
+    }
+    let greeting = Content::of(8, LENGTH);
+    let said = greeting.clone();
+    let greeter = Service::listen(Family::Tcp).await.unwrap();
+    let greeter = greeter.serve(move |mut stream| {
+        let said = said.clone();
+        async move {
+            stream.write_all(&said).await?;
+            stream.shutdown().await
+        }
+    });
+    let socks5 = Socks5::new();
+    let mut our = Joining::of(server, greeter, socks5.clone()).await;
+    let proxy = our.gabble.finds(&proxy_of(server)).await;
+    until_known(&socks5, &our.at_alice, |_| true).await;
+    let negotiation = is_initiated(&mut our).await;
+    let answer = our.gabble.tells_hosts(&negotiation, from_ref(&proxy)).await;
+    assert_eq!(answer.unwrap(), proxy.jid);
+    let dialling = dial(&proxy, negotiation.hash());
+    let mut stream = patiently("the proxy is reached", dialling).await.unwrap();
+    assert_eq!(opened(&mut our.alice).await, ("socks5-proxy", 0));
+    sleep(LATE).await;
+    our.gabble.activates(&negotiation, &proxy.jid).await;
+    let mut heard = vec![0; LENGTH];
+    let reading = stream.read_exact(&mut heard);
+    patiently("the greeting arrives", reading).await.unwrap();
+    assert_eq!(digest(&heard), digest(&greeting));
+    drop(stream);
+    assert_eq!(our.alice.connection_closed().await, (BURST, 0, None));
 }
 
 /// As an old ejabberd: its answer to CONNECT names no address.
@@ -158,6 +199,9 @@ async fn until_known(socks5: &Socks5, account: &FullJid, enough: impl Fn(&Verdic
     };
     patiently("the proxies are known", knowing).await;
 }
+
+/// Long after this side has taken the silence for a yes, and its service has spoken.
+const LATE: Duration = Duration::from_millis(500);
 
 /// Nobody is told when a proxy has been tried out.
 const GLANCE: Duration = Duration::from_millis(20);
