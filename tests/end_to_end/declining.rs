@@ -5,7 +5,7 @@ use tubes_server::Server;
 
 use crate::stage::{Family, Service, pair, patiently};
 
-crate::on_each_server!(
+crate::on_each_server_and_transport!(
     a_declined_offer_closes_the_tube_at_both_sides,
     a_withdrawn_offer_cannot_be_accepted,
 );

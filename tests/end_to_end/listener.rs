@@ -12,7 +12,7 @@ use tubes_server::Server;
 
 use crate::stage::{Family, Service, connect, echo, patiently, share_as};
 
-crate::on_each_server!(a_listening_socket_that_fails_ends_its_tube_and_nothing_else);
+crate::on_each_server_and_transport!(a_listening_socket_that_fails_ends_its_tube_and_nothing_else);
 
 async fn a_listening_socket_that_fails_ends_its_tube_and_nothing_else(server: &Server) {
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);

@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tubes::{Account, Address, Event, FailureKind};
+use tubes::{Account, Address, Event, FailureKind, TransportName};
 use tubes_server::{Server, ServerKind, Setup};
 use tubes_testkit::{Door, Ending, Flow, Heading, Link};
 
 use crate::stage::{
     Content, Family, Person, Service, Serving, Stream, befriended, connect, credentials, digest,
-    echo, patiently, share_between, until_served,
+    echo, over, patiently, share_between, until_served,
 };
 
 crate::on_each_server!(
     a_cut_link_is_a_pause_where_the_server_keeps_sessions,
     a_server_that_dies_and_returns_ends_connections_and_keeps_the_tube,
+    a_server_that_dies_leaves_direct_connections_alone,
     a_server_that_never_returns_ends_connections,
     a_session_that_is_resumed_too_late_is_a_new_one,
 );
@@ -115,6 +116,28 @@ async fn a_server_that_dies_and_returns_ends_connections_and_keeps_the_tube(shar
     patiently("the tube works again", until_served(&scene.address)).await;
     scene.leave().await;
     server.stop().await;
+}
+
+async fn a_server_that_dies_leaves_direct_connections_alone(shared: &Server) {
+    over(TransportName::Socks5Direct, async {
+        let mut server = own(shared.kind()).await;
+        let mut scene = Scene::set(&server, LONG).await;
+        let mut transfer = scene.transfer(SIZE).await;
+        transfer.read(SIZE / 8).await;
+        patiently("the server is dead", server.kill())
+            .await
+            .unwrap();
+        transfer.read(SIZE / 2).await;
+        patiently("the server is back", server.restart())
+            .await
+            .unwrap();
+        patiently("the tube works again", until_served(&scene.address)).await;
+        transfer.read(SIZE / 4).await;
+        transfer.ends_whole().await;
+        scene.leave().await;
+        server.stop().await;
+    })
+    .await;
 }
 
 async fn a_server_that_never_returns_ends_connections(shared: &Server) {

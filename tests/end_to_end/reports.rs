@@ -6,7 +6,7 @@ use tubes_server::Server;
 
 use crate::stage::{Content, Family, Person, Service, Stream, pair, patiently, share};
 
-crate::on_each_server!(
+crate::on_each_server_and_transport!(
     an_offer_arrives_as_it_was_made,
     each_connection_is_reported_once_with_what_it_carried,
     a_connection_is_reported_with_its_peer_and_transport,

@@ -10,8 +10,11 @@ pub(crate) const ASKED_PER_CONTACT: usize = 64;
 /// proxy the side that asked is done first, and asks for the next before this side is done, too.
 pub(crate) const ANSWERED_PER_CONTACT: usize = 256;
 
-/// Negotiations pending at a time in all, each way.
-pub(crate) const NEGOTIATIONS: usize = 1024;
+/// Negotiations pending at a time that we asked for, in all.
+pub(crate) const ASKED: usize = 1024;
+
+/// Negotiations pending at a time that others asked for, in all.
+pub(crate) const ANSWERED: usize = 4096;
 
 /// Connections of one tube at a time. Programs beyond wait in the listener's backlog; peers
 /// beyond are told to wait.

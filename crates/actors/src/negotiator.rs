@@ -34,8 +34,8 @@ impl NegotiatorActor {
             signallings,
             runtime,
             exploring: None,
-            asking: Quota::new(limits::ASKED_PER_CONTACT),
-            answering: Quota::new(limits::ANSWERED_PER_CONTACT),
+            asking: Quota::new(limits::ASKED, limits::ASKED_PER_CONTACT),
+            answering: Quota::new(limits::ANSWERED, limits::ANSWERED_PER_CONTACT),
         }
     }
 }
@@ -170,16 +170,16 @@ struct Quota {
 }
 
 impl Quota {
-    fn new(per_contact: usize) -> Self {
+    fn new(all: usize, per_contact: usize) -> Self {
         Self {
-            all: Arc::new(Semaphore::new(limits::NEGOTIATIONS)),
+            all: Arc::new(Semaphore::new(all)),
             contacts: HashMap::new(),
             per_contact,
         }
     }
 
     fn queue(&mut self, peer: BareJid) -> Queue {
-        if self.contacts.len() >= limits::NEGOTIATIONS {
+        if self.contacts.len() >= limits::ASKED {
             self.contacts
                 .retain(|_, contact| Arc::strong_count(contact) > 1);
         }

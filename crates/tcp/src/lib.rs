@@ -8,7 +8,8 @@
 //!
 //! - [`watch_peer`]: a dead peer is noticed although nobody says anything
 //! - [`drain`]: waits until what was written has left this machine
-//! - [`reset_when_closed`]: makes a close an error at the peer, instead of an end
+//! - [`reset_when_closed`]: makes a close an error at the peer, instead of an end;
+//!   [`end_when_closed`] takes it back
 //! - [`spare_descriptor`]: whether there is one left for a connection (`descriptors.rs`)
 
 mod descriptors;
@@ -73,6 +74,15 @@ pub fn is_drained(stream: &TcpStream) -> bool {
 /// The socket is no longer one that can be reset; then there is nothing to lose either.
 pub fn reset_when_closed(stream: &TcpStream) -> io::Result<()> {
     stream.set_zero_linger()
+}
+
+/// Takes back [`reset_when_closed`].
+///
+/// # Errors
+///
+/// As there.
+pub fn end_when_closed(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).set_linger(None)
 }
 
 /// How often a dying connection is looked at, at first and later. Readiness cannot be awaited

@@ -92,7 +92,8 @@ impl Builder {
 
 /// The transports of these names, in their order.
 fn ladder(names: &[TransportName], socks5: Socks5) -> Vec<Arc<dyn Transport>> {
-    let ways: Vec<_> = names.iter().filter_map(|name| name.way()).collect();
+    let ways = names.iter().filter_map(|name| name.way());
+    let ways: Vec<_> = ways.filter(|way| socks5.allows(*way)).collect();
     let mut socks5 = socks5.with_ways(ways);
     if !names.contains(&TransportName::Ibb) {
         socks5 = socks5.with_flawed_proxies();
@@ -129,7 +130,7 @@ impl TransportName {
     pub const ALL: &'static [Self] = &[Self::Socks5Direct, Self::Socks5Proxy, Self::Ibb];
 
     /// Which way of SOCKS5 bytestreams it is, if it is one.
-    fn way(self) -> Option<Way> {
+    pub fn way(self) -> Option<Way> {
         match self {
             Self::Ibb => None,
             Self::Socks5Direct => Some(Way::Direct),

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
@@ -133,7 +133,7 @@ pub(crate) async fn dial(
             Err(_) => return Err(DialFailure::nothing("too many others dial it")),
         },
     };
-    let connecting = connect(host, *inward);
+    let connecting = connect(host, *inward, within);
     let mut stream = match timeout(within, connecting).await {
         Ok(connected) => connected.map_err(DialFailure::nothing)?,
         Err(_) => return Err(DialFailure::nothing("no answer in time")),
@@ -180,9 +180,12 @@ pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// Connects to the first of a name's addresses that takes the connection.
-async fn connect(host: &Streamhost, inward: Inward) -> io::Result<TcpStream> {
+async fn connect(host: &Streamhost, inward: Inward, within: Duration) -> io::Result<TcpStream> {
     let mut last = None;
-    for address in addresses(host).await? {
+    let addresses = addresses(host).await?;
+    // None of them is to use up the time of the others.
+    let share = within / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+    for address in addresses {
         if !is_dialled(address.ip(), inward) {
             last = Some(io::Error::other(format!(
                 "{} is not an address to dial for others",
@@ -191,9 +194,10 @@ async fn connect(host: &Streamhost, inward: Inward) -> io::Result<TcpStream> {
             continue;
         }
         tubes_tcp::spare_descriptor()?;
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(why) => last = Some(why),
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(why)) => last = Some(why),
+            Err(_) => last = Some(io::Error::other("no answer in time")),
         }
     }
     Err(last.unwrap_or_else(|| io::Error::other("the name has no address")))
@@ -203,12 +207,23 @@ async fn addresses(host: &Streamhost) -> io::Result<Vec<SocketAddr>> {
     if let Ok(ip) = host.host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip.to_canonical(), host.port)]);
     }
-    let found = lookup_host((host.host.as_str(), host.port)).await?;
-    Ok(found
-        .map(|found| SocketAddr::new(found.ip().to_canonical(), found.port()))
-        .take(NAMESAKES)
-        .collect())
+    let found = look_up(host.host.clone(), host.port).await?;
+    let canonical = |found: SocketAddr| SocketAddr::new(found.ip().to_canonical(), found.port());
+    Ok(found.into_iter().map(canonical).take(NAMESAKES).collect())
 }
+
+/// Asks the system's resolver, which cannot be interrupted: so only a few may be asking at a time,
+/// or names that nobody answers for would take the threads of all that has to block.
+async fn look_up(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let place = LOOK_UPS.acquire().await.map_err(io::Error::other)?;
+    let looking = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        Ok((name.as_str(), port).to_socket_addrs()?.collect())
+    });
+    looking.await.map_err(io::Error::other)?
+}
+
+static LOOK_UPS: Semaphore = Semaphore::const_new(8);
 
 /// Whether a peer may have us dial this address.
 fn is_dialled(address: IpAddr, inward: Inward) -> bool {

@@ -5,7 +5,7 @@ use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::minidom::rxml::xml_ncname;
 
-use crate::Destination;
+use crate::{Destination, Secret};
 
 /// Where a bytestream can be had: `<streamhost/>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +59,8 @@ pub struct Query {
     pub streamhosts: Vec<Streamhost>,
     /// What to ask the hosts for, where it is not what the negotiation's addresses say: in rooms.
     pub destination: Option<Destination>,
+    /// What the requester will say first, between two of our own kind.
+    pub secret: Option<Secret>,
 }
 
 impl Query {
@@ -72,6 +74,7 @@ impl Query {
         }
         query
             .append_all(self.streamhosts.iter().map(Streamhost::to_element))
+            .append_all(self.secret.map(Secret::to_element))
             .build()
     }
 
@@ -99,6 +102,7 @@ impl Query {
             stream: StreamId::from(stream),
             streamhosts: streamhosts(element),
             destination,
+            secret: Secret::read(element),
         })
     }
 }

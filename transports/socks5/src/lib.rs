@@ -9,8 +9,8 @@
 //! ```
 //!
 //! - [`Socks5`]: the transport (this file), and what it is told to do (`config.rs`)
-//! - what is said in stanzas (`element.rs`), the name of a stream ([`Destination`]), and the SOCKS5
-//!   handshake ([`handshake`])
+//! - what is said in stanzas (`element.rs`), the name of a stream ([`Destination`]), what only its two
+//!   sides know ([`Secret`]), and the SOCKS5 handshake ([`handshake`])
 //! - the requester's and the responder's attempts (`attempt/`)
 //! - the socket that is dialled, shared by all bytestreams (`listener.rs`), and the addresses it
 //!   has (`own.rs`)
@@ -33,6 +33,7 @@ mod parting;
 mod plain;
 mod proxies;
 pub mod relayed;
+mod secret;
 
 pub use self::config::{Reveal, Socks5};
 pub use self::course::{Course, Next, Reached};
@@ -40,6 +41,7 @@ pub use self::destination::Destination;
 pub use self::element::{Malformed, NS, Query, Streamhost, Used, streamhosts};
 pub use self::own::Loopback;
 pub use self::proxies::{KnownProxy, Verdict};
+pub use self::secret::Secret;
 
 use async_trait::async_trait;
 use tubes_transport::{Attempt, ConnectError, Plan, Role, Stanzas, Transport};

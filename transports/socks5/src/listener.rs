@@ -31,7 +31,19 @@ impl Door {
     /// Opens the socket, or finds it open. Port 0: any.
     ///
     /// Belongs to the runtime of whoever opened it.
-    pub(crate) fn open(&self, port: u16) -> io::Result<Arc<Listening>> {
+    pub(crate) async fn open(&self, port: u16) -> io::Result<Arc<Listening>> {
+        for _ in 0..TRIES {
+            match self.try_open(port) {
+                // The former one may be on its way out.
+                Err(why) if why.kind() == io::ErrorKind::AddrInUse => sleep(BETWEEN_TRIES).await,
+                opened => return opened,
+            }
+        }
+        let opened = self.try_open(port);
+        opened.map_err(|why| io::Error::new(why.kind(), format!("port {port}: {why}")))
+    }
+
+    fn try_open(&self, port: u16) -> io::Result<Arc<Listening>> {
         let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(listening) = place.upgrade()
             && !listening.accepting.is_finished()
@@ -110,7 +122,10 @@ impl Guest {
 
     /// The client that came; there is at most one.
     pub(crate) fn take(&self) -> Option<TcpStream> {
-        self.seat.lock().take()
+        match std::mem::replace(&mut *self.seat.lock(), Place::Gone) {
+            Place::Taken(stream) => Some(stream),
+            Place::Free | Place::Gone => None,
+        }
     }
 }
 
@@ -121,7 +136,7 @@ impl Drop for Guest {
             expected.remove(destination);
         }
         drop(expected);
-        if let Some(stream) = self.take() {
+        if let Place::Taken(stream) = std::mem::replace(&mut *self.seat.lock(), Place::Gone) {
             parting::reset(stream);
         }
     }
@@ -129,23 +144,37 @@ impl Drop for Guest {
 
 /// Where a client is put that has named its stream.
 #[derive(Clone, Debug, Default)]
-struct Seat(Arc<Mutex<Option<TcpStream>>>);
+struct Seat(Arc<Mutex<Place>>);
+
+#[derive(Debug, Default)]
+enum Place {
+    #[default]
+    Free,
+    Taken(TcpStream),
+    /// Nobody is expected any more.
+    Gone,
+}
 
 impl Seat {
-    fn lock(&self) -> MutexGuard<'_, Option<TcpStream>> {
+    fn lock(&self) -> MutexGuard<'_, Place> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets the client in, unless another is there that has not gone again.
     fn admit(&self, destination: Destination, stream: TcpStream) {
         let mut seat = self.lock();
-        if seat.as_ref().is_some_and(is_there) {
-            debug!("a second connection for the same stream was refused");
+        let is_free = match &*seat {
+            Place::Free => true,
+            Place::Taken(other) => !is_there(other),
+            Place::Gone => false,
+        };
+        if !is_free {
+            debug!("a further connection for the same stream was refused");
             return say(&stream, &handshake::REFUSED);
         }
         // Answered under the lock: once the client knows, the stream can be taken.
         say(&stream, &handshake::granted(destination));
-        *seat = Some(stream);
+        *seat = Place::Taken(stream);
     }
 }
 
@@ -258,6 +287,10 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
+
+/// How often a port is tried that is in use, and how long after another.
+const TRIES: usize = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 /// Connections that may be about to say what they want.
 const STRANGERS: usize = 256;

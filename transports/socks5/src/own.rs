@@ -16,7 +16,8 @@ pub enum Loopback {
 pub(crate) fn addresses(loopback: Loopback) -> Vec<IpAddr> {
     // Without the list there is nothing to tell but what the user named.
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    choose(interfaces.iter().map(if_addrs::Interface::ip), loopback)
+    let up = interfaces.iter().filter(|interface| interface.is_oper_up());
+    choose(up.map(if_addrs::Interface::ip), loopback)
 }
 
 /// Whether a peer may have loopback addresses dialled.

@@ -11,6 +11,7 @@ use socket2::SockRef;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// Breaks a connection off: the peer gets what was written, and then an error.
@@ -35,6 +36,18 @@ pub(crate) fn let_go(stream: TcpStream) {
         let ended = timeout(UNREAD, read_out(&mut stream)).await;
         if gone.is_err() || !matches!(ended, Ok(Heard::End)) {
             reset(stream);
+        }
+    });
+}
+
+/// Ends a connection whose own direction has ended: the peer gets what was written, and an error if
+/// it still says something, or does not end its direction soon.
+pub(crate) fn hear_no_more(stream: TcpStream) {
+    see_off(stream, |mut stream| async move {
+        let _ = timeout(UNSENT, tubes_tcp::drain(&stream)).await;
+        match timeout(UNREAD, stream.read(&mut [0])).await {
+            Ok(Ok(0)) => end_when_closed(&stream),
+            _ => reset_when_closed(&stream),
         }
     });
 }
@@ -71,19 +84,35 @@ fn see_off<F>(stream: TcpStream, how: impl FnOnce(TcpStream) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    match Handle::try_current() {
-        Ok(runtime) => {
-            runtime.spawn(how(stream));
+    let place = PLACES.try_acquire();
+    match (Handle::try_current(), place) {
+        (Ok(runtime), Ok(place)) => {
+            let seeing_off = how(stream);
+            runtime.spawn(async move {
+                let _place = place;
+                seeing_off.await;
+            });
         }
-        // The runtime is gone, and so is what could wait.
-        Err(_) => reset(stream),
+        // The runtime is gone, and so is what could wait; or too many are seen off already.
+        _ => reset(stream),
     }
 }
 
 pub(crate) fn reset(stream: TcpStream) {
-    // Fails if the connection is gone already.
-    let _ = tubes_tcp::reset_when_closed(&stream);
+    reset_when_closed(&stream);
 }
+
+pub(crate) fn reset_when_closed(stream: &TcpStream) {
+    // Fails if the connection is gone already.
+    let _ = tubes_tcp::reset_when_closed(stream);
+}
+
+pub(crate) fn end_when_closed(stream: &TcpStream) {
+    let _ = tubes_tcp::end_when_closed(stream);
+}
+
+/// How many may be seen off at a time: they have left their tubes, and count nowhere else.
+static PLACES: Semaphore = Semaphore::const_new(512);
 
 /// How long the peer may take to read what was written before.
 const UNSENT: Duration = Duration::from_secs(10);

@@ -34,6 +34,8 @@ pub(crate) enum End {
 
 impl Plain {
     pub(crate) fn new(stream: TcpStream, end: End) -> Self {
+        // Whatever becomes of this process, an end that was not meant does not look like one.
+        parting::reset_when_closed(&stream);
         Self {
             stream: Some(stream),
             end,
@@ -48,6 +50,16 @@ impl Plain {
         match end {
             End::OfOneDirection => stream,
             End::OfBoth => stream.without_half_close(),
+        }
+    }
+
+    /// When both directions have ended, the connection may.
+    fn note_end(&self) {
+        if self.is_shut
+            && self.has_ended
+            && let Some(stream) = &self.stream
+        {
+            parting::end_when_closed(stream);
         }
     }
 
@@ -72,6 +84,7 @@ impl AsyncRead for Plain {
         ready!(self.stream()?.poll_read(cx, buf))?;
         if wanted > 0 && buf.filled().len() == before && !self.has_ended {
             self.has_ended = true;
+            self.note_end();
             if let (End::OfBoth, Some(stream)) = (self.end, &self.stream) {
                 // Nothing is written from now on, and the peer waits to hear so. Fails if it has gone.
                 let _ = SockRef::from(stream).shutdown(Shutdown::Write);
@@ -101,6 +114,7 @@ impl AsyncWrite for Plain {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.stream()?.poll_shutdown(cx))?;
         self.is_shut = true;
+        self.note_end();
         Poll::Ready(Ok(()))
     }
 }
@@ -109,7 +123,7 @@ impl Drop for Plain {
     fn drop(&mut self) {
         match self.stream.take() {
             Some(stream) if !self.is_shut => parting::break_off(stream),
-            Some(stream) if !self.has_ended => parting::let_go(stream),
+            Some(stream) if !self.has_ended => parting::hear_no_more(stream),
             _ => {}
         }
     }

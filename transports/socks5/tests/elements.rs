@@ -1,7 +1,7 @@
 //! What is said in stanzas, as XEP-0065 and Gabble have it; what is tolerated; what is refused.
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
-use tubes_socks5::{Destination, Query, Streamhost, Used, streamhosts};
+use tubes_socks5::{Destination, Query, Secret, Streamhost, Used, streamhosts};
 use tubes_transport::StreamId;
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
@@ -30,6 +30,7 @@ fn a_query_lists_the_hosts_best_first() {
             host("proxy.h", "203.0.113.9", 5000),
         ],
         destination: None,
+        secret: None,
     };
     let expected = element(
         "<query NS sid='s1' mode='tcp'>\
@@ -97,6 +98,31 @@ fn a_room_names_what_to_ask_for() {
     let read = Query::read(&query).unwrap();
     assert_eq!(read.destination, Destination::parse(digits.as_bytes()));
     assert_eq!(read.to_element(), query);
+}
+
+#[test]
+fn our_own_kind_is_told_a_secret() {
+    let text = "<query NS sid='s1' mode='tcp'>\
+        <secret xmlns='urn:x-tubes:0'>000102030405060708090a0b0c0d0e0f</secret></query>";
+    let query = Query::read(&element(text)).unwrap();
+    let bytes: [u8; 16] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+    assert_eq!(query.secret, Some(Secret::new(bytes)));
+    assert_eq!(query.to_element(), element(text));
+    for unreadable in [
+        "",
+        "00",
+        "+00102030405060708090a0b0c0d0e0f",
+        &"0".repeat(33),
+    ] {
+        let text = format!(
+            "<query NS sid='s1'><secret xmlns='urn:x-tubes:0'>{unreadable}</secret></query>"
+        );
+        assert_eq!(
+            Query::read(&element(&text)).unwrap().secret,
+            None,
+            "{unreadable}"
+        );
+    }
 }
 
 #[test]

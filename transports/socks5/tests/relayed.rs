@@ -133,10 +133,16 @@ fn a_burst_is_nudged_until_it_has_arrived() {
         nudges += 1;
     }
     assert!((10..25).contains(&nudges), "{nudges}");
-    outgoing.handle_arrived(4096).unwrap();
+    outgoing.handle_arrived(4096, now).unwrap();
     assert!(outgoing.poll_timeout().is_some());
-    outgoing.handle_arrived(5000).unwrap();
-    assert_eq!(outgoing.poll_timeout(), None);
+    outgoing.handle_arrived(5000, now).unwrap();
+    // From now on once in a while, to find out whether anybody is there.
+    for _ in 0..3 {
+        let due = outgoing.poll_timeout().unwrap();
+        assert_eq!(due, now + Duration::from_secs(60));
+        assert!(outgoing.handle_timeout(due));
+        now = due;
+    }
 }
 
 #[test]
@@ -153,13 +159,13 @@ fn a_first_nudge_follows_soon_and_what_is_said_meanwhile_puts_it_off() {
 
 #[test]
 fn more_than_was_sent_cannot_have_arrived() {
-    let mut outgoing = Outgoing::default();
-    outgoing.sent(10, Instant::now());
-    assert!(outgoing.handle_arrived(11).is_err());
+    let (mut outgoing, now) = (Outgoing::default(), Instant::now());
+    outgoing.sent(10, now);
+    assert!(outgoing.handle_arrived(11, now).is_err());
     // An old account says nothing new.
-    outgoing.handle_arrived(10).unwrap();
-    outgoing.handle_arrived(3).unwrap();
-    assert_eq!(outgoing.poll_timeout(), None);
+    outgoing.handle_arrived(10, now).unwrap();
+    outgoing.handle_arrived(3, now).unwrap();
+    assert!(outgoing.is_settled());
 }
 
 #[test]

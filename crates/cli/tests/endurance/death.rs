@@ -16,6 +16,7 @@ crate::on_each_server!(
     a_killed_offer_that_returns_breaks_connections_and_shares_anew,
     a_killed_accept_that_returns_breaks_connections_and_shares_anew,
     whoever_is_killed_and_stays_away_breaks_connections,
+    whoever_is_killed_breaks_connections_that_do_not_need_the_session,
     connect_ends_when_the_offer_is_killed,
     a_killed_offer_ends_the_connections_over_unix_sockets,
 );
@@ -84,6 +85,28 @@ async fn killed_accept_stays_away(kind: ServerKind) {
     shared.accept_again("127.0.0.1:0");
     shared.tube = address(&shared.accepting.event("listening").await);
     works(shared).await;
+}
+
+async fn whoever_is_killed_breaks_connections_that_do_not_need_the_session(kind: ServerKind) {
+    for transport in ["socks5-direct", "socks5-proxy"] {
+        let Some(mut shared) = Shared::over(kind, transport).await else {
+            return;
+        };
+        let (program, served) = shared.connection().await;
+        let busy = Busy::with(program, served).await;
+        kill(&shared.offering);
+        busy.breaks(kind).await;
+        closed_in_error(&mut shared.accepting).await;
+
+        let Some(mut shared) = Shared::over(kind, transport).await else {
+            return;
+        };
+        let (program, served) = shared.connection().await;
+        let busy = Busy::with(served, program).await;
+        kill(&shared.accepting);
+        busy.breaks(kind).await;
+        closed_in_error(&mut shared.offering).await;
+    }
 }
 
 async fn connect_ends_when_the_offer_is_killed(kind: ServerKind) {

@@ -52,10 +52,5 @@ fn open(stream: TcpStream, way: Way, kind: Kind) -> Bytestream {
     }
 }
 
-/// What a stream through a proxy is: framed between two of our own kind.
-fn is_framed(kind: Kind) -> bool {
-    kind == Kind::Ours
-}
-
 /// For a proxy to answer. It has nothing else to do than to look two connections up.
 const ACTIVATION: Duration = Duration::from_secs(5);

@@ -1,5 +1,6 @@
 //! The side that tells its hosts.
 
+use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -15,17 +16,17 @@ use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
 
 use super::promise::Promise;
-use super::{activate, is_framed, is_in_room, open};
+use super::{activate, is_in_room, open};
 use crate::dial::{Candidate, Errand, dial, tune};
 use crate::listener::Guest;
-use crate::relayed::frame;
-use crate::{Destination, Query, Socks5, Streamhost, Used, Way, own};
+use crate::{Destination, Query, Secret, Socks5, Streamhost, Used, Way, own};
 
 /// One try, at the side that asked for the bytestream.
 pub(crate) struct Requester {
     socks5: Socks5,
     plan: Plan,
     destination: Destination,
+    secret: Option<Secret>,
     /// Whoever dials this side's own addresses.
     guest: Option<Guest>,
     own: Vec<Streamhost>,
@@ -39,6 +40,7 @@ impl Requester {
     pub(crate) async fn prepare(socks5: &Socks5, plan: Plan) -> Result<Self, ConnectError> {
         let mut requester = Self {
             destination: destination(&plan),
+            secret: Secret::for_kind(plan.kind),
             socks5: socks5.clone(),
             plan,
             guest: None,
@@ -47,7 +49,7 @@ impl Requester {
             detours: Vec::new(),
         };
         if requester.socks5.allows(Way::Direct) {
-            requester.gather_own();
+            requester.gather_own().await;
         }
         if requester.socks5.allows(Way::Proxy) {
             requester.gather_proxies().await;
@@ -59,11 +61,11 @@ impl Requester {
         Ok(requester)
     }
 
-    fn gather_own(&mut self) {
+    async fn gather_own(&mut self) {
         if !self.socks5.reveal.to(&self.plan.peer.to_bare()) {
             return self.note(Way::Direct, "own addresses are not told to this contact");
         }
-        let listening = match self.socks5.door().open(self.socks5.port) {
+        let listening = match self.socks5.door().open(self.socks5.port).await {
             Ok(listening) => listening,
             Err(why) => {
                 let reason = ConnectError::Io(why);
@@ -122,6 +124,7 @@ impl Requester {
             stream: self.plan.stream.clone(),
             streamhosts: self.hosts().cloned().collect(),
             destination: in_room.then_some(self.destination),
+            secret: self.secret,
         }
     }
 
@@ -163,13 +166,13 @@ impl Requester {
         ConnectError::Exhausted(self.detours)
     }
 
-    fn open_direct(self) -> Result<Bytestream, ConnectError> {
-        let Some(stream) = self.guest.as_ref().and_then(Guest::take) else {
+    async fn open_direct(self) -> Result<Bytestream, ConnectError> {
+        let Some(mut stream) = self.guest.as_ref().and_then(Guest::take) else {
             let why = "the peer says that it connected, and did not";
             return Err(self.stopped(Way::Direct, ConnectError::Protocol(why.to_owned())));
         };
-        if let Err(why) = tune(&stream) {
-            return Err(self.stopped(Way::Direct, why.into()));
+        if let Err(why) = tune(&stream).and(self.say_secret(&mut stream).await) {
+            return Err(self.stopped(Way::Direct, broke(&why)));
         }
         // Nothing is better, so nothing was a detour: not even a proxy that is missing.
         Ok(open(stream, Way::Direct, self.plan.kind))
@@ -180,16 +183,11 @@ impl Requester {
         proxy: Streamhost,
         promise: Promise,
     ) -> Result<Bytestream, ConnectError> {
-        let opened = self.connect_relayed(&proxy, promise).await;
-        let (proxies, account) = (self.socks5.proxies(), &self.plan.account);
-        let stream = match opened {
+        let stream = match self.connect_relayed(&proxy, promise).await {
             Ok(stream) => stream,
-            Err(why) => {
-                proxies.failed(account, &proxy);
-                return Err(self.stopped(Way::Proxy, why));
-            }
+            Err(why) => return Err(self.stopped(Way::Proxy, why)),
         };
-        proxies.worked(account, &proxy);
+        self.socks5.proxies().worked(&self.plan.account, &proxy);
         if !self.own.is_empty() {
             let hosts: Vec<_> = self.own.iter().map(|own| own.host.as_str()).collect();
             let why = format!("the peer reached none of {}", hosts.join(", "));
@@ -211,6 +209,10 @@ impl Requester {
         let candidate = Candidate::own_proxy(proxy.clone());
         let dialled = dial(&candidate, errand, PROXY, self.socks5.queues()).await;
         promise.keep();
+        let proxies = self.socks5.proxies();
+        if dialled.is_err() {
+            proxies.failed(&self.plan.account, proxy);
+        }
         let mut stream = dialled.map_err(|why| {
             ConnectError::Unreachable(format!("the proxy {}: {}", proxy.jid, why.why))
         })?;
@@ -223,13 +225,25 @@ impl Requester {
         let activated = activate(&proxy.jid, id, peer, stanzas).await;
         activated.map_err(|why| match why {
             AskError::Gone(gone) => ConnectError::Gone(gone),
-            why => ConnectError::Unreachable(format!("the proxy {}: {why}", proxy.jid)),
+            why => {
+                // That it refuses may be the peer's doing, who has to be there first.
+                if matches!(why, AskError::TimedOut) {
+                    proxies.failed(&self.plan.account, proxy);
+                }
+                ConnectError::Unreachable(format!("the proxy {}: {why}", proxy.jid))
+            }
         })?;
-        if is_framed(self.plan.kind) {
-            // The peer learns from it that the proxy is active.
-            stream.write_all(&frame::NOTHING).await?;
-        }
+        // The peer learns from it that the proxy is active.
+        let said = self.say_secret(&mut stream).await;
+        said.map_err(|why| broke(&why))?;
         Ok(stream)
+    }
+
+    async fn say_secret(&self, stream: &mut TcpStream) -> io::Result<()> {
+        match &self.secret {
+            Some(secret) => stream.write_all(secret.as_bytes()).await,
+            None => Ok(()),
+        }
     }
 
     fn stopped(mut self, way: Way, why: ConnectError) -> ConnectError {
@@ -265,7 +279,7 @@ impl Attempt for Requester {
         };
         debug!(%jid, "the peer has connected");
         if jid == self.plan.local {
-            return self.open_direct();
+            return self.open_direct().await;
         }
         match self.proxies.iter().find(|proxy| proxy.jid == jid).cloned() {
             Some(proxy) => self.open_relayed(proxy, promise).await,
@@ -275,6 +289,10 @@ impl Attempt for Requester {
             }
         }
     }
+}
+
+fn broke(why: &io::Error) -> ConnectError {
+    ConnectError::Unreachable(format!("the connection broke at once: {why}"))
 }
 
 /// What the peer is to ask hosts for. A proxy is activated by the account itself, also in a room.

@@ -1,9 +1,11 @@
 //! The side that dials.
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -12,12 +14,11 @@ use tubes_transport::{Ask, Attempt, Bytestream, ConnectError, Inbound, Kind, Pla
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use super::{is_framed, is_in_room, open};
+use super::{is_in_room, open};
 use crate::config::LastResort;
 use crate::dial::{Candidate, Errand, Inward, Reply, dial_any, tried};
 use crate::element::NS;
-use crate::relayed::frame;
-use crate::{Destination, Query, Socks5, Streamhost, Used, Way, own};
+use crate::{Destination, Query, Secret, Socks5, Streamhost, Used, Way, own};
 
 /// One try, at the side that was asked for the bytestream.
 pub(crate) struct Responder {
@@ -35,6 +36,10 @@ impl Attempt for Responder {
         let begun = timeout(DEADLINE, self.heard(wire)).await;
         let (ask, query) =
             begun.map_err(|_| ConnectError::TimedOut("waiting for the peer's hosts"))??;
+        let secret = match self.plan.kind {
+            Kind::Ours => query.secret,
+            Kind::Other => None,
+        };
         let reached = tokio::select! {
             biased;
             turned = self.turned(wire) => return Err(turned),
@@ -44,7 +49,7 @@ impl Attempt for Responder {
             Ok(reply) => {
                 let jid = reply.candidate.host.jid.clone();
                 ask.grant(Some(Used { jid }.to_element()));
-                self.open(reply, wire).await
+                self.open(reply, secret, wire).await
             }
             Err(tried) => {
                 ask.refuse(self.not_found(&tried));
@@ -126,7 +131,10 @@ impl Responder {
             }
             Err(mut failed) => {
                 failed.extend(refused);
-                Err(tried(&failed))
+                match failed.is_empty() {
+                    true => Err(vec![nothing_told()]),
+                    false => Err(tried(&failed)),
+                }
             }
         }
     }
@@ -141,13 +149,38 @@ impl Responder {
         let (direct, proxies): (Vec<_>, Vec<_>) = candidates
             .into_iter()
             .partition(|candidate| candidate.way == Way::Direct);
-        let mut failed = match dial_any(&direct, errand, self.socks5.queues()).await {
-            Ok(reply) => return Ok(reply),
-            Err(failed) => failed,
+        let half = Errand {
+            deadline: Instant::now() + self.socks5.budget.mul_f32(DIRECT_SHARE),
+            ..errand
+        };
+        let of_direct = match proxies.is_empty() {
+            true => errand,
+            false => half,
+        };
+        let trials = join_all(proxies.into_iter().map(|proxy| async move {
+            let is_fit = self.is_fit(&proxy, errand).await;
+            (proxy, is_fit)
+        }));
+        let mut trials = pin!(trials);
+        let mut tried_out = None;
+        let mut dialling = pin!(dial_any(&direct, of_direct, self.socks5.queues()));
+        let mut failed = loop {
+            tokio::select! {
+                biased;
+                reached = &mut dialling => match reached {
+                    Ok(reply) => return Ok(reply),
+                    Err(failed) => break failed,
+                },
+                all = &mut trials, if tried_out.is_none() => tried_out = Some(all),
+            }
+        };
+        let tried_out = match tried_out {
+            Some(all) => all,
+            None => trials.await,
         };
         let mut fit = Vec::new();
-        for proxy in proxies {
-            match self.is_fit(&proxy, errand).await {
+        for (proxy, is_fit) in tried_out {
+            match is_fit {
                 true => fit.push(proxy),
                 false => failed.push((proxy, "not seen to pass everything on".to_owned())),
             }
@@ -178,7 +211,11 @@ impl Responder {
     }
 
     fn way(&self, host: &Streamhost) -> Way {
-        match host.jid == self.plan.peer {
+        let is_peers = match is_in_room(&self.plan) {
+            true => host.jid == self.plan.peer,
+            false => host.jid.to_bare() == self.plan.peer.to_bare(),
+        };
+        match is_peers {
             true => Way::Direct,
             false => Way::Proxy,
         }
@@ -209,30 +246,33 @@ impl Responder {
         Destination::new(&self.plan.stream, &self.plan.peer, &self.plan.local)
     }
 
-    async fn open(&self, reply: Reply, wire: &mut Wire) -> Result<Bytestream, ConnectError> {
+    async fn open(
+        &self,
+        reply: Reply,
+        secret: Option<Secret>,
+        wire: &mut Wire,
+    ) -> Result<Bytestream, ConnectError> {
         let Reply {
             candidate,
             mut stream,
             failed,
         } = reply;
         let mut detours = tried(&failed);
-        if candidate.way == Way::Proxy {
-            let active = tokio::select! {
-                biased;
-                turned = self.turned(wire) => Err(turned),
-                active = until_active(&mut stream, self.plan.kind) => active.map_err(|why| {
-                    ConnectError::Unreachable(format!("{}: {why}", candidate.host.jid))
-                }),
-            };
-            if let Err(reason) = active {
-                if !reason.may_fall_back() {
-                    return Err(reason);
-                }
-                let transport = candidate.way.label();
-                let last = Tried { transport, reason };
-                let all = detours.into_iter().chain([last]).collect();
-                return Err(ConnectError::Exhausted(all));
+        let used = tokio::select! {
+            biased;
+            turned = self.turned(wire) => Err(turned),
+            used = until_used(&mut stream, candidate.way, secret) => used.map_err(|why| {
+                ConnectError::Unreachable(format!("{}: {why}", candidate.host.jid))
+            }),
+        };
+        if let Err(reason) = used {
+            if !reason.may_fall_back() {
+                return Err(reason);
             }
+            let transport = candidate.way.label();
+            let last = Tried { transport, reason };
+            let all = detours.into_iter().chain([last]).collect();
+            return Err(ConnectError::Exhausted(all));
         }
         // That other hosts of the same way failed is no detour.
         detours.retain(|tried| tried.transport != candidate.way.label());
@@ -259,20 +299,23 @@ impl Responder {
     }
 }
 
-/// Waits for a sign that the requester has activated the proxy: if it has not, it goes on to
-/// another transport, and has to find this side listening.
+/// Waits for a sign that the requester uses this connection, and none other: if it does not, it goes
+/// on to another transport, and has to find this side listening.
 ///
-/// Our own kind gives one. Others may let this side speak first, so that of them silence has to
-/// do, too.
-async fn until_active(stream: &mut TcpStream, kind: Kind) -> io::Result<()> {
-    if is_framed(kind) {
-        let mut first = frame::NOTHING;
-        let hello = timeout(ACTIVATION, stream.read_exact(&mut first)).await;
-        hello.map_err(|_| io::Error::other("the peer did not activate the proxy in time"))??;
-        return match first == frame::NOTHING {
+/// Our own kind says its secret. Others say nothing, and may let this side speak first; so of them
+/// silence has to do, and a direct connection is as good as used.
+async fn until_used(stream: &mut TcpStream, way: Way, secret: Option<Secret>) -> io::Result<()> {
+    if let Some(secret) = secret {
+        let mut first = [0; 16];
+        let greeting = timeout(GREETING, stream.read_exact(&mut first)).await;
+        greeting.map_err(|_| io::Error::other("the peer does not use the connection"))??;
+        return match Secret::new(first) == secret {
             true => Ok(()),
-            false => Err(io::Error::other("the first frame is not the one expected")),
+            false => Err(io::Error::other("somebody else answers there")),
         };
+    }
+    if way == Way::Direct {
+        return Ok(());
     }
     let mut byte = [0];
     match timeout(SILENCE, stream.peek(&mut byte)).await {
@@ -282,16 +325,26 @@ async fn until_active(stream: &mut TcpStream, kind: Kind) -> io::Result<()> {
     }
 }
 
+fn nothing_told() -> Tried {
+    Tried {
+        transport: NS,
+        reason: ConnectError::Unreachable("the peer told of no host".to_owned()),
+    }
+}
+
 fn turned() -> ConnectError {
     ConnectError::Protocol("the peer turned to another transport".to_owned())
 }
 
+/// Of the time for others' hosts, what the direct ones may take if there are proxies.
+const DIRECT_SHARE: f32 = 0.6;
+
 /// How long the peer may take until it tells its hosts.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// From the choice of a proxy to the requester's first frame through it: it dials, with five
-/// seconds, and asks the proxy, with five more.
-const ACTIVATION: Duration = Duration::from_secs(12);
+/// From the choice of a host to the requester's first word there. At a proxy it dials first, with
+/// five seconds, and asks the proxy, with five more.
+const GREETING: Duration = Duration::from_secs(12);
 
 /// A Gabble that does not turn to another transport in this time has activated the proxy.
 const SILENCE: Duration = Duration::from_millis(1500);

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 use tubes_transport::{Kind, Stanzas};
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 pub use self::roll::{KnownProxy, Verdict};
 
@@ -26,12 +26,14 @@ use crate::config::LastResort;
 use crate::dial::Candidate;
 use crate::{Socks5, Streamhost};
 
-/// What is known of proxies, by the domain of the account that may use them.
+/// What is known of proxies, by the account that may use them.
 #[derive(Debug, Default)]
 pub(crate) struct Proxies {
-    rolls: Mutex<HashMap<String, Entry>>,
+    rolls: Mutex<HashMap<BareJid, Entry>>,
     /// Somebody has finished looking around.
     explored: Notify,
+    /// Held while a proxy of somebody else's is tried out.
+    trials: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +99,8 @@ impl Proxies {
         let known = self.entry(account, |entry| entry.roll.verdict(&proxy.host));
         let verdict = match known {
             Verdict::Untried => {
+                // A peer can name what it likes: one after the other.
+                let _turn = self.trials.lock().await;
                 let verdict = trial::run(proxy, account, stanzas, socks5.queues()).await;
                 self.judge(account, &proxy.host, verdict.clone());
                 verdict
@@ -149,14 +153,10 @@ impl Proxies {
 
     fn entry<T>(&self, account: &FullJid, look: impl FnOnce(&mut Entry) -> T) -> T {
         let mut rolls = self.lock();
-        let domain = account.domain().as_str();
-        match rolls.get_mut(domain) {
-            Some(entry) => look(entry),
-            None => look(rolls.entry(domain.to_owned()).or_default()),
-        }
+        look(rolls.entry(account.to_bare()).or_default())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<BareJid, Entry>> {
         self.rolls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -72,7 +72,9 @@ impl Roll {
     /// This roll with further ones.
     pub(crate) fn with(mut self, placed: &[Streamhost]) -> Self {
         for host in placed {
-            if !self.contains(host) {
+            // The peer's choice names only the JID.
+            let is_new = |known: &Known| known.proxy.host.jid != host.jid;
+            if self.known.iter().all(is_new) {
                 let found = self.foreign.iter().find(|known| known.proxy.host == *host);
                 let known = found.cloned().unwrap_or_else(|| Known::new(host.clone()));
                 self.known.push(known);
@@ -176,8 +178,9 @@ impl Known {
             && match self.proxy.verdict {
                 Verdict::Relays => true,
                 // Between our own kind frames are nudged through.
-                Verdict::Withholds | Verdict::Untried => kind == Kind::Ours || at_any_price,
-                Verdict::Fails(_) => true,
+                Verdict::Withholds | Verdict::Untried | Verdict::Fails(_) => {
+                    kind == Kind::Ours || at_any_price
+                }
             }
     }
 }

@@ -115,6 +115,13 @@ impl Framed {
             self.poll_drain_aside(cx);
         }
         self.poll_nudge(cx);
+        if read.is_ready()
+            && !self.unsent.is_empty()
+            && let Some(writer) = self.writer.take()
+        {
+            // What it waits for was to wake the reader, which may not come again.
+            writer.wake();
+        }
         read
     }
 
@@ -123,8 +130,8 @@ impl Framed {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let drained = self.poll_drain(cx);
-        ready!(self.waiting(cx, drained))?;
+        self.poll_nudge(cx);
+        ready!(self.poll_drained(cx))?;
         let wrote = self.poll_write_frame(cx, buf);
         self.waiting(cx, wrote)
     }
@@ -135,6 +142,12 @@ impl Framed {
         if self.inbound == Inbound::Ended {
             return self.poll_settled(cx);
         }
+        self.poll_nudge(cx);
+        self.poll_drained(cx)
+    }
+
+    /// Waits until the kernel has everything.
+    pub(super) fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let drained = self.poll_drain(cx);
         self.waiting(cx, drained)
     }
@@ -202,7 +215,10 @@ impl Framed {
                     self.closing = Closing::Theirs;
                 }
             }
-            Some(Control::Arrived(sum)) => self.outgoing.handle_arrived(sum).map_err(invalid)?,
+            Some(Control::Arrived(sum)) => self
+                .outgoing
+                .handle_arrived(sum, Instant::now().into_std())
+                .map_err(invalid)?,
             Some(Control::Nothing) | None => {}
         }
         Poll::Ready(Ok(()))

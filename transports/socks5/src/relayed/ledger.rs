@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 ///
 /// Prosody's proxy holds up to 4 KiB back after a burst, until another byte comes. So as long as
 /// something is unaccounted for and nothing else is said, an empty frame is sent: soon, and then
-/// ever more rarely, for the peer may just be slow.
+/// ever more rarely, for the peer may just be slow. And while nothing is under way, one a minute: a
+/// proxy finds out that the peer's machine is gone only when it has something for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outgoing {
     sent: u64,
@@ -27,14 +28,14 @@ impl Outgoing {
     /// # Errors
     ///
     /// [`Impossible`] if that is more than was sent.
-    pub fn handle_arrived(&mut self, sum: u64) -> Result<(), Impossible> {
+    pub fn handle_arrived(&mut self, sum: u64, now: Instant) -> Result<(), Impossible> {
         if sum > self.sent {
             return Err(Impossible);
         }
         // A peer that takes something back has still told it before.
         self.arrived = self.arrived.max(sum);
-        if self.arrived == self.sent {
-            self.nudge = None;
+        if self.is_settled() {
+            self.nudge = Some((now + IDLE, IDLE));
         }
         Ok(())
     }
@@ -53,7 +54,10 @@ impl Outgoing {
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         match self.nudge {
             Some((due, pause)) if due <= now => {
-                let pause = (pause * 4).min(LAST);
+                let pause = match self.is_settled() {
+                    true => IDLE,
+                    false => (pause * 4).min(LAST),
+                };
                 self.nudge = Some((now + pause, pause));
                 true
             }
@@ -91,5 +95,8 @@ pub struct Impossible;
 /// Before the first empty frame: enough for an answer from nearby.
 const FIRST: Duration = Duration::from_millis(10);
 
-/// Between two of them in the end.
+/// Between two of them while all has arrived.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Between two of them in the end, while something has not.
 const LAST: Duration = Duration::from_secs(5);

@@ -16,13 +16,13 @@ pub mod ledger;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 use self::framed::{Closing, Framed, Inbound};
 use crate::parting;
@@ -33,6 +33,8 @@ pub(crate) struct Relayed {
     /// Only gone once dropped.
     framed: Option<Framed>,
     is_shut: bool,
+    /// How long a shutdown still waits for the peer to have everything.
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Relayed {
@@ -41,6 +43,7 @@ impl Relayed {
         Self {
             framed: Some(Framed::new(stream)),
             is_shut: false,
+            patience: None,
         }
     }
 
@@ -77,14 +80,22 @@ impl AsyncWrite for Relayed {
         self.framed()?.poll_flush(cx)
     }
 
-    /// The connection itself stays open for the other direction.
+    /// The connection itself stays open for the other direction. If that has ended, the peer has a
+    /// moment to say that it has everything: the process may end right after.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let is_shut = std::mem::replace(&mut self.is_shut, true);
         let framed = self.framed()?;
         if !is_shut {
             framed.end();
         }
-        framed.poll_flush(cx)
+        if let Poll::Ready(flushed) = framed.poll_flush(cx) {
+            return Poll::Ready(flushed);
+        }
+        ready!(framed.poll_drained(cx))?;
+        let patience = self
+            .patience
+            .get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        patience.as_mut().poll(cx).map(Ok)
     }
 }
 
@@ -115,5 +126,8 @@ impl Drop for Relayed {
     }
 }
 
-/// How long the peer may take to say that the end has arrived.
+/// How long a shutdown waits for the peer, which may be a slow reader.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the peer may take to say that the end has arrived, when nobody waits for it.
 const FAREWELL: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tubes_socks5::{Socks5, Verdict};
+use tubes_socks5::{NS, Socks5, Verdict};
 use tubes_transport::{Bytestream, Kind};
 use xmpp_parsers::jid::Jid;
 
@@ -54,7 +54,7 @@ async fn once_tried_it_is_told_to_our_own_kind_alone() {
         let told = peers.told().unwrap();
         let (hosts, before): (_, [&[&str]; 2]) = match kind {
             Kind::Ours => (vec![proxy.host.clone()], [&[], &[]]),
-            Kind::Other => (Vec::new(), [&["socks5-proxy"], &[]]),
+            Kind::Other => (Vec::new(), [&["socks5-proxy"], &[NS]]),
         };
         assert_eq!(told, hosts);
         carries(opened(outcomes, label, before)).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tubes_ibb::Ibb;
 use tubes_initiation::Si;
-use tubes_socks5::{Reveal, Socks5};
+use tubes_socks5::{NS, Reveal, Socks5};
 use tubes_transport::{Kind, OpenError};
 
 use crate::hosts::Refusing;
@@ -62,7 +62,7 @@ async fn an_empty_list_of_hosts_is_refused_and_in_band_follows() {
     let (_, refusal) = refusals.next().expect("a refusal");
     let refusal: String = refusal.into();
     assert!(refusal.contains("<item-not-found"), "{refusal}");
-    let before: [&[&str]; 2] = [&["socks5-direct", "socks5-proxy"], &[]];
+    let before: [&[&str]; 2] = [&["socks5-direct", "socks5-proxy"], &[NS]];
     carries(opened(outcomes, "ibb", before)).await;
     assert!(took < SOON, "{took:?}");
 }

@@ -19,7 +19,7 @@ mod stream;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tubes::{BareJid, FullJid, Tubes};
+use tubes::{BareJid, FullJid, Socks5, TransportName, Tubes};
 
 use crate::args::Global;
 use crate::config::Profile;
@@ -91,13 +91,25 @@ impl Doctor<'_> {
         self.check("presence", seen).await?;
         let carried = stream::in_band(&first, &second);
         self.check("bytestream", carried).await?;
-        let socks5 = online::socks5(&self.profile.direct);
+        let socks5 = self.socks5();
         let direct = socks5::direct(&first, &second, &socks5);
         self.check("direct", direct).await?;
         let proxies = socks5::proxies(&first, &socks5);
         self.check("proxies", proxies).await?;
         self.check("rate_limit", rate::limit(&second)).await?;
         self.largest_stanza(&first).await
+    }
+
+    /// SOCKS5 bytestreams, as far as the profile allows them.
+    fn socks5(&self) -> Socks5 {
+        let socks5 = online::socks5(&self.profile.direct);
+        match &self.profile.transports {
+            None => socks5,
+            Some(allowed) => {
+                let names = allowed.iter().copied().map(TransportName::from);
+                socks5.with_ways(names.filter_map(TransportName::way))
+            }
+        }
     }
 
     async fn first_login(&mut self) -> Result<Client, Stop> {

@@ -8,6 +8,9 @@ use super::{Client, Finding};
 
 /// Connects one login to the other, under the addresses that contacts are told.
 pub(super) async fn direct(sender: &Client, receiver: &Client, socks5: &Socks5) -> Finding {
+    if !socks5.allows(Way::Direct) {
+        return Finding::Fine(NOT_USED.to_owned());
+    }
     if *socks5.reveal() == Reveal::ToNobody {
         return Finding::Fine(
             "none: contacts are not told the addresses of this machine".to_owned(),
@@ -30,6 +33,9 @@ pub(super) async fn direct(sender: &Client, receiver: &Client, socks5: &Socks5) 
 
 /// Finds the proxies and tries each of them out.
 pub(super) async fn proxies(client: &Client, socks5: &Socks5) -> Finding {
+    if !socks5.allows(Way::Proxy) {
+        return Finding::Fine(NOT_USED.to_owned());
+    }
     let stanzas = client.tubes.stanzas().clone();
     socks5.explore(client.jid.clone(), stanzas).await;
     let known = socks5.known_proxies(&client.jid);
@@ -44,6 +50,8 @@ pub(super) async fn proxies(client: &Client, socks5: &Socks5) -> Finding {
         false => Finding::Poor(all),
     }
 }
+
+const NOT_USED: &str = "not used: --transports, or the configuration, leaves them out";
 
 fn describe(proxy: &KnownProxy) -> String {
     let KnownProxy { host, verdict } = proxy;
