@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tubes::{Direction, Event, Offer, Parameters, Value};
 use tubes_server::Server;
 
-use crate::stage::{Content, Family, Person, Service, Stream, pair, patiently, share};
+use crate::stage::{Content, Family, Person, Service, Stream, pair, patiently, share, transport};
 
 crate::on_each_server_and_transport!(
     an_offer_arrives_as_it_was_made,
@@ -65,7 +65,8 @@ async fn a_connection_is_reported_with_its_peer_and_transport(server: &Server) {
     let at_alice = opened(&mut shared.alice).await;
     let at_fernand = opened(&mut shared.fernand).await;
     assert_eq!((at_alice.0, at_fernand.0), (fernand, alice));
-    assert_eq!((at_alice.1, at_fernand.1), ("ibb", "ibb"));
+    let carried_by = transport().to_string();
+    assert_eq!((at_alice.1, at_fernand.1), (&*carried_by, &*carried_by));
     // Only the offerer has a connection to the service.
     assert!(at_alice.2.is_some());
     assert_eq!(at_fernand.2, None);

@@ -56,7 +56,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Looks around for what bytestreams of an account will need later, such as proxies.
     ///
     /// Called when the account has logged in to a new session; runs beside everything else, and
-    /// is dropped when the session ends. Nothing waits for it, and most transports need nothing.
+    /// is dropped at the next login. Nothing waits for it, and most transports need nothing.
     async fn explore(&self, _account: FullJid, _stanzas: Stanzas) {}
 
     /// Gathers what this side brings: sockets, candidates, sizes.

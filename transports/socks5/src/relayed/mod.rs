@@ -7,7 +7,7 @@
 //! - [`frame`]: the frames
 //! - [`ledger`]: what is still under way, and when a proxy needs a nudge
 //! - `framed.rs`: the connection that speaks them
-//! - [`Relayed`]: the stream (this file)
+//! - the stream (this file)
 
 pub mod frame;
 mod framed;
