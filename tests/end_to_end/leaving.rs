@@ -9,7 +9,7 @@ use tubes_server::{Server, ServerKind};
 
 use crate::stage::{Family, Person, Service, connect, echo, patiently};
 
-crate::on_each_server!(leaving_takes_seconds_although_the_link_is_down);
+crate::on_each_server_and_transport!(leaving_takes_seconds_although_the_link_is_down);
 
 /// More programs than there may be negotiations with one contact, so that all that can fill up is
 /// full.

@@ -10,6 +10,7 @@ mod stage;
 
 mod absence;
 mod breaks;
+mod bursts;
 mod closing;
 mod crowds;
 mod declining;

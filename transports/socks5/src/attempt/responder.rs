@@ -342,9 +342,10 @@ const DIRECT_SHARE: f32 = 0.6;
 /// How long the peer may take until it tells its hosts.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// From the choice of a host to the requester's first word there. At a proxy it dials first, with
-/// five seconds, and asks the proxy, with five more.
-const GREETING: Duration = Duration::from_secs(12);
+/// From the choice of a host to the requester's first word there. It has to hear of the choice, which
+/// a throttled server may keep for many seconds; at a proxy it then dials, with five seconds, and
+/// asks the proxy, with five more.
+const GREETING: Duration = Duration::from_secs(30);
 
 /// A Gabble that does not turn to another transport in this time has activated the proxy.
 const SILENCE: Duration = Duration::from_millis(1500);
