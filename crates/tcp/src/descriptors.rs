@@ -18,12 +18,28 @@ use rustix::process::{Resource, getrlimit};
 ///
 /// As of a process that has too many files open.
 pub fn spare_descriptor() -> io::Result<()> {
+    next_is_below(first_reserved)
+}
+
+/// Fails, as a lack of descriptors does, when half of them are taken.
+///
+/// For what can do without: a bytestream over a socket of its own takes a descriptor beside that of
+/// the program, one within the session takes none. With few left, programs are to have them.
+///
+/// # Errors
+///
+/// As of a process that has too many files open.
+pub fn plenty_of_descriptors() -> io::Result<()> {
+    next_is_below(|limit| limit / 2)
+}
+
+fn next_is_below(bound: impl Fn(u64) -> u64) -> io::Result<()> {
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return Ok(());
     };
     let next = UnixDatagram::unbound()?.as_raw_fd();
     match u64::try_from(next) {
-        Ok(next) if next >= first_reserved(limit) => Err(Errno::MFILE.into()),
+        Ok(next) if next >= bound(limit) => Err(Errno::MFILE.into()),
         _ => Ok(()),
     }
 }

@@ -10,11 +10,12 @@
 //! - [`drain`]: waits until what was written has left this machine
 //! - [`reset_when_closed`]: makes a close an error at the peer, instead of an end;
 //!   [`end_when_closed`] takes it back
-//! - [`spare_descriptor`]: whether there is one left for a connection (`descriptors.rs`)
+//! - [`spare_descriptor`], [`plenty_of_descriptors`]: whether there is one left for a connection, and
+//!   for what can do without (`descriptors.rs`)
 
 mod descriptors;
 
-pub use self::descriptors::spare_descriptor;
+pub use self::descriptors::{plenty_of_descriptors, spare_descriptor};
 
 use std::io;
 use std::time::Duration;

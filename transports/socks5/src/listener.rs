@@ -17,7 +17,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::conversation::converse;
 use crate::handshake::{self, Server};
@@ -190,7 +190,6 @@ impl Expected {
 async fn accept(listener: TcpListener, expected: Expected) {
     let mut greetings = JoinSet::new();
     let mut oldest = VecDeque::new();
-    let mut starved = false;
     loop {
         let accepted = tokio::select! {
             Some(_) = greetings.join_next() => continue,
@@ -198,15 +197,12 @@ async fn accept(listener: TcpListener, expected: Expected) {
         };
         match accepted {
             Ok((stream, from)) => {
-                starved = false;
                 make_room(&mut oldest);
                 oldest.push_back(greetings.spawn(greet(stream, from, expected.clone())));
             }
             Err(why) => {
                 // Out of descriptors, most likely: there is no event for that being over.
-                if !std::mem::replace(&mut starved, true) {
-                    warn!(%why, "no direct bytestream can be accepted");
-                }
+                debug!(%why, "no direct bytestream can be accepted");
                 sleep(RETRY).await;
             }
         }
@@ -214,6 +210,7 @@ async fn accept(listener: TcpListener, expected: Expected) {
 }
 
 async fn accept_one(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    // Whoever was told of this socket waits already: for that one the last ones will do.
     tubes_tcp::spare_descriptor()?;
     listener.accept().await
 }

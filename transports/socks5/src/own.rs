@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use if_addrs::{IfOperStatus, Interface};
+
 /// Whether the loopback addresses are told to peers, and dialled for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Loopback {
@@ -16,8 +18,17 @@ pub enum Loopback {
 pub(crate) fn addresses(loopback: Loopback) -> Vec<IpAddr> {
     // Without the list there is nothing to tell but what the user named.
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let up = interfaces.iter().filter(|interface| interface.is_oper_up());
-    choose(up.map(if_addrs::Interface::ip), loopback)
+    let up = interfaces.iter().filter(|interface| !is_down(interface));
+    choose(up.map(Interface::ip), loopback)
+}
+
+/// Whether the interface is known to lead nowhere, as a bridge without ends does. Of many that work,
+/// such as tunnels, the kernel does not know.
+fn is_down(interface: &Interface) -> bool {
+    matches!(
+        interface.oper_status,
+        IfOperStatus::Down | IfOperStatus::NotPresent
+    )
 }
 
 /// Whether a peer may have loopback addresses dialled.

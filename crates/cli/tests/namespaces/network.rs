@@ -9,6 +9,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tubes_server::{Server, ServerKind, Setup};
@@ -72,6 +73,9 @@ impl Network {
         for (machine, address) in [&alice, &fernand].into_iter().zip(ends) {
             bring_up(machine, CABLE, address);
         }
+        for machine in [&alice, &fernand] {
+            until_up(machine, CABLE);
+        }
         if cable == Cable::V6 {
             // Whoever speaks first over a new cable waits a second for the other to be found.
             let found = alice.inside(|| TcpStream::connect("[fd64::2]:9"));
@@ -99,6 +103,19 @@ fn bring_up(namespace: &Namespace, interface: &str, address: &str) {
     namespace.run(&format!("ip address add dev {interface} {address}"));
     namespace.run(&format!("ip link set {interface} up"));
 }
+
+/// The kernel notices a moment later that both ends of a cable are there.
+fn until_up(namespace: &Namespace, interface: &str) {
+    let begun = Instant::now();
+    let state = format!("ip -oneline link show dev {interface}");
+    while !namespace.run(&state).contains("state UP") {
+        assert!(begun.elapsed() < CARRIER, "{interface} does not come up");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// For both ends to be noticed.
+const CARRIER: Duration = Duration::from_secs(10);
 
 /// What the cable is called at both ends.
 pub(crate) const CABLE: &str = "cable";

@@ -48,17 +48,25 @@ impl Requester {
             proxies: Vec::new(),
             detours: Vec::new(),
         };
-        if requester.socks5.allows(Way::Direct) {
-            requester.gather_own().await;
-        }
-        if requester.socks5.allows(Way::Proxy) {
-            requester.gather_proxies().await;
+        match tubes_tcp::plenty_of_descriptors() {
+            Ok(()) => requester.gather().await,
+            // In-band needs none: those that are left are for programs.
+            Err(_) => requester.note(Way::Direct, "too few descriptors are left"),
         }
         // Others have agreed on this method first, and take the next one only after its answer.
         if requester.hosts().next().is_none() && requester.plan.kind == Kind::Ours {
             return Err(ConnectError::Exhausted(requester.detours));
         }
         Ok(requester)
+    }
+
+    async fn gather(&mut self) {
+        if self.socks5.allows(Way::Direct) {
+            self.gather_own().await;
+        }
+        if self.socks5.allows(Way::Proxy) {
+            self.gather_proxies().await;
+        }
     }
 
     async fn gather_own(&mut self) {
