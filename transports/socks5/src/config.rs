@@ -188,6 +188,16 @@ impl Socks5 {
         self.proxies().list(account)
     }
 
+    /// Whether descriptors are left for sockets, beside those that programs need: if there is another
+    /// transport, it needs none.
+    pub(crate) fn has_room(&self) -> bool {
+        let room = match self.last_resort {
+            LastResort::No => tubes_tcp::plenty_of_descriptors(),
+            LastResort::Yes => tubes_tcp::spare_descriptor(),
+        };
+        room.is_ok()
+    }
+
     pub(crate) fn door(&self) -> &Door {
         &self.shared.door
     }

@@ -193,7 +193,7 @@ async fn connect(host: &Streamhost, inward: Inward, within: Duration) -> io::Res
             )));
             continue;
         }
-        tubes_tcp::plenty_of_descriptors()?;
+        tubes_tcp::spare_descriptor()?;
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(why)) => last = Some(why),

@@ -140,8 +140,6 @@ async fn a_thousand_programs_do_no_harm_to_a_user_with_1024_descriptors() {
         "--nofile=1024:1024",
         binary.to_str().unwrap(),
     ];
-    // In-band, which takes one descriptor for each; what else would take is another test's matter.
-    let (alice, fernand) = (alice.by("ibb"), fernand.by("ibb"));
     let shared = Shared::between(alice, fernand, &launcher, &launcher).await;
     shared.serve_echo();
     let begun = Instant::now();

@@ -48,10 +48,9 @@ impl Requester {
             proxies: Vec::new(),
             detours: Vec::new(),
         };
-        match tubes_tcp::plenty_of_descriptors() {
-            Ok(()) => requester.gather().await,
-            // In-band needs none: those that are left are for programs.
-            Err(_) => requester.note(Way::Direct, "too few descriptors are left"),
+        match requester.socks5.has_room() {
+            true => requester.gather().await,
+            false => requester.note(Way::Direct, "too few descriptors are left"),
         }
         // Others have agreed on this method first, and take the next one only after its answer.
         if requester.hosts().next().is_none() && requester.plan.kind == Kind::Ours {

@@ -230,6 +230,9 @@ impl Responder {
         if *way == Way::Proxy && is_in_room(&self.plan) && self.plan.kind == Kind::Other {
             return Some("only our own kind uses proxies in rooms");
         }
+        if !self.socks5.has_room() {
+            return Some("too few descriptors are left");
+        }
         // Whoever is dialled learns this side's address: the peer could call anything a proxy.
         let is_safe = self.socks5.reveal.to(&self.plan.peer.to_bare())
             || *way == Way::Proxy && self.knows(host);
