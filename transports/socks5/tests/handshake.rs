@@ -15,13 +15,18 @@ fn with_digits(head: &[u8]) -> Vec<u8> {
     [head, &[3, 40], DIGITS.as_bytes(), &[0, 0]].concat()
 }
 
-/// What is said, and how it ends, if these bytes are heard.
-fn client(mut heard: &[u8]) -> (Vec<u8>, Option<Result<usize, HandshakeError>>) {
-    let mut client = Client::new(destination());
+/// How a handshake ended: its outcome and how many bytes were left alone. None if it wants more.
+type End<T> = Option<Result<(T, usize), HandshakeError>>;
+
+/// What a side says if these bytes are heard, and how it ends.
+fn run<T>(
+    mut step: impl FnMut(&[u8]) -> Result<Step<T>, HandshakeError>,
+    mut heard: &[u8],
+) -> (Vec<u8>, End<T>) {
     let (mut said, mut next) = (Vec::new(), Vec::new());
     loop {
-        match client.step(&next) {
-            Ok(Step::Done(())) => return (said, Some(Ok(heard.len()))),
+        match step(&next) {
+            Ok(Step::Done(outcome)) => return (said, Some(Ok((outcome, heard.len())))),
             Err(why) => return (said, Some(Err(why))),
             Ok(Step::Exchange { say, hear }) => {
                 said.extend(say);
@@ -35,27 +40,17 @@ fn client(mut heard: &[u8]) -> (Vec<u8>, Option<Result<usize, HandshakeError>>) 
     }
 }
 
-/// What a client wants, and how many bytes were left alone.
-type Asked = (Destination, usize);
+/// The side that has connected, and how many bytes it left alone.
+fn client(heard: &[u8]) -> (Vec<u8>, Option<Result<usize, HandshakeError>>) {
+    let mut client = Client::new(destination());
+    let (said, ended) = run(|heard| client.step(heard), heard);
+    (said, ended.map(|ended| ended.map(|((), left)| left)))
+}
 
-/// The same at the other side, with the destination that was asked for.
-fn server(mut heard: &[u8]) -> (Vec<u8>, Option<Result<Asked, HandshakeError>>) {
+/// The side that was connected to.
+fn server(heard: &[u8]) -> (Vec<u8>, End<Destination>) {
     let mut server = Server::default();
-    let (mut said, mut next) = (Vec::new(), Vec::new());
-    loop {
-        match server.step(&next) {
-            Ok(Step::Done(destination)) => return (said, Some(Ok((destination, heard.len())))),
-            Err(why) => return (said, Some(Err(why))),
-            Ok(Step::Exchange { say, hear }) => {
-                said.extend(say);
-                let Some((taken, left)) = heard.split_at_checked(hear) else {
-                    return (said, None);
-                };
-                next = taken.to_vec();
-                heard = left;
-            }
-        }
-    }
+    run(|heard| server.step(heard), heard)
 }
 
 #[test]

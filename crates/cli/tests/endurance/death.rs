@@ -63,11 +63,7 @@ async fn killed_offer_stays_away(kind: ServerKind) {
     let Some(mut shared) = Shared::on(kind).await else {
         return;
     };
-    let (program, served) = shared.connection().await;
-    let busy = Busy::with(program, served).await;
-    kill(&shared.offering);
-    busy.breaks(kind).await;
-    closed_in_error(&mut shared.accepting).await;
+    offer_is_killed(&mut shared, kind).await;
     shared.offer_again();
     shared.accepting.event("listening").await;
     works(shared).await;
@@ -77,11 +73,7 @@ async fn killed_accept_stays_away(kind: ServerKind) {
     let Some(mut shared) = Shared::on(kind).await else {
         return;
     };
-    let (program, served) = shared.connection().await;
-    let busy = Busy::with(served, program).await;
-    kill(&shared.accepting);
-    busy.breaks(kind).await;
-    closed_in_error(&mut shared.offering).await;
+    accept_is_killed(&mut shared, kind).await;
     shared.accept_again("127.0.0.1:0");
     shared.tube = address(&shared.accepting.event("listening").await);
     works(shared).await;
@@ -92,21 +84,30 @@ async fn whoever_is_killed_breaks_connections_that_do_not_need_the_session(kind:
         let Some(mut shared) = Shared::over(kind, transport).await else {
             return;
         };
-        let (program, served) = shared.connection().await;
-        let busy = Busy::with(program, served).await;
-        kill(&shared.offering);
-        busy.breaks(kind).await;
-        closed_in_error(&mut shared.accepting).await;
-
+        offer_is_killed(&mut shared, kind).await;
         let Some(mut shared) = Shared::over(kind, transport).await else {
             return;
         };
-        let (program, served) = shared.connection().await;
-        let busy = Busy::with(served, program).await;
-        kill(&shared.accepting);
-        busy.breaks(kind).await;
-        closed_in_error(&mut shared.offering).await;
+        accept_is_killed(&mut shared, kind).await;
     }
+}
+
+/// Alice's process dies, and Fernand's program and process are told.
+async fn offer_is_killed(shared: &mut Shared, kind: ServerKind) {
+    let (program, served) = shared.connection().await;
+    let busy = Busy::with(program, served).await;
+    kill(&shared.offering);
+    busy.breaks(kind).await;
+    closed_in_error(&mut shared.accepting).await;
+}
+
+/// Fernand's process dies, and Alice's service and process are told.
+async fn accept_is_killed(shared: &mut Shared, kind: ServerKind) {
+    let (program, served) = shared.connection().await;
+    let busy = Busy::with(served, program).await;
+    kill(&shared.accepting);
+    busy.breaks(kind).await;
+    closed_in_error(&mut shared.offering).await;
 }
 
 async fn connect_ends_when_the_offer_is_killed(kind: ServerKind) {
