@@ -55,7 +55,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        acknowledge(&self.stream);
+        tubes_tcp::acknowledge(&self.stream);
         self.pulse.beat();
         let spent = self.allowance.spend(buf.filled().len() - before);
         if spent.is_err() {
@@ -151,19 +151,6 @@ impl Default for Allowance {
         Self(Arc::new(AtomicUsize::new(BEFORE_LOGIN)))
     }
 }
-
-/// Acknowledges at once what was read.
-///
-/// A server that has Nagle's algorithm on (Prosody 0.12) holds the next stanza back for as long
-/// as we delay the acknowledgement. The kernel forgets the setting, so it is made after each read.
-#[cfg(target_os = "linux")]
-fn acknowledge(stream: &TcpStream) {
-    // Without it all is as before, only slower.
-    let _ = rustix::net::sockopt::set_tcp_quickack(stream, true);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn acknowledge(_stream: &TcpStream) {}
 
 /// A login takes a few kilobytes, a chain of certificates a few more.
 const BEFORE_LOGIN: usize = 1024 * 1024;

@@ -7,6 +7,7 @@
 //! ```
 //!
 //! - [`watch_peer`]: a dead peer is noticed although nobody says anything
+//! - [`acknowledge`]: a peer that waits for it says what it has at once
 //! - [`drain`]: waits until what was written has left this machine
 //! - [`reset_when_closed`]: makes a close an error at the peer, instead of an end;
 //!   [`end_when_closed`] takes it back
@@ -41,6 +42,21 @@ pub fn watch_peer(stream: &TcpStream) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     Ok(())
 }
+
+/// Acknowledges at once what was read.
+///
+/// A server that has Nagle's algorithm on (Prosody 0.12) holds the next stanza back for as long
+/// as the acknowledgement is delayed: 40 ms. The kernel forgets the setting, so that it is to be
+/// made after each read.
+#[cfg(target_os = "linux")]
+pub fn acknowledge(stream: &TcpStream) {
+    // Without it all is as before, only slower.
+    let _ = rustix::net::sockopt::set_tcp_quickack(stream, true);
+}
+
+/// Elsewhere the kernel acknowledges when it thinks best.
+#[cfg(not(target_os = "linux"))]
+pub fn acknowledge(_stream: &TcpStream) {}
 
 /// Waits until the kernel has sent what was written; whether it arrived is not known then.
 ///

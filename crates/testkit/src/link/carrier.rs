@@ -107,6 +107,8 @@ impl Intake<'_> {
                 // A break is passed on as a break.
                 Err(_) => return End::Cut(Ending::Reset),
             };
+            // Nor is the next to wait for an acknowledgement.
+            tubes_tcp::acknowledge(reader.as_ref());
             splitter.push(read);
             while let Some(piece) = splitter.next_piece() {
                 if let Some(ending) = self.handle(piece).await {
