@@ -125,6 +125,10 @@ fn config(folder: &std::path::Path, setup: &Setup, domain: &BareJid, ports: Port
     } else {
         ("", "")
     };
+    let reads = match setup.large_reads {
+        true => "network_default_read_size = 65536",
+        false => "",
+    };
     let refused = if setup.plain { "" } else { "\"PLAIN\"" };
     let required = setup.encryption == Encryption::Required;
     let (proxy_options, proxy) = match ports.proxy {
@@ -142,6 +146,7 @@ pidfile = {pid}
 plugin_paths = {{}}
 log = {{ {{ levels = {{ min = "info" }}, to = "console" }} }}
 interfaces = {{ "{host}" }}
+{reads}
 c2s_ports = {{ {start_tls} }}
 c2s_direct_tls_ports = {{ {direct} }}
 {proxy_options}
