@@ -1,14 +1,18 @@
 //! People who go, and come back.
 
+use std::io::ErrorKind;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
-use tubes::{Access, Address, FailureKind, Offer};
+use tubes::{Access, Address, FailureKind, Offer, TransportName};
 use tubes_server::Server;
 use xmpp_parsers::jid::ResourcePart;
 
-use crate::stage::{Family, Person, Service, Stream, connect, credentials, patiently, share};
+use crate::stage::{
+    Family, Person, Service, Stream, connect, credentials, over, patiently, share, transport,
+};
 
-crate::on_each_server!(
+crate::on_each_server_and_transport!(
     a_joiner_who_leaves_ends_connections_and_tube,
     an_offerer_who_leaves_ends_connections_and_tube,
     a_joiner_who_died_is_offered_the_tube_again_when_back,
@@ -56,7 +60,7 @@ async fn a_joiner_who_died_is_offered_the_tube_again_when_back(server: &Server) 
     alice.tubes.offer(offer).await.unwrap();
 
     let body = body();
-    let living = body.spawn(Person::with(credentials.clone()));
+    let living = body.spawn(over(transport(), Person::with(credentials.clone())));
     let mut fernand = living.await.unwrap().unwrap();
     let mut program = connect(&accept(&mut fernand, &alice).await).await.unwrap();
     let mut served = service.accept().await;
@@ -64,12 +68,17 @@ async fn a_joiner_who_died_is_offered_the_tube_again_when_back(server: &Server) 
     // Without a word to anybody.
     body.shutdown_background();
     ends(&mut program).await;
+    if !needs_the_session() {
+        breaks(&mut served).await;
+    }
 
     // A server that would wait for the dead learns from this login that it is in vain.
     let mut fernand = Person::with(credentials).await.unwrap();
-    ends(&mut served).await;
+    if needs_the_session() {
+        breaks(&mut served).await;
+    }
     let (.., error) = alice.connection_closed().await;
-    assert_eq!(error.unwrap().kind, FailureKind::Gone);
+    assert_eq!(error.unwrap().kind, after_a_death());
     let address = accept(&mut fernand, &alice).await;
     let mut program = connect(&address).await.unwrap();
     pass(&mut program, &mut service.accept().await).await;
@@ -86,7 +95,7 @@ async fn an_offerer_who_died_may_offer_again_when_back(server: &Server) {
     let offer = Offer::new(fernand.jid.clone(), "x-test", service.address());
 
     let body = body();
-    let living = body.spawn(Person::with(credentials.clone()));
+    let living = body.spawn(over(transport(), Person::with(credentials.clone())));
     let alice = living.await.unwrap().unwrap();
     alice.tubes.befriend(&fernand.jid).await;
     alice.tubes.offer(offer.clone()).await.unwrap();
@@ -95,11 +104,16 @@ async fn an_offerer_who_died_may_offer_again_when_back(server: &Server) {
     pass(&mut program, &mut served).await;
     body.shutdown_background();
     ends(&mut served).await;
+    if !needs_the_session() {
+        breaks(&mut program).await;
+    }
 
     let alice = Person::with(credentials).await.unwrap();
-    ends(&mut program).await;
+    if needs_the_session() {
+        breaks(&mut program).await;
+    }
     let (.., error) = fernand.connection_closed().await;
-    assert_eq!(error.unwrap().kind, FailureKind::Gone);
+    assert_eq!(error.unwrap().kind, after_a_death());
     alice.tubes.offer(offer).await.unwrap();
     let mut program = connect(&accept(&mut fernand, &alice).await).await.unwrap();
     pass(&mut program, &mut service.accept().await).await;
@@ -132,6 +146,27 @@ async fn pass(from: &mut Stream, to: &mut Stream) {
     let reading = to.read_exact(&mut hello);
     patiently("something is passed on", reading).await.unwrap();
     assert_eq!(&hello, b"hello");
+}
+
+/// Whether a connection lasts as long as the server takes the dead for living. Any other one is the
+/// kernel's, which ends it with the process.
+fn needs_the_session() -> bool {
+    transport() == TransportName::Ibb
+}
+
+/// Why a connection ended whose other side died: a kernel says no more than that it is broken.
+fn after_a_death() -> FailureKind {
+    match needs_the_session() {
+        true => FailureKind::Gone,
+        false => FailureKind::Closed,
+    }
+}
+
+/// The connection ends, and not as if all had been said.
+async fn breaks(stream: &mut Stream) {
+    let reading = stream.read_u8();
+    let broken = patiently("the connection is broken", reading).await;
+    assert_eq!(broken.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
 /// The connection ends, well or not.

@@ -4,12 +4,31 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, WriteHalf};
 use tokio::task::JoinSet;
-use tubes::{Access, Address, Direction, Event, Offer, TubeId};
+use tubes::{Access, Address, Direction, Event, Offer, TransportName, TubeId};
 use tubes_server::Server;
 
-use crate::stage::{Content, Family, Person, Service, Stream, connect, echo, pair, patiently};
+use crate::stage::{
+    Content, Family, Person, Service, Stream, connect, echo, pair, patiently, transport,
+};
 
-crate::on_each_server!(
+/// Over each transport, but not through Prosody's proxy: it lives in the one thread that Prosody has,
+/// and while it is flooded no stanza gets through, be it from whom it may.
+macro_rules! beside_floods {
+    ($($name:ident),+ $(,)?) => {
+        crate::on_each_server!($($name),+);
+        mod socks5_direct {
+            crate::over_transport!(Socks5Direct: $($name),+);
+            crate::on_each_server!($($name),+);
+        }
+        mod socks5_proxy {
+            crate::over_transport!(Socks5Proxy: $($name),+);
+            crate::on_server!(embedded, Embedded: $($name),+);
+            crate::on_server!(ejabberd, Ejabberd: $($name),+);
+        }
+    };
+}
+
+beside_floods!(
     an_interactive_tube_is_usable_beside_a_saturated_one,
     tubes_come_and_go_while_twenty_connections_saturate_the_session,
 );
@@ -27,13 +46,14 @@ async fn an_interactive_tube_is_usable_beside_a_saturated_one(server: &Server) {
     let floods = Floods::start(FLOODS, &bulk_tube).await;
     let beside_many = Echoes::of(&mut program).await;
     eprintln!(
-        "{}: an echo takes {alone:?} alone, {beside_one:?} beside one flood, {beside_many:?} \
+        "{}, {}: an echo takes {alone:?} alone, {beside_one:?} beside one flood, {beside_many:?} \
          beside {FLOODS} more",
-        server.kind()
+        server.kind(),
+        transport()
     );
-    assert!(beside_one.median < USABLE, "{beside_one:?}");
+    assert!(beside_one.median < usable(), "{beside_one:?}");
     // Each flood has a block of its own in every queue, so that this is a share, not a delay.
-    assert!(beside_many.median < PROMPT, "{beside_many:?}");
+    assert!(beside_many.median < prompt(), "{beside_many:?}");
     drop((flood, floods, program));
     fernand.leave().await;
     alice.leave().await;
@@ -66,15 +86,17 @@ async fn tubes_come_and_go_while_twenty_connections_saturate_the_session(server:
         .await;
     let closed = begun.elapsed();
     eprintln!(
-        "{}: beside {FLOODS} floods an offer takes {offered:?}, a connection {connected:?}, a \
+        "{}, {}: beside {FLOODS} floods an offer takes {offered:?}, a connection {connected:?}, a \
          close {closed:?}",
-        server.kind()
+        server.kind(),
+        transport()
     );
     for time in [offered, connected] {
-        assert!(time < PROMPT, "{time:?}");
+        assert!(time < prompt(), "{time:?}");
     }
     // A program that is still connected has two and a half seconds to finish.
-    assert!(closed < PROMPT + Duration::from_millis(2500), "{closed:?}");
+    let winding_down = Duration::from_millis(2500);
+    assert!(closed < prompt() + winding_down, "{closed:?}");
     drop(floods);
     fernand.leave().await;
     alice.leave().await;
@@ -183,7 +205,24 @@ async fn accept(fernand: &Person, tube: TubeId) -> Address {
     accepting.await.unwrap()
 }
 
-/// Connections that saturate a session.
+/// Far more than it takes on an idle machine, and far less than behind all that a flood says:
+/// that has no end. Where floods pass the session by, only the processor is shared.
+fn usable() -> Duration {
+    match transport() {
+        TransportName::Ibb => Duration::from_secs(6),
+        _ => Duration::from_secs(1),
+    }
+}
+
+/// A question and its answer, or a few of them, behind no data to speak of; likewise.
+fn prompt() -> Duration {
+    match transport() {
+        TransportName::Ibb => Duration::from_secs(24),
+        _ => Duration::from_secs(8),
+    }
+}
+
+/// Connections that saturate a session, or the processor.
 const FLOODS: usize = 20;
 
 /// Bytes each way after which a flood is under way.
@@ -191,10 +230,3 @@ const BEGINNING: usize = 128 * 1024;
 
 /// Echoes that are timed.
 const ECHOES: usize = 41;
-
-/// Far more than it takes on an idle machine, and far less than behind all that a flood says:
-/// that has no end.
-const USABLE: Duration = Duration::from_secs(6);
-
-/// A question and its answer, or a few of them, behind no data to speak of; likewise.
-const PROMPT: Duration = Duration::from_secs(24);

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tubes::{Access, Event, Offer};
 use tubes_server::{Server, ServerKind, Setup};
 
-use crate::stage::{Content, Family, Service, connect, digest, echo, log, patiently, share};
+use crate::stage::{Content, Family, Service, connect, digest, echo, patiently, set_up, share};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prosody_as_installed_carries_data_and_lets_what_is_urgent_pass() {
@@ -19,7 +19,7 @@ async fn ejabberd_as_installed_carries_data_and_lets_what_is_urgent_pass() {
 }
 
 async fn on(kind: ServerKind, allowed: u64) {
-    log();
+    set_up();
     if !kind.wanted().unwrap() {
         return;
     }

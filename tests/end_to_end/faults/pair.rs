@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
-use tubes::{Account, Address, Tls};
+use tubes::{Address, Tls, TransportName, Tubes};
 use tubes_server::Server;
 use tubes_testkit::{Fate, Link, Step};
 
 use super::step::befallen;
 use crate::stage::{
-    Family, Person, Service, Serving, befriended, echo, exchange, patiently, share_between,
-    until_served,
+    Family, Person, Service, Serving, befriended, credentials, echo, exchange, lead, patiently,
+    share_between, until_served,
 };
 
 /// On whose link something happens.
@@ -27,19 +27,19 @@ pub(crate) struct Pair {
     fernand: Person,
     alices: Link,
     fernands: Link,
+    ladder: &'static [TransportName],
     /// Where Fernand's programs connect; Alice's service is behind it.
     address: Address,
     _service: Serving,
 }
 
 impl Pair {
-    pub(crate) async fn on(server: &Server) -> Self {
+    pub(crate) async fn on(server: &Server, ladder: &'static [TransportName]) -> Self {
         static ARRIVING: Semaphore = Semaphore::const_new(AT_A_TIME);
         let _turn = ARRIVING.acquire().await.unwrap();
         let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
-        let in_clear = |account: Account| account.with_tls(Tls::None).unwrap();
-        let (alice, alices) = Person::linked(server, "alice", in_clear).await;
-        let (fernand, fernands) = Person::linked(server, "fernand", in_clear).await;
+        let (alice, alices) = linked(server, "alice", ladder).await;
+        let (fernand, fernands) = linked(server, "fernand", ladder).await;
         let (alice, fernand) = befriended(alice, fernand).await;
         let shared = share_between(alice, fernand, &service.address, Family::Tcp).await;
         Self {
@@ -47,6 +47,7 @@ impl Pair {
             fernand: shared.fernand,
             alices,
             fernands,
+            ladder,
             address: shared.address,
             _service: service,
         }
@@ -77,6 +78,9 @@ impl Pair {
                 }
             }
             Fate::Delay(_) => patiently(cell, meeting).await.unwrap(),
+            Fate::Replace(_) if self.may_fall_back_at(step) => {
+                patiently(cell, meeting).await.unwrap();
+            }
             _ => {
                 assert_honest(patiently(cell, meeting).await, cell);
                 // What the fault before this one left behind may have ended it too soon.
@@ -94,10 +98,26 @@ impl Pair {
         patiently(&what, until_served(&self.address)).await;
     }
 
+    /// Whether this concerns the first transport alone, and another one follows.
+    fn may_fall_back_at(&self, step: Step) -> bool {
+        let is_of_all = matches!(step, Step::SiRequest | Step::SiAnswer);
+        self.ladder.len() > 1 && !is_of_all
+    }
+
     pub(crate) async fn leave(self) {
         self.fernand.leave().await;
         self.alice.leave().await;
     }
+}
+
+/// Somebody with these transports whose stanzas can be told apart.
+async fn linked(server: &Server, name: &str, ladder: &[TransportName]) -> (Person, Link) {
+    let account = server.fresh_account(name).await.unwrap();
+    let link = Link::to(server.address()).await.unwrap();
+    let credentials = lead(&link, credentials(server, &account));
+    let builder = Tubes::builder(credentials.with_tls(Tls::None).unwrap());
+    let builder = builder.transports(ladder.iter().copied());
+    (Person::built(account.jid, builder).await.unwrap(), link)
 }
 
 /// What ended well is complete.

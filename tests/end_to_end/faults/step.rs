@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use tokio::sync::watch;
+use tubes::TransportName;
 use tubes_testkit::{Fate, Heading, Observer, Step};
 use tubes_transport::Role;
 use xmpp_parsers::minidom::Element;
@@ -34,8 +35,18 @@ pub(crate) fn befallen(
     }
 }
 
-/// Those that come in every connection: the responder's close is his answer to the requester's.
-pub(crate) const CERTAIN: [Step; 10] = [
+/// Those that come in every connection and on this link.
+pub(crate) fn certain(transport: TransportName, whose: Whose) -> &'static [Step] {
+    match (transport, whose) {
+        (TransportName::Socks5Proxy, Whose::Fernands) => &Step::PROXIED,
+        // The proxy is that of Fernand's server, who asks it himself.
+        (TransportName::Socks5Direct | TransportName::Socks5Proxy, _) => &Step::DIRECT,
+        _ => &IN_BAND,
+    }
+}
+
+/// The responder's close is his answer to the requester's.
+const IN_BAND: [Step; 10] = [
     Step::SiRequest,
     Step::SiAnswer,
     Step::Open,

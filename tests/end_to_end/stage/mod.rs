@@ -13,6 +13,7 @@ mod tripwire;
 
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::time::timeout;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -33,19 +34,33 @@ pub(crate) use self::shared::{Shared, share, share_as, share_between};
 pub(crate) use self::socket::{Family, Place, Stream, connect, own_addresses};
 pub(crate) use self::tripwire::trip;
 
+/// Makes a test of each function for one kind of server, in a module of this name.
+#[macro_export]
+macro_rules! on_server {
+    ($module:ident, $kind:ident: $($name:ident),+ $(,)?) => {
+        mod $module { $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
+            $crate::stage::on(tubes_server::ServerKind::$kind, super::$name).await;
+        })+ }
+    };
+}
+
 /// Makes a test of each function for each kind of server, such as `prosody::does_this`.
 #[macro_export]
 macro_rules! on_each_server {
     ($($name:ident),+ $(,)?) => {
-        mod embedded { $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
-            $crate::stage::on(tubes_server::ServerKind::Embedded, super::$name).await;
-        })+ }
-        mod prosody { $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
-            $crate::stage::on(tubes_server::ServerKind::Prosody, super::$name).await;
-        })+ }
-        mod ejabberd { $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
-            $crate::stage::on(tubes_server::ServerKind::Ejabberd, super::$name).await;
-        })+ }
+        $crate::on_server!(embedded, Embedded: $($name),+);
+        $crate::on_server!(prosody, Prosody: $($name),+);
+        $crate::on_server!(ejabberd, Ejabberd: $($name),+);
+    };
+}
+
+/// Makes of each function one that does the same over this transport.
+#[macro_export]
+macro_rules! over_transport {
+    ($transport:ident: $($name:ident),+ $(,)?) => {
+        $(async fn $name(server: &tubes_server::Server) {
+            $crate::stage::over(tubes::TransportName::$transport, super::$name(server)).await;
+        })+
     };
 }
 
@@ -56,15 +71,11 @@ macro_rules! on_each_server_and_transport {
     ($($name:ident),+ $(,)?) => {
         $crate::on_each_server!($($name),+);
         mod socks5_direct {
-            $(async fn $name(server: &tubes_server::Server) {
-                $crate::stage::over(tubes::TransportName::Socks5Direct, super::$name(server)).await;
-            })+
+            $crate::over_transport!(Socks5Direct: $($name),+);
             $crate::on_each_server!($($name),+);
         }
         mod socks5_proxy {
-            $(async fn $name(server: &tubes_server::Server) {
-                $crate::stage::over(tubes::TransportName::Socks5Proxy, super::$name(server)).await;
-            })+
+            $crate::over_transport!(Socks5Proxy: $($name),+);
             $crate::on_each_server!($($name),+);
         }
     };
@@ -75,16 +86,16 @@ pub(crate) async fn on<F: Future<Output = ()>>(
     kind: ServerKind,
     test: impl FnOnce(&'static Server) -> F,
 ) {
-    log();
+    set_up();
     if kind.wanted().unwrap() {
         let server = patiently("the server starts", Server::shared(kind)).await;
         test(server.unwrap()).await;
     }
 }
 
-/// Runs a test whose people carry bytes by this transport, and no other.
-pub(crate) async fn over(transport: TransportName, test: impl Future<Output = ()>) {
-    TRANSPORT.scope(transport, test).await;
+/// Runs a test, or a part of it, whose people carry bytes by this transport, and no other.
+pub(crate) async fn over<T>(transport: TransportName, test: impl Future<Output = T>) -> T {
+    TRANSPORT.scope(transport, test).await
 }
 
 /// What people carry bytes by, unless it is said where they log in. In-band, if the test does not
@@ -107,8 +118,21 @@ pub(crate) async fn patiently<T>(what: &str, happening: impl Future<Output = T>)
     }
 }
 
+/// What every test begins with.
+pub(crate) fn set_up() {
+    raise_descriptors();
+    log();
+}
+
+/// The tests hold all ends of all connections. Where descriptors are few, nobody is told of a host.
+fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
 /// Shows the log of a failing test, as far as `RUST_LOG` asks for it.
-pub(crate) fn log() {
+fn log() {
     let log = tracing_subscriber::fmt::layer()
         .with_test_writer()
         .with_filter(EnvFilter::from_default_env());

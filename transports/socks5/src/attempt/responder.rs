@@ -18,7 +18,7 @@ use super::{is_in_room, open};
 use crate::config::LastResort;
 use crate::dial::{Candidate, Errand, Inward, Reply, dial_any, tried};
 use crate::element::NS;
-use crate::{Destination, Query, Secret, Socks5, Streamhost, Used, Way, own};
+use crate::{Destination, Query, Secret, Socks5, Streamhost, Used, Way, own, parting};
 
 /// One try, at the side that was asked for the bytestream.
 pub(crate) struct Responder {
@@ -48,6 +48,11 @@ impl Attempt for Responder {
         match reached {
             Ok(reply) => {
                 let jid = reply.candidate.host.jid.clone();
+                // The peer uses the connection from this answer on. Should this side never do so, that
+                // must not look like an end of what was said.
+                if reply.candidate.way == Way::Direct {
+                    parting::reset_when_closed(&reply.stream);
+                }
                 ask.grant(Some(Used { jid }.to_element()));
                 self.open(reply, secret, wire).await
             }

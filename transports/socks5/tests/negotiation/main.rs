@@ -11,6 +11,7 @@ mod relay;
 mod bursts;
 mod direct;
 mod falling_back;
+mod losses;
 mod proxied;
 mod revealing;
 

@@ -28,6 +28,7 @@ pub(crate) struct Peers {
     at_fernand: mpsc::Receiver<Inbound>,
     kind: Kind,
     streams: usize,
+    patience: Duration,
 }
 
 impl Peers {
@@ -41,9 +42,15 @@ impl Peers {
             fernand,
             kind,
             streams: 0,
+            patience: PATIENCE,
         };
         peers.let_befall(|_| Fate::Pass);
         peers
+    }
+
+    /// What takes longer than this hangs.
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Decides what befalls each stanza.
@@ -103,7 +110,7 @@ impl Peers {
                 ask.refuse_with(ErrorType::Cancel, DefinedCondition::ItemNotFound);
             }
         };
-        let outcomes = timeout(PATIENCE, async {
+        let outcomes = timeout(self.patience, async {
             tokio::select! {
                 (opened, accepted) = async { tokio::join!(alices.open(request), accepted) } => {
                     [opened, accepted.unwrap()]
