@@ -280,7 +280,6 @@ fn root() -> &'static Path {
 /// A file that needs more lines than this holds more than one thing.
 const LONGEST: usize = 400;
 
-/// Names that say nothing about what is in the file.
 /// Protocol logic, which takes time and randomness as arguments.
 const PURE: &[&str] = &[
     "crates/protocol",
@@ -291,6 +290,7 @@ const PURE: &[&str] = &[
     "transports/ibb/src/farewell.rs",
 ];
 
+/// Names that say nothing about what is in the file.
 const NAMES_OF_NOTHING: [&str; 6] = ["common", "helpers", "misc", "prelude", "types", "utils"];
 
 /// The folders whose manifests may name a framework; the root package is the façade.

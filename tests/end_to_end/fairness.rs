@@ -12,7 +12,7 @@ use crate::stage::{
 };
 
 /// Over each transport, but not through Prosody's proxy: it lives in the one thread that Prosody has,
-/// and while it is flooded no stanza gets through, be it from whom it may.
+/// and a flood through it can hold every stanza back for longer than a negotiation lasts.
 macro_rules! beside_floods {
     ($($name:ident),+ $(,)?) => {
         crate::on_each_server!($($name),+);
@@ -206,19 +206,19 @@ async fn accept(fernand: &Person, tube: TubeId) -> Address {
 }
 
 /// Far more than it takes on an idle machine, and far less than behind all that a flood says:
-/// that has no end. Where floods pass the session by, only the processor is shared.
+/// that has no end. Direct floods pass the session and the server by: only the processor is shared.
 fn usable() -> Duration {
     match transport() {
-        TransportName::Ibb => Duration::from_secs(6),
-        _ => Duration::from_secs(1),
+        TransportName::Socks5Direct => Duration::from_secs(1),
+        _ => Duration::from_secs(6),
     }
 }
 
 /// A question and its answer, or a few of them, behind no data to speak of; likewise.
 fn prompt() -> Duration {
     match transport() {
-        TransportName::Ibb => Duration::from_secs(24),
-        _ => Duration::from_secs(8),
+        TransportName::Socks5Direct => Duration::from_secs(8),
+        _ => Duration::from_secs(24),
     }
 }
 

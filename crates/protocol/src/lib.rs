@@ -9,6 +9,7 @@
 //! - [`ns`]: the namespaces
 //! - [`disco`]: what a peer says it can do
 //! - [`si`]: Stream Initiation (XEP-0095) with the fallback of telepathy-gabble's `si-multiple`
+//! - [`transcript`]: what both sides of a negotiation said, to notice who changed it
 //! - [`tube`]: offering a stream tube, connecting through it, closing it
 //!
 //! Deliberately absent: clocks, randomness, input and output. Whoever runs the machines brings
@@ -17,5 +18,6 @@
 pub mod disco;
 pub mod ns;
 pub mod si;
+pub mod transcript;
 pub mod tube;
 mod xml;

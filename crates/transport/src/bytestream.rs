@@ -47,6 +47,12 @@ impl Bytestream {
         self
     }
 
+    /// Says that one direction may end before the other, whatever carries it.
+    pub fn with_half_close(mut self) -> Self {
+        self.half_close = true;
+        self
+    }
+
     /// Remembers the ways of the same transport that failed before this one.
     pub fn after(mut self, detours: Vec<Tried>) -> Self {
         self.detours = detours;
@@ -68,7 +74,23 @@ impl Bytestream {
         self.half_close
     }
 
-    /// Wraps what is inside: to meter, to delay, to encrypt.
+    /// Wraps what is inside, which takes time and may fail: to encrypt.
+    ///
+    /// # Errors
+    ///
+    /// Those of `wrap`; then what was inside is gone.
+    pub async fn try_map<T, E, F>(self, wrap: impl FnOnce(Box<dyn Io>) -> F) -> Result<Self, E>
+    where
+        T: Io + 'static,
+        F: Future<Output = Result<T, E>>,
+    {
+        Ok(Self {
+            io: Box::new(wrap(self.io).await?),
+            ..self
+        })
+    }
+
+    /// Wraps what is inside: to meter, to delay.
     pub fn map<T: Io + 'static>(self, wrap: impl FnOnce(Box<dyn Io>) -> T) -> Self {
         Self {
             io: Box::new(wrap(self.io)),

@@ -9,7 +9,9 @@
 //! A target checks properties rather than looks for crashes alone: what was read is within its
 //! bounds and reads the same once it is written; a machine keeps order, promises and limits.
 //!
-//! - of elements: [`si`], [`tube`], [`abilities`], [`ibb_element`], [`socks5_element`]
+//! - of elements: [`si`], [`tube`], [`abilities`], [`ibb_element`], [`socks5_element`],
+//!   [`secure_element`]
+//! - of files: [`trust_file`]
 //! - of machines: [`si_machines`], [`tube_machines`], [`ibb_machine`], [`ibb_pair`],
 //!   [`socks5_course`], [`socks5_frame`], [`socks5_handshake`]
 //! - of the session, which has them within: [`dns`], [`features`], [`filter`], [`login`],
@@ -19,12 +21,14 @@ mod abilities;
 mod ibb_element;
 mod ibb_machine;
 mod ibb_pair;
+mod secure_element;
 mod si;
 mod si_machines;
 mod socks5_course;
 mod socks5_element;
 mod socks5_frame;
 mod socks5_handshake;
+mod trust_file;
 mod tube;
 mod tube_machines;
 mod xml;
@@ -40,12 +44,14 @@ pub use self::abilities::abilities;
 pub use self::ibb_element::ibb_element;
 pub use self::ibb_machine::ibb_machine;
 pub use self::ibb_pair::ibb_pair;
+pub use self::secure_element::secure_element;
 pub use self::si::si;
 pub use self::si_machines::si_machines;
 pub use self::socks5_course::socks5_course;
 pub use self::socks5_element::socks5_element;
 pub use self::socks5_frame::socks5_frame;
 pub use self::socks5_handshake::socks5_handshake;
+pub use self::trust_file::trust_file;
 pub use self::tube::tube;
 pub use self::tube_machines::tube_machines;
 
@@ -59,7 +65,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 20] = [
     Target {
         name: "abilities",
         run: abilities,
@@ -101,6 +107,10 @@ pub const TARGETS: [Target; 18] = [
         run: scram,
     },
     Target {
+        name: "secure_element",
+        run: secure_element,
+    },
+    Target {
         name: "si",
         run: si,
     },
@@ -123,6 +133,10 @@ pub const TARGETS: [Target; 18] = [
     Target {
         name: "socks5_handshake",
         run: socks5_handshake,
+    },
+    Target {
+        name: "trust_file",
+        run: trust_file,
     },
     Target {
         name: "tube",

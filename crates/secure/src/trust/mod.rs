@@ -1,0 +1,251 @@
+//! Whom to trust: which devices each contact has, as far as it is known.
+//!
+//! ```text
+//!             first of the contact ──► Pinned ── compared by people ──► Verified
+//!   unknown ──┤                          ▲                                 │
+//!             └ any other ──► Pending ───┴── accepted          Revoked ◄───┴── from anywhere
+//! ```
+//!
+//! - [`Contacts`]: the decisions, without files and clocks (this file)
+//! - [`TrustStore`]: where they are kept (`store.rs`); `file.rs`: what the file looks like
+//! - [`safety_number`]: what two people compare (`compare.rs`)
+
+mod compare;
+mod file;
+mod store;
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use xmpp_parsers::jid::BareJid;
+
+use crate::key::{Fingerprint, PublicKey};
+
+pub use self::compare::safety_number;
+pub use self::file::FileError;
+pub use self::store::{StoreError, TrustStore};
+
+/// What is known of the devices of contacts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Contacts {
+    devices: BTreeMap<BareJid, Vec<Device>>,
+}
+
+/// A device of a contact's, known by its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its key.
+    pub key: PublicKey,
+    /// What is thought of it.
+    pub standing: Standing,
+    /// When it was first heard of.
+    pub first_seen: SystemTime,
+}
+
+/// What is thought of a device.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// Heard of, after another one was known: refused until it is accepted.
+    Pending,
+    /// Trusted since its first use, or since it was accepted.
+    Pinned,
+    /// Refused for good.
+    Revoked,
+    /// Trusted, and people have compared the keys.
+    Verified,
+}
+
+impl Standing {
+    /// All that there are.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Pinned, Self::Revoked, Self::Verified];
+
+    /// Whether bytestreams with it are allowed.
+    pub fn is_trusted(self) -> bool {
+        matches!(self, Self::Pinned | Self::Verified)
+    }
+}
+
+/// What a key is, when it is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// A device of the contact's that is trusted.
+    Known(Standing),
+    /// The first device of the contact's that was ever met: trusted from now on.
+    First,
+    /// Not the one that is known. Remembered, for people to decide.
+    Other,
+    /// A device that was revoked.
+    Revoked,
+}
+
+impl Judgement {
+    /// Whether the bytestream may be.
+    pub fn is_trusted(self) -> bool {
+        matches!(self, Self::Known(_) | Self::First)
+    }
+}
+
+/// Why a device could not be found.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnknownDevice {
+    /// The contact has none.
+    #[error("no device of {0} is known")]
+    NoneOf(BareJid),
+    /// None has such a fingerprint.
+    #[error("no device of {0} has a key that begins with `{1}`")]
+    NoSuch(BareJid, String),
+    /// It was revoked.
+    #[error("the device of {0} with the key {1} was revoked: accept it before, if that is meant")]
+    Revoked(BareJid, Fingerprint),
+    /// More than one has.
+    #[error("several devices of {0} have keys that begin with `{1}`: write more of it")]
+    Several(BareJid, String),
+}
+
+impl Contacts {
+    /// The devices of a contact.
+    pub fn devices(&self, contact: &BareJid) -> &[Device] {
+        self.devices.get(contact).map_or(&[], Vec::as_slice)
+    }
+
+    /// All contacts of whom devices are known, with them.
+    pub fn iter(&self) -> impl Iterator<Item = (&BareJid, &[Device])> {
+        let of_each = self.devices.iter();
+        of_each.map(|(contact, devices)| (contact, devices.as_slice()))
+    }
+
+    /// Whether a contact was ever met with a key, whatever became of it: from then on nothing less
+    /// is right.
+    pub fn encrypts(&self, contact: &BareJid) -> bool {
+        !self.devices(contact).is_empty()
+    }
+
+    /// What a key of a contact's is, without remembering it.
+    pub fn judge(&self, contact: &BareJid, key: PublicKey) -> Judgement {
+        let devices = self.devices(contact);
+        match devices.iter().find(|device| device.key == key) {
+            Some(device) => match device.standing {
+                Standing::Pending => Judgement::Other,
+                Standing::Revoked => Judgement::Revoked,
+                trusted => Judgement::Known(trusted),
+            },
+            None if devices.is_empty() => Judgement::First,
+            None => Judgement::Other,
+        }
+    }
+
+    /// Meets a key, whose secret half the contact has proven, and remembers it.
+    pub fn meet(&mut self, contact: &BareJid, key: PublicKey, now: SystemTime) -> Judgement {
+        let judgement = self.judge(contact, key);
+        match judgement {
+            Judgement::First => self.add(contact, key, Standing::Pinned, now),
+            Judgement::Other => self.add(contact, key, Standing::Pending, now),
+            Judgement::Known(_) | Judgement::Revoked => {}
+        }
+        judgement
+    }
+
+    /// Trusts a device from now on, whether it was heard of before or not. One that was verified stays
+    /// so.
+    pub fn accept(&mut self, contact: &BareJid, key: PublicKey, now: SystemTime) -> Device {
+        let devices = self.devices.entry(contact.clone()).or_default();
+        if let Some(known) = devices.iter_mut().find(|device| device.key == key) {
+            if !known.standing.is_trusted() {
+                known.standing = Standing::Pinned;
+            }
+            return known.clone();
+        }
+        let device = Device {
+            key,
+            standing: Standing::Pinned,
+            first_seen: now,
+        };
+        devices.push(device.clone());
+        device
+    }
+
+    /// Remembers that people have compared the key of the device whose fingerprint begins so.
+    ///
+    /// # Errors
+    ///
+    /// There is no such device, or several; or it was revoked, and has to be accepted before.
+    pub fn verify(&mut self, contact: &BareJid, name: &str) -> Result<Device, UnknownDevice> {
+        let device = self.find(contact, name)?;
+        if device.standing == Standing::Revoked {
+            let name = device.key.fingerprint();
+            return Err(UnknownDevice::Revoked(contact.clone(), name));
+        }
+        self.set(contact, name, Standing::Verified)
+    }
+
+    /// Refuses the device whose fingerprint begins so from now on.
+    ///
+    /// # Errors
+    ///
+    /// There is no such device, or several.
+    pub fn revoke(&mut self, contact: &BareJid, name: &str) -> Result<Device, UnknownDevice> {
+        self.set(contact, name, Standing::Revoked)
+    }
+
+    fn set(
+        &mut self,
+        contact: &BareJid,
+        name: &str,
+        standing: Standing,
+    ) -> Result<Device, UnknownDevice> {
+        let key = self.find(contact, name)?.key;
+        let devices = self.devices.entry(contact.clone()).or_default();
+        let found = devices.iter_mut().find(|device| device.key == key);
+        let device = found.ok_or_else(|| UnknownDevice::NoneOf(contact.clone()))?;
+        device.standing = standing;
+        Ok(device.clone())
+    }
+
+    /// The device whose fingerprint begins so; with nothing to begin with the only one there is.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or several.
+    pub fn find(&self, contact: &BareJid, fingerprint: &str) -> Result<&Device, UnknownDevice> {
+        let devices = self.devices(contact);
+        if devices.is_empty() {
+            return Err(UnknownDevice::NoneOf(contact.clone()));
+        }
+        let begins = |of: Fingerprint| of.as_str().starts_with(fingerprint);
+        let mut found = devices
+            .iter()
+            .filter(|device| begins(device.key.fingerprint()));
+        match (found.next(), found.next()) {
+            (Some(device), None) => Ok(device),
+            (None, _) => Err(UnknownDevice::NoSuch(contact.clone(), fingerprint.into())),
+            (Some(_), Some(_)) => Err(UnknownDevice::Several(contact.clone(), fingerprint.into())),
+        }
+    }
+
+    /// Adds a device that is not known. Of those that were never accepted, and are only what somebody
+    /// claimed, no more than a few are kept: more of them are no news.
+    fn add(&mut self, contact: &BareJid, key: PublicKey, standing: Standing, now: SystemTime) {
+        let devices = self.devices.entry(contact.clone()).or_default();
+        let is_pending = |device: &&Device| device.standing == Standing::Pending;
+        let is_known = devices.iter().any(|device| device.key == key);
+        let is_full = devices.iter().filter(is_pending).count() >= PENDING;
+        if is_known || standing == Standing::Pending && is_full {
+            return;
+        }
+        devices.push(Device {
+            key,
+            standing,
+            first_seen: now,
+        });
+    }
+}
+
+/// Devices of a contact's that wait to be accepted.
+const PENDING: usize = 8;
+
+#[cfg(test)]
+mod tests;
