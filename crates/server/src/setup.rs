@@ -131,8 +131,8 @@ impl Setup {
     /// (`network_default_read_size`); changes nothing in the others.
     ///
     /// A session of Prosody 0.12.3 that lost its connection when half a stanza was read can be
-    /// resumed, and is deaf from then on: it goes on with the parser of the lost connection. With
-    /// reads of 4096 bytes a busy server is in that state every other moment.
+    /// resumed, and is deaf from then on: it goes on with the parser of the lost connection. A busy
+    /// server that reads 4096 bytes at a time may be in that state whenever a connection breaks.
     #[must_use]
     pub fn with_large_reads(mut self) -> Self {
         self.large_reads = true;
