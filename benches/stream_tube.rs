@@ -16,7 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tubes::{
-    Access, Account, Address, BareJid, Direction, Event, Events, Offer, TransportName, Tubes,
+    Access, Account, Address, BareJid, Direction, Encryption, Event, Events, Offer, TransportName,
+    Tubes,
 };
 use tubes_server::{Server, ServerKind, Setup};
 
@@ -30,12 +31,48 @@ fn stream_tubes(criterion: &mut Criterion) {
         let server = runtime
             .block_on(Server::start(kind, Setup::new().with_proxy()))
             .unwrap();
-        for &transport in TransportName::ALL {
-            let tube = runtime.block_on(Tube::new(&server, transport));
-            let name = format!("{transport}/{kind}");
+        for way in WAYS {
+            let tube = runtime.block_on(Tube::new(&server, way));
+            let name = format!("{}/{}/{kind}", way.transport, way.name());
             throughput(criterion, &runtime, &tube, &name);
             set_up(criterion, &runtime, &tube, &name);
             runtime.block_on(tube.close());
+        }
+    }
+}
+
+/// How bytes are carried.
+#[derive(Clone, Copy)]
+struct Way {
+    transport: TransportName,
+    encryption: Encryption,
+}
+
+/// Plain and encrypted side by side.
+const WAYS: [Way; 6] = {
+    use Encryption::{Off, Required};
+    use TransportName::{Ibb, Socks5Direct, Socks5Proxy};
+    const fn way(transport: TransportName, encryption: Encryption) -> Way {
+        Way {
+            transport,
+            encryption,
+        }
+    }
+    [
+        way(Socks5Direct, Off),
+        way(Socks5Direct, Required),
+        way(Socks5Proxy, Off),
+        way(Socks5Proxy, Required),
+        way(Ibb, Off),
+        way(Ibb, Required),
+    ]
+};
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self.encryption {
+            Encryption::Off => "plain",
+            _ => "encrypted",
         }
     }
 }
@@ -85,9 +122,9 @@ struct Tube {
 }
 
 impl Tube {
-    async fn new(server: &Server, transport: TransportName) -> Self {
-        let (alice, alice_jid, _) = log_in(server, "alice", transport).await;
-        let (fernand, fernand_jid, mut events) = log_in(server, "fernand", transport).await;
+    async fn new(server: &Server, way: Way) -> Self {
+        let (alice, alice_jid, _) = log_in(server, "alice", way).await;
+        let (fernand, fernand_jid, mut events) = log_in(server, "fernand", way).await;
         let service = counting_service().await;
         alice.befriend(&fernand_jid).await;
         fernand.befriend(&alice_jid).await;
@@ -128,7 +165,7 @@ impl Tube {
     }
 }
 
-async fn log_in(server: &Server, name: &str, transport: TransportName) -> (Tubes, BareJid, Events) {
+async fn log_in(server: &Server, name: &str, way: Way) -> (Tubes, BareJid, Events) {
     let account = server.fresh_account(name).await.unwrap();
     let address = server.address();
     let credentials = Account::new(account.jid.clone().into(), account.password)
@@ -136,7 +173,9 @@ async fn log_in(server: &Server, name: &str, transport: TransportName) -> (Tubes
         .and_then(|account| account.with_roots_pem(server.ca().pem().as_bytes()))
         .unwrap();
     let (tubes, events) = Tubes::builder(credentials)
-        .transports([transport])
+        .transports([way.transport])
+        .keys_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/keys"))
+        .encryption(way.encryption)
         .start()
         .await
         .unwrap();

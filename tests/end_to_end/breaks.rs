@@ -14,6 +14,11 @@ crate::on_each_server_and_transport!(
     a_service_that_breaks_off_breaks_the_connection_of_the_program,
 );
 
+crate::in_clear_too!(
+    a_program_that_breaks_off_breaks_its_connection_to_the_service,
+    a_service_that_breaks_off_breaks_the_connection_of_the_program,
+);
+
 async fn a_program_that_breaks_off_breaks_its_connection_to_the_service(server: &Server) {
     let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut shared = share(server, &service.local_addr().unwrap().into()).await;

@@ -19,7 +19,7 @@ crate::on_each_server!(
 
 async fn a_gabble_joins_our_tube(server: &Server) {
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
-    let mut alice = Person::on(server, "alice").await;
+    let mut alice = Person::lenient(server, "alice").await;
     let at_alice = alice.online().await;
     let mut gabble = Gabble::on(server, "fernand").await;
     alice.tubes.befriend(&gabble.jid).await;
@@ -80,7 +80,7 @@ async fn a_gabble_joins_our_tube(server: &Server) {
 }
 
 async fn a_gabble_offers_us_a_tube(server: &Server) {
-    let mut alice = Person::on(server, "alice").await;
+    let mut alice = Person::lenient(server, "alice").await;
     let mut gabble = Gabble::on(server, "fernand").await;
     alice.tubes.befriend(&gabble.jid).await;
     gabble.befriend(&alice.jid).await;
@@ -172,7 +172,7 @@ async fn a_gabble_offers_us_a_tube(server: &Server) {
 
 /// It died, and came back before anybody missed it.
 async fn a_tube_that_its_offerer_has_forgotten_is_closed(server: &Server) {
-    let mut alice = Person::on(server, "alice").await;
+    let mut alice = Person::lenient(server, "alice").await;
     let mut gabble = Gabble::on(server, "fernand").await;
     alice.tubes.befriend(&gabble.jid).await;
     gabble.befriend(&alice.jid).await;

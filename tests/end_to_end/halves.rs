@@ -10,6 +10,11 @@ crate::on_each_server_and_transport!(
     the_program_may_answer_after_the_service_has_ended,
 );
 
+crate::in_clear_too!(
+    the_service_may_answer_after_the_program_has_ended,
+    the_program_may_answer_after_the_service_has_ended,
+);
+
 async fn the_service_may_answer_after_the_program_has_ended(server: &Server) {
     let service = Service::listen(Family::Tcp).await.unwrap();
     let mut shared = share(server, &service.address()).await;

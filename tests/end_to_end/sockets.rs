@@ -14,6 +14,15 @@ crate::on_each_server_and_transport!(
     ipv6_serves_at_both_ends,
 );
 
+crate::in_clear_too!(
+    a_program_on_tcp_reaches_a_service_on_tcp,
+    a_program_on_tcp_reaches_a_service_on_a_unix_socket,
+    a_program_on_a_unix_socket_reaches_a_service_on_tcp,
+    a_program_on_a_unix_socket_reaches_a_service_on_a_unix_socket,
+    abstract_sockets_serve_at_both_ends,
+    ipv6_serves_at_both_ends,
+);
+
 async fn a_program_on_tcp_reaches_a_service_on_tcp(server: &Server) {
     a_program_reaches_the_service(server, Family::Tcp, Family::Tcp).await;
 }

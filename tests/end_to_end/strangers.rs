@@ -22,7 +22,7 @@ async fn a_stranger_who_knows_everything_gets_nothing_and_disturbs_nothing(serve
     // Fernand speaks by hand, so that the identifier of his stream is known.
     let mut fernand = Outsider::on(server, "fernand").await;
     let stranger = Outsider::on(server, "fernand").await;
-    let mut alice = Person::on(server, "alice").await;
+    let mut alice = Person::lenient(server, "alice").await;
     let victim = alice.online().await;
     alice.tubes.befriend(&fernand.jid).await;
     fernand.befriend(&alice.jid).await;
@@ -54,7 +54,7 @@ async fn a_friend_to_whom_nothing_was_offered_gets_no_more(server: &Server) {
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
     let mut fernand = Outsider::on(server, "fernand").await;
     let mut other = Outsider::on(server, "fernand").await;
-    let mut alice = Person::on(server, "alice").await;
+    let mut alice = Person::lenient(server, "alice").await;
     let victim = alice.online().await;
     for friend in [&fernand, &other] {
         alice.tubes.befriend(&friend.jid).await;
@@ -77,7 +77,7 @@ async fn a_friend_to_whom_nothing_was_offered_gets_no_more(server: &Server) {
 
 async fn an_offer_of_a_stranger_is_not_reported(server: &Server) {
     let stranger = Outsider::on(server, "fernand").await;
-    let mut alice = Person::on(server, "alice").await;
+    let mut alice = Person::lenient(server, "alice").await;
     let victim = alice.online().await;
     let number = TubeNumber::from_random(14);
     let offer = TubeOffer::new(number, "x-test", Parameters::default()).unwrap();

@@ -7,6 +7,7 @@ use actix::Addr;
 use tokio::sync::oneshot;
 use tubes_local::{Access, Address, Socket};
 use tubes_protocol::tube::{Parameters, TubeNumber, TubeOffer};
+use tubes_secure::{Guard, StoreError};
 use tubes_session::{Contact, Login, LoginError, Session, Subscribe};
 use tubes_transport::{Gone, Signalling, Stanzas};
 use xmpp_parsers::jid::BareJid;
@@ -41,6 +42,8 @@ pub struct Start {
     pub signallings: Vec<Arc<dyn Signalling>>,
     /// Services for which offers are welcome.
     pub services: Vec<String>,
+    /// Whom to trust with what.
+    pub guard: Guard,
 }
 
 /// Why an account did not start.
@@ -53,6 +56,12 @@ pub enum StartError {
     /// The login failed.
     #[error(transparent)]
     Login(#[from] LoginError),
+    /// There is no place for keys.
+    #[error("there is no home directory to keep keys in: name a folder for them")]
+    Homeless,
+    /// The keys of this device or of contacts cannot be read.
+    #[error(transparent)]
+    Keys(#[from] StoreError),
 }
 
 /// Why a service could not be offered.
@@ -78,6 +87,7 @@ impl Account {
             credentials,
             signallings,
             services,
+            guard,
         } = start;
         let mut features: Vec<_> = signallings
             .iter()
@@ -100,6 +110,7 @@ impl Account {
             signallings,
             features,
             services,
+            guard,
             jid,
         };
         let running = control::start(crew).await?;

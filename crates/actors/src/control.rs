@@ -7,6 +7,7 @@ use std::thread;
 use actix::{Actor, Addr, System};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
+use tubes_secure::Guard;
 use tubes_session::{Session, SessionEvent};
 use tubes_transport::Signalling;
 use xmpp_parsers::jid::FullJid;
@@ -25,6 +26,7 @@ pub(crate) struct Crew {
     pub(crate) signallings: Vec<Arc<dyn Signalling>>,
     pub(crate) features: Vec<String>,
     pub(crate) services: Vec<String>,
+    pub(crate) guard: Guard,
     pub(crate) jid: FullJid,
 }
 
@@ -64,6 +66,7 @@ fn launch(crew: Crew, runtime: Handle) -> Addr<SessionActor> {
         announcer: crew.announcer,
         negotiator: NegotiatorActor::new(crew.signallings, runtime.clone()).start(),
         stanzas: crew.session.stanzas().clone(),
+        guard: crew.guard,
         local: jid,
     };
     let account = SessionActor::new(env, crew.session, local, crew.features, crew.services).start();

@@ -3,6 +3,7 @@
 use actix::Addr;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tubes_secure::Guard;
 use tubes_transport::Stanzas;
 use xmpp_parsers::jid::FullJid;
 
@@ -18,6 +19,8 @@ pub(crate) struct Env {
     pub(crate) announcer: Announcer,
     pub(crate) negotiator: Addr<NegotiatorActor>,
     pub(crate) stanzas: Stanzas,
+    /// Whom to trust with what.
+    pub(crate) guard: Guard,
     /// This client's address, which a new session may change.
     pub(crate) local: watch::Receiver<FullJid>,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tubes_local::Address;
 use tubes_protocol::tube::Parameters;
+use tubes_secure::{Fingerprint, Protection};
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::traffic::Traffic;
@@ -55,6 +56,8 @@ pub enum Event {
         setup: Duration,
         /// The address of our connection to the service, by which the service knows it.
         source: Option<String>,
+        /// Whether somebody on the way can read or change it.
+        protection: Protection,
     },
     /// A joined tube has its local address.
     Listening {
@@ -99,6 +102,16 @@ pub enum Event {
     Throttled {
         /// What it takes, about.
         bytes_per_second: u64,
+    },
+    /// It was decided whether a contact's device is trusted, for other reasons than that it has been
+    /// before.
+    TrustDecided {
+        /// Whose device.
+        contact: BareJid,
+        /// The device's key, if it has one.
+        key: Option<Fingerprint>,
+        /// What was decided.
+        decision: Decision,
     },
     /// A tube is no more.
     TubeClosed {
@@ -145,6 +158,18 @@ pub enum Event {
         /// The tube.
         tube: TubeId,
     },
+}
+
+/// What was decided on a contact's device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// It is the first of the contact, and trusted from now on.
+    Pinned,
+    /// It does not encrypt, and is allowed not to.
+    Plain,
+    /// It is not trusted, and there is no connection; why.
+    Refused(String),
 }
 
 /// A tube, for as long as the process lives. (The number on the wire is unique only together
@@ -221,4 +246,6 @@ pub enum FailureKind {
     TimedOut,
     /// No way to the other side was found.
     Unreachable,
+    /// The other side is not, or cannot be, who it has to be; or this side is not, to the other.
+    Untrusted,
 }

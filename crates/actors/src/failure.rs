@@ -4,8 +4,9 @@ use std::io::ErrorKind;
 
 use tubes_local::{DialError, SpliceError};
 use tubes_protocol::tube::Ended;
+use tubes_secure::{Distrust, SecureError};
 use tubes_transport::{OpenError, Tried};
-use xmpp_parsers::stanza_error::DefinedCondition;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::event::{Failure, FailureKind};
 
@@ -17,6 +18,11 @@ pub(crate) fn open(error: &OpenError) -> Failure {
         OpenError::Protocol(_) => FailureKind::Protocol,
         OpenError::Refused(why) if why.defined_condition == DefinedCondition::Forbidden => {
             FailureKind::Declined
+        }
+        OpenError::Refused(why)
+            if why.defined_condition == DefinedCondition::PolicyViolation =>
+        {
+            FailureKind::Untrusted
         }
         OpenError::Refused(why) if is_absence(&why.defined_condition) => FailureKind::Unreachable,
         OpenError::Refused(_) => FailureKind::Refused,
@@ -67,9 +73,43 @@ pub(crate) fn spent() -> Failure {
     Failure::new(FailureKind::Limit, why)
 }
 
+/// A contact that is not trusted.
+pub(crate) fn distrust(why: &Distrust) -> Failure {
+    let kind = match why {
+        Distrust::Store(_) => FailureKind::Io,
+        Distrust::Malformed(_) => FailureKind::Protocol,
+        _ => FailureKind::Untrusted,
+    };
+    Failure::new(kind, why.to_string())
+}
+
+/// The same in words for the contact, who is told no more than it needs.
+pub(crate) fn distrust_for_peer(why: &Distrust) -> StanzaError {
+    let text = match why {
+        Distrust::Plain(_) | Distrust::Downgrade(_) => "end-to-end encryption is required here",
+        Distrust::OtherKey { .. } => "the key of this device is not known there, and was not accepted yet",
+        Distrust::Revoked { .. } => "this device was revoked",
+        _ => "keys cannot be checked there",
+    };
+    StanzaError::new(ErrorType::Modify, DefinedCondition::PolicyViolation, "en", text)
+}
+
+/// A bytestream that could not be encrypted.
+pub(crate) fn secure(why: &SecureError) -> Failure {
+    let kind = match why {
+        SecureError::Distrust(why) => return distrust(why),
+        SecureError::Untrusted(_) => FailureKind::Untrusted,
+        SecureError::TimedOut => FailureKind::TimedOut,
+        SecureError::Io(_) => FailureKind::Gone,
+        _ => FailureKind::Io,
+    };
+    Failure::new(kind, why.to_string())
+}
+
 /// A connection that broke.
 pub(crate) fn splice(error: &SpliceError) -> Failure {
     let kind = match error {
+        SpliceError::Remote(error) if tubes_secure::is_untrusted(error) => FailureKind::Untrusted,
         SpliceError::Remote(error) => match error.kind() {
             ErrorKind::ConnectionAborted => FailureKind::Gone,
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => FailureKind::Closed,

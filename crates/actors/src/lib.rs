@@ -41,7 +41,7 @@ mod tube;
 
 pub use self::account::{Account, OfferError, Start, StartError};
 pub use self::announcer::Events;
-pub use self::event::{Direction, Event, Failure, FailureKind, TubeId};
+pub use self::event::{Decision, Direction, Event, Failure, FailureKind, TubeId};
 pub use self::state::State;
 pub use self::traffic::Traffic;
 pub use self::tube::AcceptError;

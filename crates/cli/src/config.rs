@@ -7,6 +7,7 @@
 //!
 //! [account."alice@example.org".contact."fernand@example.net"]
 //! hide-addresses = true
+//! encryption = "preferred"
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,20 +18,23 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tubes::{BareJid, Jid, Reveal};
+use zeroize::Zeroizing;
 
-use crate::args::{Global, Proxy, Server, Tls, Transport};
+use crate::args::{Encryption, Global, Proxy, Server, Tls, Transport};
 use crate::exit::Stop;
 use crate::password;
 
 /// Everything there is to know before logging in.
 pub(crate) struct Profile {
     pub(crate) jid: Jid,
-    pub(crate) password: String,
+    pub(crate) password: Zeroizing<String>,
     pub(crate) server: Option<Server>,
     pub(crate) tls: Option<Tls>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) transports: Option<Vec<Transport>>,
     pub(crate) direct: Direct,
+    pub(crate) encryption: Encryption,
+    pub(crate) encryption_with: Vec<(BareJid, Encryption)>,
 }
 
 /// What there is to say about direct connections and proxies.
@@ -72,9 +76,11 @@ impl Profile {
                 None => password::from_prompt(bare.as_str())?,
             },
         };
+        let contacts = contacts(settings.contact)?;
+        let encryption = global.encryption.or(settings.encryption);
         Ok(Self {
             jid,
-            password,
+            password: password.into(),
             server: global.server.clone().or(settings.server),
             tls: global.tls.or(settings.tls),
             ca_file: global
@@ -88,11 +94,25 @@ impl Profile {
                 proxies: either(&global.socks5_proxy, settings.socks5_proxy),
                 reveal: match global.hide_addresses || settings.hide_addresses {
                     true => Reveal::ToNobody,
-                    false => Reveal::ToAllBut(hidden_from(settings.contact)?),
+                    false => Reveal::ToAllBut(hidden_from(&contacts)),
                 },
             },
+            encryption: encryption.unwrap_or(Encryption::Required),
+            encryption_with: encryption_with(&contacts, global.encryption),
         })
     }
+}
+
+/// The account that the command line names, or else the only one of the configuration.
+pub(crate) fn account(global: &Global) -> Result<BareJid, Stop> {
+    if let Some(jid) = &global.account {
+        return Ok(jid.to_bare());
+    }
+    let config = match &global.config {
+        Some(path) => Config::read(path)?,
+        None => Config::at_the_usual_place()?,
+    };
+    Ok(config.only_account()?.to_bare())
 }
 
 /// What the command line says, or else the configuration.
@@ -103,17 +123,35 @@ fn either<T: Clone>(options: &[T], settings: Vec<T>) -> Vec<T> {
     }
 }
 
-fn hidden_from(contacts: BTreeMap<String, Contact>) -> Result<BTreeSet<BareJid>, Stop> {
-    let hidden = contacts.into_iter().filter(|(_, of)| of.hide_addresses);
-    hidden
-        .map(|(name, _)| {
-            BareJid::new(&name).map_err(|why| {
-                Stop::Usage(format!(
-                    "contact.\"{name}\" in the configuration is no JID: {why}"
-                ))
-            })
+fn contacts(named: BTreeMap<String, Contact>) -> Result<BTreeMap<BareJid, Contact>, Stop> {
+    let named = named.into_iter();
+    named
+        .map(|(name, contact)| match BareJid::new(&name) {
+            Ok(jid) => Ok((jid, contact)),
+            Err(why) => Err(Stop::Usage(format!(
+                "contact.\"{name}\" in the configuration is no JID: {why}"
+            ))),
         })
         .collect()
+}
+
+fn hidden_from(contacts: &BTreeMap<BareJid, Contact>) -> BTreeSet<BareJid> {
+    let hidden = contacts.iter().filter(|(_, of)| of.hide_addresses);
+    hidden.map(|(jid, _)| jid.clone()).collect()
+}
+
+/// What is said of single contacts. The command line can demand more of them, and not less: it is said
+/// with one contact in mind, and holds for all.
+fn encryption_with(
+    contacts: &BTreeMap<BareJid, Contact>,
+    of_all: Option<Encryption>,
+) -> Vec<(BareJid, Encryption)> {
+    let other = |(jid, of): (&BareJid, &Contact)| {
+        let own = of.encryption?;
+        let stricter = of_all.map_or(own, |all| own.max(all));
+        Some((jid.clone(), stricter))
+    };
+    contacts.iter().filter_map(other).collect()
 }
 
 #[cfg(feature = "keyring")]
@@ -160,6 +198,7 @@ struct Settings {
     socks5_proxy: Vec<Proxy>,
     #[serde(default)]
     hide_addresses: bool,
+    encryption: Option<Encryption>,
     #[serde(default)]
     contact: BTreeMap<String, Contact>,
 }
@@ -168,6 +207,7 @@ struct Settings {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Contact {
+    encryption: Option<Encryption>,
     #[serde(default)]
     hide_addresses: bool,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use tubes::{AcceptError, BindError, Failure, FailureKind, LoginErrorKind, OfferError, StartError};
+use tubes::{AcceptError, BindError, Failure, FailureKind, LoginErrorKind, OfferError, StartError, StoreError};
 
 /// Why a command ended before, or instead of, being done.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,6 +68,15 @@ impl From<StartError> for Stop {
             _ => Kind::Io,
         };
         Self::failed(kind, error.to_string())
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unknown(what) => Self::Usage(what.to_string()),
+            _ => Self::failed(Kind::Io, error.to_string()),
+        }
     }
 }
 
@@ -170,6 +179,7 @@ impl From<FailureKind> for Kind {
             FailureKind::Refused => Self::Refused,
             FailureKind::TimedOut => Self::TimedOut,
             FailureKind::Unreachable => Self::Unreachable,
+            FailureKind::Untrusted => Self::Untrusted,
             // What a later version may add is an end like others until it has a name here.
             _ => Self::Closed,
         }

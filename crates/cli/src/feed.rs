@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tubes::{Event, Events, State, TubeId, Tubes};
 
 use crate::exit::{Kind, Stop};
-use crate::output::{FellBack, Output, Report, Typed, milliseconds};
+use crate::output::{FellBack, Output, Report, Trust, Typed, milliseconds};
 
 /// The events of an account, reported as they are taken.
 pub(crate) struct Feed {
@@ -123,6 +123,7 @@ impl Feed {
                 fell_back_from,
                 setup,
                 source,
+                protection,
             } => Report::ConnectionOpened {
                 tube: self.number(tube),
                 connection,
@@ -134,6 +135,7 @@ impl Feed {
                     .collect(),
                 setup_ms: milliseconds(setup),
                 source,
+                protection: protection.into(),
             },
             Event::Listening { tube, address } => Report::Listening {
                 tube: self.number(tube),
@@ -156,6 +158,11 @@ impl Feed {
                 resumed,
             },
             Event::Throttled { bytes_per_second } => Report::Throttled { bytes_per_second },
+            Event::TrustDecided {
+                contact,
+                key,
+                decision,
+            } => Report::Trust(Trust::new(&contact, key, decision)?),
             Event::TubeClosed { number, error, .. } => Report::TubeClosed {
                 tube: number,
                 error: error.map(Into::into),
@@ -257,7 +264,9 @@ mod tests {
             .unwrap()
             .with_roots_pem(server.ca().pem().as_bytes())
             .unwrap();
-        let (tubes, events) = Tubes::builder(account).start().await.unwrap();
+        let keys = tempfile::tempdir().unwrap();
+        let builder = Tubes::builder(account).keys_in(keys.path());
+        let (tubes, events) = builder.start().await.unwrap();
         (tubes, events, made.jid)
     }
 

@@ -42,7 +42,11 @@ impl Online {
     ) -> Result<Self, Stop> {
         let mut builder = Tubes::builder(account(profile)?)
             .services(wanted)
-            .socks5(socks5(&profile.direct));
+            .socks5(socks5(&profile.direct))
+            .encryption(profile.encryption.into());
+        for (contact, encryption) in &profile.encryption_with {
+            builder = builder.encryption_with(contact.clone(), (*encryption).into());
+        }
         if let Some(transports) = &profile.transports {
             builder = builder.transports(transports.iter().copied().map(Into::into));
         }
@@ -126,7 +130,7 @@ pub(crate) fn socks5(direct: &Direct) -> Socks5 {
 }
 
 fn account(profile: &Profile) -> Result<Account, Stop> {
-    let mut account = Account::new(profile.jid.clone(), profile.password.clone())
+    let mut account = Account::new(profile.jid.clone(), profile.password.to_string())
         .map_err(|why| Stop::Usage(why.to_string()))?;
     if let Some(server) = &profile.server {
         account = account

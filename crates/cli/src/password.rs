@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::exit::Stop;
 
 /// Reads the password from a file, without the newline that editors leave at its end.
@@ -14,7 +16,7 @@ pub(crate) fn from_file(path: &Path) -> Result<String, Stop> {
             path.display()
         ))
     };
-    let mut text = String::new();
+    let mut text = Zeroizing::new(String::new());
     File::open(path)
         .and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
         .map_err(|why| complain(&why))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::debug;
 use tubes_protocol::si::{Responder, ResponderAction, SiAnswer};
+use tubes_protocol::transcript::Transcript;
 use tubes_transport::{
     Bytestream, Gone, Inbound, OpenError, Opened, Plan, Proposal, Request, Role, Tried, Wire,
 };
@@ -47,7 +48,11 @@ pub(crate) async fn accept(
         return Err(OpenError::Protocol(why.to_owned()));
     };
     let plan = plan(&request, Role::Responder, kind);
-    ask.grant(Some(answer(&responder, multiple, request)));
+    let (question, requester) = (ask.payload().clone(), request.peer.clone());
+    let local = request.local.clone();
+    let answer = answer(&responder, multiple, request);
+    let transcript = Transcript::new(&requester, &local, &question, &answer);
+    ask.grant(Some(answer));
     let mut descent = Descent {
         ladder,
         responder,
@@ -61,6 +66,7 @@ pub(crate) async fn accept(
         kind,
         extensions: Vec::new(),
         attempts: descent.attempts,
+        transcript: transcript.into_bytes(),
     })
 }
 

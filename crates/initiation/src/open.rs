@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tracing::debug;
 use tubes_protocol::si::{Requester, RequesterAction, SiAnswer, SiError, SiRequest};
+use tubes_protocol::transcript::Transcript;
 use tubes_transport::{AskError, Gone, OpenError, Opened, Patience, Question, Request, Role, Wire};
+use xmpp_parsers::minidom::Element;
 
 use crate::kind;
 use crate::ladder::{Ladder, attempt, exhausted, plan, stopped};
@@ -17,11 +19,11 @@ pub(crate) async fn open(ladder: &Ladder, request: Request) -> Result<Opened, Op
         .claim(request.peer.clone().into(), request.stream.clone())
         .ok_or_else(|| OpenError::Protocol("the stream's identifier is in use".to_owned()))?;
     let mut requester = Requester::new(ladder.namespaces());
-    let answer = tokio::select! {
+    let (answer, transcript) = tokio::select! {
         biased;
         // First, lest a question that waited for its turn is put into the next session.
         gone = hung_up(&mut wire) => return Err(gone.into()),
-        answer = ask(ladder, &request) => answer?,
+        said = ask(ladder, &request) => said?,
     };
     debug!(methods = ?answer.methods, ours = answer.ours, "accepted by the peer");
     let kind = kind(answer.ours);
@@ -45,6 +47,7 @@ pub(crate) async fn open(ladder: &Ladder, request: Request) -> Result<Opened, Op
                     kind,
                     extensions: answer.extensions,
                     attempts,
+                    transcript,
                 });
             }
             Err(failed) => failed.into_why(),
@@ -57,8 +60,8 @@ pub(crate) async fn open(ladder: &Ladder, request: Request) -> Result<Opened, Op
     }
 }
 
-/// Sends the request and reads the answer.
-async fn ask(ladder: &Ladder, request: &Request) -> Result<SiAnswer, OpenError> {
+/// Sends the request and reads the answer; what was said by both.
+async fn ask(ladder: &Ladder, request: &Request) -> Result<(SiAnswer, Vec<u8>), OpenError> {
     let profile = request.purpose.ns();
     let mut si = SiRequest::new(
         request.stream.as_str(),
@@ -68,7 +71,10 @@ async fn ask(ladder: &Ladder, request: &Request) -> Result<SiAnswer, OpenError> 
     si.extensions.clone_from(&request.extensions);
     let to = Some(request.peer.clone().into());
     let patience = Patience::Within(ANSWER);
-    let asked = request.stanzas.ask(to, Question::Set, si.into(), patience);
+    let si = Element::from(si);
+    let asked = request
+        .stanzas
+        .ask(to, Question::Set, si.clone(), patience);
     let answer = match asked.await?.await {
         Ok(Some(answer)) => answer,
         Ok(None) => return Err(OpenError::Protocol("an empty answer".to_owned())),
@@ -77,7 +83,10 @@ async fn ask(ladder: &Ladder, request: &Request) -> Result<SiAnswer, OpenError> 
         }
         Err(why) => return Err(why.into()),
     };
-    SiAnswer::read(&answer, &profile).map_err(|why| OpenError::Protocol(why.to_string()))
+    let transcript = Transcript::new(&request.local, &request.peer, &si, &answer);
+    let answer = SiAnswer::read(&answer, &profile);
+    let answer = answer.map_err(|why| OpenError::Protocol(why.to_string()))?;
+    Ok((answer, transcript.into_bytes()))
 }
 
 /// Waits for the end of the wire; what the peer says too early stays in it.

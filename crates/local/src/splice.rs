@@ -27,7 +27,7 @@ use crate::{Outcome, Socket, SpliceError, Totals};
 /// - An error on one side is passed on as one: a TCP program is reset, the bytestream broken;
 ///   what was read before it is delivered first, if that takes no more than ten seconds.
 /// - Who reads slowly is waited for, and holds the other side back. A direction holds at most
-///   64 KiB, and nothing while it is idle.
+///   64 KiB, and nothing while it is idle; an encrypted bytestream about as much again.
 ///
 /// Not cancel safe: dropping the future aborts both sides. `totals` tells meanwhile how much
 /// was carried.
@@ -135,6 +135,9 @@ impl Splice {
         let down = self.poll_down(cx)?;
         let up = self.poll_up(cx)?;
         if down.is_ready() && up.is_ready() {
+            // What ends in two directions may have something below that ends in one. Both have said
+            // all there is to say: whatever becomes of it, nothing is lost.
+            let _ = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
             return Poll::Ready(if self.is_cut {
                 Err(Failure::stopped())
             } else {

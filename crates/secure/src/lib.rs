@@ -18,6 +18,8 @@
 //! - `trust/`: whose keys are trusted, and where that is kept
 //! - [`seal`]: the handshake (`handshake.rs`); [`Binding`]: what ties it to the negotiation
 //!   (`binding.rs`); `stream.rs`: what comes out
+//!
+//! The threat model, with the test for each row, stands in `docs/security.md`.
 
 mod binding;
 mod element;

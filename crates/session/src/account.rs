@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use xmpp_parsers::jid::{Jid, ResourceRef};
+use zeroize::Zeroizing;
 
 /// Which account to log in to, and how to reach its server.
 #[derive(Clone, Debug)]
@@ -148,9 +149,10 @@ impl Account {
     }
 }
 
-/// A password. Nothing prints it.
+/// A password. Nothing prints it, and it is wiped when it is dropped. (The libraries that it is handed to
+/// at a login are not as careful.)
 #[derive(Clone)]
-pub struct Password(String);
+pub struct Password(Zeroizing<String>);
 
 impl Password {
     pub(crate) fn reveal(&self) -> &str {
@@ -160,7 +162,7 @@ impl Password {
 
 impl<T: Into<String>> From<T> for Password {
     fn from(password: T) -> Self {
-        Self(password.into())
+        Self(Zeroizing::new(password.into()))
     }
 }
 

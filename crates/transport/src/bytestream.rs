@@ -20,6 +20,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 ///   everything it wrote was read; a bytestream that breaks ends in an error.
 /// - `poll_flush` is done when the transport has passed on what was written, `poll_shutdown`
 ///   when moreover the peer has been told that no more follows. What was written before arrives.
+///   When both directions have ended, one more shutdown waits for what is still to be put away.
 /// - After a shutdown the other direction goes on, unless [`half_close`](Self::half_close) says
 ///   otherwise.
 /// - Dropping it before both directions have ended breaks it: the peer reads an error.

@@ -100,4 +100,7 @@ pub struct Opened {
     pub extensions: Vec<Element>,
     /// What failed before, in the order tried.
     pub attempts: Vec<Tried>,
+    /// What both sides said of it, and who they are: the same bytes at both, unless somebody on
+    /// the way has changed it.
+    pub transcript: Vec<u8>,
 }

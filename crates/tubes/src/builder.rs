@@ -1,15 +1,21 @@
 //! How an account is put together before it starts.
 
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use directories::BaseDirs;
+use tokio::task::spawn_blocking;
 use tubes_actors::{Events, Start, StartError};
 use tubes_ibb::Ibb;
 use tubes_initiation::Si;
+use tubes_secure::{Encryption, Guard, TrustStore};
 use tubes_session::Account;
 use tubes_socks5::{Socks5, Way};
 use tubes_transport::{Signalling, Transport};
+use xmpp_parsers::jid::BareJid;
 
 use crate::Tubes;
 
@@ -22,6 +28,9 @@ pub struct Builder {
     ladder: Option<Vec<Arc<dyn Transport>>>,
     more: Vec<Arc<dyn Signalling>>,
     services: Vec<String>,
+    encryption: Encryption,
+    exceptions: Vec<(BareJid, Encryption)>,
+    keys: Option<PathBuf>,
 }
 
 impl Builder {
@@ -33,6 +42,9 @@ impl Builder {
             ladder: None,
             more: Vec::new(),
             services: Vec::new(),
+            encryption: Encryption::default(),
+            exceptions: Vec::new(),
+            keys: None,
         }
     }
 
@@ -71,23 +83,66 @@ impl Builder {
         self
     }
 
+    /// Whether bytestreams are encrypted from end to end. They are, if it is not said otherwise, and
+    /// who cannot is refused.
+    pub fn encryption(mut self, encryption: Encryption) -> Self {
+        self.encryption = encryption;
+        self
+    }
+
+    /// Whether those with this contact are, whatever holds for others.
+    pub fn encryption_with(mut self, contact: BareJid, encryption: Encryption) -> Self {
+        self.exceptions.push((contact, encryption));
+        self
+    }
+
+    /// The folder in which the keys of this device and of contacts are kept, instead of
+    /// [`state_folder`]. Several accounts and processes may share one.
+    pub fn keys_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.keys = Some(folder.into());
+        self
+    }
+
+    async fn guard(&self) -> Result<Guard, StartError> {
+        let folder = self.keys.clone().or_else(state_folder);
+        let folder = folder.ok_or(StartError::Homeless)?;
+        let account = self.account.jid().to_bare();
+        let opening = spawn_blocking(move || TrustStore::open(&folder, &account));
+        let store = opening.await.map_err(io::Error::other)??;
+        let exceptions = self.exceptions.iter().cloned();
+        let guard = Guard::new(store, self.encryption);
+        Ok(exceptions.fold(guard, |guard, (contact, encryption)| {
+            guard.with_contact(contact, encryption)
+        }))
+    }
+
     /// Logs in.
     ///
     /// Must be called within a tokio runtime, to which all sockets will belong. Events are
     /// reported from here on. Dropping the future gives up.
     pub async fn start(self) -> Result<(Tubes, Events), StartError> {
+        let guard = self.guard().await?;
         let named = || ladder(&self.names, self.socks5);
         let si: Arc<dyn Signalling> = Arc::new(Si::new(self.ladder.unwrap_or_else(named)));
         let start = Start {
             credentials: self.account,
             signallings: [si].into_iter().chain(self.more).collect(),
             services: self.services,
+            guard,
         };
         // A login is tens of kilobytes, which every function that awaits this would carry along.
         let starting = Box::pin(tubes_actors::Account::start(start));
         let (account, events) = starting.await?;
         Ok((Tubes::new(account), events))
     }
+}
+
+/// Where the keys of this user's devices and contacts are kept: `$XDG_STATE_HOME/tubes`, or what the
+/// system has in its place. None where there is no home.
+pub fn state_folder() -> Option<PathBuf> {
+    let folders = BaseDirs::new()?;
+    let folder = folders.state_dir().unwrap_or(folders.data_local_dir());
+    Some(folder.join("tubes"))
 }
 
 /// The transports of these names, in their order.

@@ -9,6 +9,7 @@ mod relay;
 mod service;
 mod shared;
 mod socket;
+mod tap;
 mod tripwire;
 
 use std::time::Duration;
@@ -18,7 +19,7 @@ use tokio::time::timeout;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
-use tubes::TransportName;
+use tubes::{Encryption, TransportName};
 use tubes_server::{Server, ServerKind};
 
 pub(crate) use self::content::{Content, digest};
@@ -27,11 +28,12 @@ pub(crate) use self::gabble::{
     Gabble, Host, InBand, Listener, Manner, Multiple, Negotiation, dial, dial_in_turn, stream_hash,
 };
 pub(crate) use self::outsider::Outsider;
-pub(crate) use self::person::{Person, befriended, credentials, lead, pair};
+pub(crate) use self::person::{KEYS, Person, befriended, credentials, lead, pair};
 pub(crate) use self::relay::Relay;
 pub(crate) use self::service::{Service, Serving, echo, exchange, until_served};
 pub(crate) use self::shared::{Shared, share, share_as, share_between};
 pub(crate) use self::socket::{Family, Place, Stream, connect, own_addresses};
+pub(crate) use self::tap::{Meddling, Tap};
 pub(crate) use self::tripwire::trip;
 
 /// Makes a test of each function for one kind of server, in a module of this name.
@@ -81,6 +83,20 @@ macro_rules! on_each_server_and_transport {
     };
 }
 
+/// Makes a test of each function for each kind of server, with people who do not encrypt, such as
+/// `in_clear::prosody::does_this`.
+#[macro_export]
+macro_rules! in_clear_too {
+    ($($name:ident),+ $(,)?) => {
+        mod in_clear {
+            $(async fn $name(server: &tubes_server::Server) {
+                $crate::stage::in_clear(super::$name(server)).await;
+            })+
+            $crate::on_each_server!($($name),+);
+        }
+    };
+}
+
 /// Runs a test on this kind of server, if that is wanted here.
 pub(crate) async fn on<F: Future<Output = ()>>(
     kind: ServerKind,
@@ -106,8 +122,22 @@ pub(crate) fn transport() -> TransportName {
         .unwrap_or(TransportName::Ibb)
 }
 
+/// Runs a test, or a part of it, whose people do not encrypt.
+pub(crate) async fn in_clear<T>(test: impl Future<Output = T>) -> T {
+    ENCRYPTION.scope(Encryption::Off, test).await
+}
+
+/// Whether people encrypt, unless it is said where they log in. They do, if the test does not say
+/// otherwise.
+pub(crate) fn encryption() -> Encryption {
+    ENCRYPTION
+        .try_with(|encryption| *encryption)
+        .unwrap_or_default()
+}
+
 tokio::task_local! {
     static TRANSPORT: TransportName;
+    static ENCRYPTION: Encryption;
 }
 
 /// Waits for something that must happen; `what` says what did not.

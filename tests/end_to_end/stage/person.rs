@@ -1,18 +1,19 @@
 //! Alice and Fernand.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::time::timeout;
 use tubes::transport::Transport;
 use tubes::{
-    Account, BareJid, Builder, Direction, Event, Events, Failure, FullJid, Socks5, StartError,
+    Account, BareJid, Builder, Direction, Encryption, Event, Events, Failure, FullJid, Socks5, StartError,
     TransportName, TubeId, Tubes,
 };
 use tubes_server::Server;
 use tubes_testkit::Link;
 
-use super::{PATIENCE, patiently, transport};
+use super::{PATIENCE, encryption, patiently, transport};
 
 /// One of the two: an account with its handle and events.
 pub(crate) struct Person {
@@ -34,8 +35,19 @@ impl Person {
     /// Logs in.
     pub(crate) async fn with(credentials: Account) -> Result<Self, StartError> {
         let jid = credentials.jid().to_bare();
-        let builder = Tubes::builder(credentials).transports([transport()]);
+        let builder = Tubes::builder(credentials)
+            .transports([transport()])
+            .encryption(encryption());
         Self::built(jid, builder).await
+    }
+
+    /// Makes an account on the server and logs in; deals also with who does not encrypt.
+    pub(crate) async fn lenient(server: &Server, name: &str) -> Self {
+        let account = server.fresh_account(name).await.unwrap();
+        let builder = Tubes::builder(credentials(server, &account))
+            .transports([transport()])
+            .encryption(Encryption::Preferred);
+        Self::built(account.jid, builder).await.unwrap()
     }
 
     /// Makes an account on the server and logs in over a link, with the account put right before.
@@ -59,24 +71,37 @@ impl Person {
         let account = server.fresh_account(name).await.unwrap();
         let credentials = credentials(server, &account);
         let jid = credentials.jid().to_bare();
-        let builder = Tubes::builder(credentials).ladder(ladder);
+        let builder = Tubes::builder(credentials)
+            .ladder(ladder)
+            .encryption(encryption());
         Self::built(jid, builder).await.unwrap()
     }
 
-    /// Makes an account on the server and logs in with all transports, SOCKS5 as it is given.
+    /// Makes an account on the server and logs in with all transports, SOCKS5 as it is given; deals
+    /// also with who does not encrypt.
     pub(crate) async fn with_all(server: &Server, name: &str, socks5: Socks5) -> Self {
         let account = server.fresh_account(name).await.unwrap();
         let credentials = credentials(server, &account);
         let jid = credentials.jid().to_bare();
         let builder = Tubes::builder(credentials)
             .transports(TransportName::ALL.iter().copied())
+            .encryption(Encryption::Preferred)
             .socks5(socks5);
         Self::built(jid, builder).await.unwrap()
     }
 
     /// Logs in as this one was put together.
     pub(crate) async fn built(jid: BareJid, builder: Builder) -> Result<Self, StartError> {
-        let starting = builder.start();
+        Self::with_keys(jid, builder, Path::new(KEYS)).await
+    }
+
+    /// Logs in as this one was put together, with the keys that are kept in this folder.
+    pub(crate) async fn with_keys(
+        jid: BareJid,
+        builder: Builder,
+        keys: &Path,
+    ) -> Result<Self, StartError> {
+        let starting = builder.keys_in(keys).start();
         let (tubes, events) = patiently("the login is done", starting).await?;
         Ok(Self {
             jid,
@@ -174,6 +199,9 @@ impl Person {
         self.passed.into()
     }
 }
+
+/// Where people keep their keys, if nothing else is said; each account has its own.
+pub(crate) const KEYS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/keys");
 
 /// How to log in to this server.
 pub(crate) fn credentials(server: &Server, account: &tubes_server::Account) -> Account {

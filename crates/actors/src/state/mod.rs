@@ -117,7 +117,7 @@ impl State {
                     tube.handle(event);
                 }
             }
-            Event::Missed(_) | Event::Throttled { .. } => {}
+            Event::Missed(_) | Event::Throttled { .. } | Event::TrustDecided { .. } => {}
         }
     }
 

@@ -155,6 +155,7 @@ impl Course {
             fell_back_from,
             setup,
             source,
+            protection,
         } = there.stage.clone()
             && was_negotiating
         {
@@ -166,6 +167,7 @@ impl Course {
                 fell_back_from,
                 setup,
                 source,
+                protection,
             });
         }
     }

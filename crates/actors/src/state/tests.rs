@@ -9,6 +9,7 @@ use proptest::prelude::{Just, Strategy, prop_assert_eq, prop_oneof, proptest};
 use proptest::sample::Index;
 use tubes_local::{Address, Totals};
 use tubes_protocol::tube::Parameters;
+use tubes_secure::Protection;
 use xmpp_parsers::jid::FullJid;
 
 use super::{Link, Phase, Stage, State};
@@ -301,6 +302,7 @@ fn opened(tube: TubeId, connection: u64) -> Event {
         fell_back_from: Vec::new(),
         setup: Duration::from_millis(5),
         source: None,
+        protection: Protection::Plain,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tubes_local::Address;
 use tubes_protocol::tube::Parameters;
+use tubes_secure::Protection;
 use xmpp_parsers::jid::{FullJid, Jid};
 
 use crate::event::{Direction, Event};
@@ -70,6 +71,8 @@ pub enum Stage {
         setup: Duration,
         /// The address of our connection to the service, by which the service knows it.
         source: Option<String>,
+        /// Whether somebody on the way can read or change it.
+        protection: Protection,
     },
     /// Both sides are agreeing on a transport.
     Negotiating,
@@ -163,6 +166,7 @@ impl Connection {
             fell_back_from,
             setup,
             source,
+            protection,
             ..
         } = event
         {
@@ -171,6 +175,7 @@ impl Connection {
                 fell_back_from: fell_back_from.clone(),
                 setup: *setup,
                 source: source.clone(),
+                protection: protection.clone(),
             };
         }
     }

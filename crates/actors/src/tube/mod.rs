@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
-use tubes_protocol::tube::{Ended, Parameters, TubeNumber, Whose};
+use tubes_protocol::transcript::Transcript;
+use tubes_protocol::tube::{Ended, Parameters, TubeNumber, TubeOffer, Whose};
 use tubes_transport::{Request, StreamId};
 use xmpp_parsers::jid::{BareJid, FullJid};
 use xmpp_parsers::minidom::Element;
@@ -59,7 +60,7 @@ impl TubeActor {
         let announcer = env.announcer.clone();
         let end = End::of(about.tube, about.number, announcer, obituary);
         let end = Arc::new(end);
-        let streams = Streams::new(about.tube, Arc::clone(&end));
+        let streams = Streams::new(about.tube, Arc::clone(&end), about.transcript());
         let herald = Herald::new(&env.runtime, env.stanzas.clone());
         Self {
             env,
@@ -150,6 +151,15 @@ pub(crate) struct About {
     pub(crate) peer: BareJid,
     pub(crate) service: String,
     pub(crate) parameters: Parameters,
+}
+
+impl About {
+    /// What was offered, as bytes that are the same at both sides.
+    fn transcript(&self) -> Vec<u8> {
+        let offer = TubeOffer::new(self.number, self.service.clone(), self.parameters.clone());
+        // Nothing else becomes a tube.
+        offer.map_or_else(|_| Vec::new(), |offer| Transcript::of(&offer.into()).into_bytes())
+    }
 }
 
 #[derive(Debug)]

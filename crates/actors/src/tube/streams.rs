@@ -25,10 +25,12 @@ pub(super) struct Streams {
     count: u64,
     pub(super) places: Arc<Semaphore>,
     wind_down: CancellationToken,
+    /// What was offered, as both sides know it.
+    offer: Arc<[u8]>,
 }
 
 impl Streams {
-    pub(super) fn new(tube: TubeId, end: Arc<End>) -> Self {
+    pub(super) fn new(tube: TubeId, end: Arc<End>, offer: Vec<u8>) -> Self {
         Self {
             tube,
             end,
@@ -36,6 +38,7 @@ impl Streams {
             count: 0,
             places: Arc::new(Semaphore::new(limits::CONNECTIONS_PER_TUBE)),
             wind_down: CancellationToken::new(),
+            offer: offer.into(),
         }
     }
 
@@ -58,6 +61,7 @@ impl Streams {
             tube: self.tube,
             connection,
             peer,
+            offer: Arc::clone(&self.offer),
         };
         let wind_down = self.wind_down.clone();
         let actor = BytestreamActor::launch(env, name, job, wind_down, obituary);

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tubes::{Access, Address, BareJid};
+use clap::Subcommand;
+use tubes::{Access, Address, BareJid, PublicKey};
 
-use super::values::{parse_contact, parse_service};
+use super::values::{parse_contact, parse_key, parse_service};
 use crate::parameter::Parameter;
 
 #[derive(Debug, clap::Args)]
@@ -96,3 +97,51 @@ pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A demo of a tebibyte in-band would run for a week; more is a slip of the finger. In bytes.
 const LARGEST_DEMO: u64 = 1 << 40;
+
+/// Whose keys are trusted.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Trust {
+    #[command(subcommand)]
+    pub(crate) command: TrustCommand,
+}
+
+/// What to do about keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrustCommand {
+    /// List this device's key, and those of contacts
+    List {
+        /// Only those of this contact
+        #[arg(value_name = "JID", value_parser = parse_contact)]
+        contact: Option<BareJid>,
+    },
+    /// Show the number that both sides have to see; ask whether it is so
+    Verify {
+        #[command(flatten)]
+        device: NamedDevice,
+        /// It was compared, and is the same: do not ask
+        #[arg(long)]
+        same: bool,
+    },
+    /// Trust a device that was refused, or one that was revoked
+    Accept {
+        /// Whose
+        #[arg(value_name = "JID", value_parser = parse_contact)]
+        contact: BareJid,
+        /// Its whole key, as the contact's own `tubes trust list` shows it
+        #[arg(value_name = "KEY", value_parser = parse_key)]
+        key: PublicKey,
+    },
+    /// Refuse a device from now on: it was lost, or is in wrong hands
+    Revoke(NamedDevice),
+}
+
+/// A device of a contact's.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NamedDevice {
+    /// Whose
+    #[arg(value_name = "JID", value_parser = parse_contact)]
+    pub(crate) contact: BareJid,
+    /// Its key, or as much of the beginning as is needed; none, if it is the only one
+    #[arg(value_name = "KEY", default_value = "")]
+    pub(crate) key: String,
+}

@@ -9,10 +9,11 @@ use clap::{ArgAction, Parser, Subcommand};
 use tubes::Jid;
 
 pub(crate) use self::commands::{
-    Accept, CONNECT_PATIENCE, Completions, Connect, Demo, Discover, Man, Offer,
+    Accept, CONNECT_PATIENCE, Completions, Connect, Demo, Discover, Man, NamedDevice, Offer, Trust,
+    TrustCommand,
 };
 use self::values::parse_jid;
-pub(crate) use self::values::{Format, Proxy, Server, Tls, Transport};
+pub(crate) use self::values::{Encryption, Format, Proxy, Server, Tls, Transport};
 
 /// Share a local service with a contact over XMPP.
 #[derive(Debug, Parser)]
@@ -72,6 +73,10 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) hide_addresses: bool,
 
+    /// Whether connections are encrypted from end to end; default: required
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub(crate) encryption: Option<Encryption>,
+
     /// Leave the roster alone: neither ask for presence nor grant it
     #[arg(long, global = true)]
     pub(crate) no_subscribe: bool,
@@ -107,6 +112,8 @@ pub(crate) enum Command {
     Discover(Discover),
     /// Log in and say in plain words what works, and how well
     Doctor,
+    /// Show and decide whose keys are trusted; works without a connection
+    Trust(Trust),
     /// Print completions of this command line for a shell
     Completions(Completions),
     /// Print the manual page, or write one for each command

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use tubes::{BareJid, Jid, TransportName};
+use tubes::{BareJid, Jid, PublicKey, TransportName};
 
 /// Where a server is, without asking DNS for its services.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -103,6 +103,30 @@ impl From<Transport> for TransportName {
     }
 }
 
+/// Whether connections are encrypted from end to end; the stricter is the greater.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Encryption {
+    /// Never
+    Off,
+    /// With whoever can; with a contact that once could, always
+    Preferred,
+    /// Always: who cannot is refused
+    Required,
+}
+
+impl From<Encryption> for tubes::Encryption {
+    fn from(encryption: Encryption) -> Self {
+        match encryption {
+            Encryption::Required => Self::Required,
+            Encryption::Preferred => Self::Preferred,
+            Encryption::Off => Self::Off,
+        }
+    }
+}
+
 /// What standard output is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -110,6 +134,11 @@ pub(crate) enum Format {
     Human,
     /// One event object per line, and nothing else
     Json,
+}
+
+pub(super) fn parse_key(text: &str) -> Result<PublicKey, String> {
+    PublicKey::of_fingerprint(text)
+        .map_err(|_| format!("`{text}` is no whole key: it has 64 digits, 0 to 9 and a to f"))
 }
 
 pub(super) fn parse_jid(text: &str) -> Result<Jid, String> {

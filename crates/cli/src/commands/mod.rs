@@ -8,6 +8,7 @@ mod discover;
 mod doctor;
 mod man;
 mod offer;
+mod trust;
 
 use tubes::{BareJid, Event, TubeId, Tubes};
 
@@ -29,6 +30,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Stop> {
         Command::Doctor => doctor::run(&global, &interrupt).await,
         Command::Man(man) => man::run(&man),
         Command::Offer(offer) => offer::run(&global, offer, &interrupt).await,
+        Command::Trust(trust) => trust::run(&global, &trust),
     }
 }
 

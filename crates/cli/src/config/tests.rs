@@ -42,7 +42,7 @@ fn complaint(config: &str, options: &[&str]) -> String {
 fn an_account_brings_its_settings() {
     let profile = resolve(BOTH, &["--account", "alice@example.org/laptop"]).unwrap();
     assert_eq!(profile.jid.to_string(), "alice@example.org/laptop");
-    assert_eq!(profile.password, "secret");
+    assert_eq!(profile.password.as_str(), "secret");
     assert_eq!(profile.server.unwrap().host, "::1");
     assert_eq!(profile.tls, Some(Tls::None));
     assert_eq!(profile.transports, Some(vec![Transport::Ibb]));
@@ -108,7 +108,7 @@ fn an_option_goes_before_the_configuration() {
 #[test]
 fn a_relative_password_file_stands_beside_the_configuration() {
     let profile = resolve(BOTH, &["--account", "fernand@example.org"]).unwrap();
-    assert_eq!(profile.password, "other");
+    assert_eq!(profile.password.as_str(), "other");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::report::{Direction, FellBack, Proof, Report, Resource, Typed, Verdict, Why};
+use super::report::{
+    Device, Direction, FellBack, Proof, Protection, Report, Resource, Trust, Typed, Verdict, Why,
+};
 
 /// The report as a sentence, or a few lines.
 pub(crate) fn lines(report: &Report) -> String {
@@ -45,12 +47,15 @@ pub(crate) fn lines(report: &Report) -> String {
             transport,
             fell_back_from,
             setup_ms,
+            protection,
             ..
         } => format!(
-            "connection {connection} of tube {tube} with {} over {transport}{}, set up in {setup_ms:.1} ms",
+            "connection {connection} of tube {tube} with {} over {transport}{}, {}, set up in {setup_ms:.1} ms",
             harmless(peer),
-            fallen(fell_back_from)
+            fallen(fell_back_from),
+            protected(protection),
         ),
+        Report::Device(device) => device_line(device),
         Report::Error(why) => format!("error: {}", harmless(&why.message)),
         Report::Listening { tube, address } => {
             format!("listening on {} for tube {tube}", harmless(address))
@@ -75,6 +80,10 @@ pub(crate) fn lines(report: &Report) -> String {
         ),
         Report::Proof(proof) => proven(proof),
         Report::Resource(resource) => described(resource),
+        Report::SafetyNumber {
+            contact, number, ..
+        } => format!("{number}\nis what {} has to see, too", harmless(contact)),
+        Report::Trust(trust) => decided(trust),
         Report::Throttled { bytes_per_second } => format!(
             "the server takes only about {}/s from this account; connections through it will be slow",
             bytes(*bytes_per_second)
@@ -118,6 +127,39 @@ fn is_directional(letter: char) -> bool {
     matches!(
         letter,
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
+fn protected(protection: &Protection) -> &'static str {
+    match protection.trust {
+        None => "NOT encrypted from end to end",
+        Some("verified") => "encrypted and verified",
+        Some(_) => "encrypted",
+    }
+}
+
+fn decided(trust: &Trust) -> String {
+    let peer = harmless(&trust.peer);
+    let key = trust.key.as_deref().unwrap_or_default();
+    match (&trust.reason, trust.decision) {
+        (Some(why), _) => format!("refused: {}", harmless(why)),
+        (None, "pinned") => format!(
+            "{peer} is met for the first time, and trusted from now on by the key {key}; `tubes \
+             trust verify {peer}` makes sure of it"
+        ),
+        (None, _) => format!("{peer} does not encrypt: everybody on the way may read and change it"),
+    }
+}
+
+fn device_line(device: &Device) -> String {
+    let since = device.first_seen.as_deref().map_or_else(String::new, |time| {
+        format!(", first met on {}", time.split('T').next().unwrap_or(time))
+    });
+    format!(
+        "{:<8} {} {}{since}",
+        device.standing,
+        device.key,
+        harmless(&device.jid)
     )
 }
 

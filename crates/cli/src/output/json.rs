@@ -94,6 +94,7 @@ mod tests {
             }],
             setup_ms: 1.5,
             source: None,
+            protection: tubes::Protection::Plain.into(),
         };
         assert_eq!(
             read_back(&report),
@@ -102,6 +103,7 @@ mod tests {
                 "peer": "fernand@example.org/home", "transport": "ibb",
                 "fell_back_from": [{"transport": "socks5-direct", "reason": "unreachable"}],
                 "setup_ms": 1.5, "source": null,
+                "encrypted": false, "key": null, "trust": null,
             })
         );
     }

@@ -7,7 +7,9 @@ mod report;
 use std::io::{self, Write};
 
 pub(crate) use self::human::{bytes, harmless};
-pub(crate) use self::report::{FellBack, Proof, Report, Resource, Typed, Verdict, milliseconds};
+pub(crate) use self::report::{
+    Device, FellBack, Proof, Report, Resource, Trust, Typed, Verdict, milliseconds,
+};
 use crate::args::Format;
 use crate::exit::{Kind, Stop};
 

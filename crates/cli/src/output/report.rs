@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use tubes::{Failure, Value};
+use tubes::{BareJid, Decision, Failure, Fingerprint, Judgement, Standing, Value};
 
 use crate::exit::{Kind, Trouble};
 use crate::parameter;
@@ -35,7 +35,11 @@ pub(crate) enum Report {
         fell_back_from: Vec<FellBack>,
         setup_ms: f64,
         source: Option<String>,
+        #[serde(flatten)]
+        protection: Protection,
     },
+    /// A device of a contact's, or of this account.
+    Device(Device),
     Error(Why),
     Listening {
         tube: u32,
@@ -54,9 +58,16 @@ pub(crate) enum Report {
     Proof(Proof),
     /// What `discover` found.
     Resource(Resource),
+    /// What two people compare.
+    SafetyNumber {
+        contact: String,
+        key: String,
+        number: String,
+    },
     Throttled {
         bytes_per_second: u64,
     },
+    Trust(Trust),
     TubeClosed {
         tube: u32,
         error: Option<Why>,
@@ -122,6 +133,98 @@ impl From<tubes::Direction> for Direction {
         match direction {
             tubes::Direction::In => Self::In,
             tubes::Direction::Out => Self::Out,
+        }
+    }
+}
+
+/// Whether somebody on the way can read or change a connection.
+#[derive(Debug, Serialize)]
+pub(crate) struct Protection {
+    pub(crate) encrypted: bool,
+    /// The other device's key.
+    pub(crate) key: Option<String>,
+    /// Why it is trusted: `verified`, `pinned`, or `first`.
+    pub(crate) trust: Option<&'static str>,
+}
+
+impl From<tubes::Protection> for Protection {
+    fn from(protection: tubes::Protection) -> Self {
+        match protection {
+            tubes::Protection::Encrypted { key, judgement } => Self {
+                encrypted: true,
+                key: Some(key.to_string()),
+                trust: Some(match judgement {
+                    Judgement::Known(Standing::Verified) => "verified",
+                    Judgement::First => "first",
+                    _ => "pinned",
+                }),
+            },
+            _ => Self {
+                encrypted: false,
+                key: None,
+                trust: None,
+            },
+        }
+    }
+}
+
+/// What was decided on a contact's device.
+#[derive(Debug, Serialize)]
+pub(crate) struct Trust {
+    pub(crate) peer: String,
+    pub(crate) key: Option<String>,
+    /// `pinned`, `plain`, or `refused`.
+    pub(crate) decision: &'static str,
+    /// Why it is refused.
+    pub(crate) reason: Option<String>,
+}
+
+impl Trust {
+    /// None for what a later version may decide.
+    pub(crate) fn new(
+        contact: &BareJid,
+        key: Option<Fingerprint>,
+        decision: Decision,
+    ) -> Option<Self> {
+        let (decision, reason) = match decision {
+            Decision::Pinned => ("pinned", None),
+            Decision::Plain => ("plain", None),
+            Decision::Refused(why) => ("refused", Some(why)),
+            _ => return None,
+        };
+        Some(Self {
+            peer: contact.to_string(),
+            key: key.map(|key| key.to_string()),
+            decision,
+            reason,
+        })
+    }
+}
+
+/// A device, known by its key.
+#[derive(Debug, Serialize)]
+pub(crate) struct Device {
+    pub(crate) jid: String,
+    pub(crate) key: String,
+    /// `own`, `pending`, `pinned`, `revoked`, or `verified`.
+    pub(crate) standing: &'static str,
+    /// RFC 3339; not of the own one.
+    pub(crate) first_seen: Option<String>,
+}
+
+impl Device {
+    /// A contact's.
+    pub(crate) fn of(contact: &BareJid, device: &tubes::Device) -> Self {
+        Self {
+            jid: contact.to_string(),
+            key: device.key.fingerprint().to_string(),
+            standing: match device.standing {
+                Standing::Pending => "pending",
+                Standing::Pinned => "pinned",
+                Standing::Revoked => "revoked",
+                Standing::Verified => "verified",
+            },
+            first_seen: Some(humantime::format_rfc3339_seconds(device.first_seen).to_string()),
         }
     }
 }

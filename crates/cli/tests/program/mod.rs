@@ -2,9 +2,12 @@
 
 #![allow(dead_code, reason = "every test file needs some of it")]
 
+use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -159,12 +162,27 @@ fn prepared(mut command: Command) -> Command {
     command
         // Whoever runs the tests may have accounts of their own.
         .env("XDG_CONFIG_HOME", "/nonexistent")
+        .env("XDG_STATE_HOME", state_home())
         // And passwords in a keyring.
         .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     command
+}
+
+/// Where the programs keep their keys, each account its own. Some run as nobody.
+fn state_home() -> &'static Path {
+    static HOME: OnceLock<PathBuf> = OnceLock::new();
+    HOME.get_or_init(|| {
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("state");
+        let folder = home.join("tubes");
+        fs::create_dir_all(&folder).unwrap();
+        for folder in [&home, &folder] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        home
+    })
 }
 
 /// An account on a running server, as options for the command line.
@@ -181,8 +199,8 @@ impl Account {
         let account = server.fresh_account(name).await.unwrap();
         let folder = TempDir::new().unwrap();
         let password = format!("{}\n", account.password);
-        std::fs::write(folder.path().join("password"), password).unwrap();
-        std::fs::write(folder.path().join("ca.pem"), server.ca().pem()).unwrap();
+        fs::write(folder.path().join("password"), password).unwrap();
+        fs::write(folder.path().join("ca.pem"), server.ca().pem()).unwrap();
         Self {
             jid: account.jid.to_string(),
             login: account.jid.to_string(),

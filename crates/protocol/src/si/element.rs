@@ -20,7 +20,8 @@ pub struct SiRequest {
     pub multiple: bool,
     /// Whether the requester understands what this project adds.
     pub ours: bool,
-    /// Further elements, ignored by those who do not know them.
+    /// Further elements, ignored by those who do not know them. Those of this project's namespace
+    /// stand within `<kind/>`.
     pub extensions: Vec<Element>,
 }
 
@@ -91,8 +92,7 @@ impl From<SiRequest> for Element {
             .append(feature("form", field))
             .append_all(request.multiple.then(|| Self::from(SiMultiple::default())))
             .append(request.purpose)
-            .append_all(request.ours.then(kind))
-            .append_all(request.extensions)
+            .append_all(added(request.ours, request.extensions))
             .build()
     }
 }
@@ -108,7 +108,8 @@ pub struct SiAnswer {
     pub purpose: Option<Element>,
     /// Whether the responder understands what this project adds.
     pub ours: bool,
-    /// Further elements, ignored by those who do not know them.
+    /// Further elements, ignored by those who do not know them. Those of this project's namespace
+    /// stand within `<kind/>`.
     pub extensions: Vec<Element>,
 }
 
@@ -152,8 +153,7 @@ impl From<SiAnswer> for Element {
         Self::builder("si", ns::SI)
             .append(chosen)
             .append_all(answer.purpose)
-            .append_all(answer.ours.then(kind))
-            .append_all(answer.extensions)
+            .append_all(added(answer.ours, answer.extensions))
             .build()
     }
 }
@@ -186,13 +186,21 @@ impl Contents {
             }
             if child.is("kind", ns::KIND) {
                 contents.ours = true;
+                contents.extensions.extend(child.children().cloned());
             } else if contents.purpose.is_none() && child.has_ns(profile) {
                 contents.purpose = Some(child.clone());
-            } else if contents.extensions.len() < EXTENSIONS {
-                contents.extensions.push(child.clone());
             } else {
+                contents.extensions.push(child.clone());
+            }
+            if contents.extensions.len() > EXTENSIONS {
                 return Err(SiError::Malformed("too many elements"));
             }
+        }
+        if contents.ours {
+            // In the order in which they are written.
+            contents
+                .extensions
+                .sort_by_key(|extension| !extension.has_ns(ns::KIND));
         }
         Ok(contents)
     }
@@ -261,8 +269,18 @@ fn value(method: String) -> Element {
         .build()
 }
 
-fn kind() -> Element {
-    Element::bare("kind", ns::KIND)
+/// What stands beside what the XEP has: that this side is of this project's kind, within that what
+/// the project adds, and then what others add.
+fn added(ours: bool, extensions: Vec<Element>) -> impl Iterator<Item = Element> {
+    let (inside, outside): (Vec<_>, Vec<_>) = extensions
+        .into_iter()
+        .partition(|extension| ours && extension.has_ns(ns::KIND));
+    let kind = ours.then(|| {
+        Element::builder("kind", ns::KIND)
+            .append_all(inside)
+            .build()
+    });
+    kind.into_iter().chain(outside)
 }
 
 /// The name of the form field that carries the methods (XEP-0095 §3.2).

@@ -5,11 +5,14 @@ mod traffic;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tubes::{Access, Account, Address, BareJid, Direction, Event, Failure, Offer, TubeId, Tubes};
+use tubes::{
+    Access, Account, Address, BareJid, Direction, Event, Failure, Offer, Protection, TubeId, Tubes,
+};
 use tubes_server::{Server, Setup};
 
 use self::traffic::{Service, Way, exchange};
@@ -36,8 +39,13 @@ async fn prove(output: Output, demo: &Demo, global: &Global) -> Result<(), Stop>
     row(output, "server", &format!("{} at {at}", demo.server_kind))?;
 
     // Programs read the events of one side, the one that accepts: two would mix up.
-    let (alice, _) = log_in(&server, "alice", global, output.muted()).await?;
-    let (fernand, mut feed) = log_in(&server, "fernand", global, output.for_programs()).await?;
+    // Both are gone afterwards, and so are their keys.
+    let keys = tempfile::tempdir()?;
+    let alice = log_in(&server, "alice", global, keys.path(), output.muted());
+    let (alice, _) = alice.await?;
+    let output_of_fernand = output.for_programs();
+    let fernand = log_in(&server, "fernand", global, keys.path(), output_of_fernand);
+    let (fernand, mut feed) = fernand.await?;
     alice.tubes.befriend(&fernand.jid).await;
     fernand.tubes.befriend(&alice.jid).await;
 
@@ -92,10 +100,14 @@ async fn use_it(
                 // What was carried was opened before; that comes first.
                 biased;
                 event = feed.next() => match event? {
-                    Event::ConnectionOpened { transport: by, setup, .. } => {
+                    Event::ConnectionOpened { transport: by, setup, protection, .. } => {
                         transport = by.to_owned();
                         let ms = output::milliseconds(setup);
-                        row(output, "transport", &format!("{by}, set up in {ms:.1} ms"))?;
+                        let how = match protection {
+                            Protection::Plain => "not encrypted from end to end",
+                            _ => "encrypted from end to end",
+                        };
+                        row(output, "transport", &format!("{by}, {how}, set up in {ms:.1} ms"))?;
                     }
                     Event::ConnectionClosed { error: Some(why), .. } => failure = Some(why),
                     _ => {}
@@ -127,6 +139,7 @@ async fn log_in(
     server: &Server,
     name: &str,
     global: &Global,
+    keys: &Path,
     output: Output,
 ) -> Result<(Friend, Feed), Stop> {
     let password = format!("{:032x}", rand::random::<u128>());
@@ -139,7 +152,10 @@ async fn log_in(
         .and_then(|account| account.with_server(&at.ip().to_string(), at.port()))
         .and_then(|account| account.with_roots_pem(server.ca().pem().as_bytes()))
         .map_err(|why| no_server(&why))?;
-    let mut builder = Tubes::builder(account);
+    let encryption = global.encryption.map(Into::into).unwrap_or_default();
+    let mut builder = Tubes::builder(account)
+        .keys_in(keys)
+        .encryption(encryption);
     if let Some(transports) = &global.transports {
         builder = builder.transports(transports.iter().copied().map(Into::into));
     }

@@ -8,6 +8,9 @@
 //! embedder's runtime. However that ends, by return, abort or panic, the application hears of
 //! it exactly once and the tube gets its place back.
 
+mod end;
+mod waiting;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,14 +21,20 @@ use actix::{
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tubes_local::{Socket, Totals, splice_until};
-use tubes_transport::{Opened, Request};
-use xmpp_parsers::jid::FullJid;
+use tubes_local::{Totals, splice_until};
+use tubes_secure::{
+    Binding, Distrust, Fingerprint, Judgement, Protection, SecureError, Terms,
+};
+use tubes_transport::{Bytestream, Opened, Request, Role, Tried};
+use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
+use self::end::End;
+pub(crate) use self::waiting::Waiting;
 use crate::endpoint::{Dial, ExportedEndpoint};
 use crate::env::Env;
-use crate::event::{Event, Failure, FailureKind, TubeId};
+use crate::event::{Decision, Event, Failure, FailureKind, TubeId};
 use crate::failure;
 use crate::negotiator::{Admission, Open, Proposed};
 use crate::obituary::Obituary;
@@ -127,6 +136,8 @@ pub(crate) struct Name {
     pub(crate) tube: TubeId,
     pub(crate) connection: u64,
     pub(crate) peer: FullJid,
+    /// What the tube was offered as, which both sides know.
+    pub(crate) offer: Arc<[u8]>,
 }
 
 /// What there is to do.
@@ -184,27 +195,97 @@ impl Work {
         self.flow(program, opened, None).await
     }
 
-    async fn open(&self, request: Request, tube: &Recipient<Disowned>) -> Result<Opened, Failure> {
+    async fn open(
+        &self,
+        mut request: Request,
+        tube: &Recipient<Disowned>,
+    ) -> Result<Secured, Failure> {
         let admission = self.env.negotiator.send(Open(request.peer.to_bare())).await;
         let Ok(Some(Admission { signalling, queue })) = admission else {
             return Err(failure::abandoned());
         };
         let _place = queue.enter().await.ok_or_else(failure::abandoned)?;
-        signalling.open(request).await.map_err(|error| {
+        let contact = request.peer.to_bare();
+        request.extensions.extend(self.env.guard.abilities(&contact));
+        let opened = signalling.open(request).await.map_err(|error| {
             if failure::is_disowned(&error) {
                 // At most one for each connection.
                 tube.do_send(Disowned);
             }
             failure::open(&error)
+        })?;
+        let terms = self.judge(&contact, &opened.extensions).await;
+        let terms = terms.map_err(|why| failure::distrust(&why))?;
+        self.secure(opened, Role::Requester, terms).await
+    }
+
+    /// Decides by what the contact says of itself, and tells the application what was decided
+    /// against it.
+    async fn judge(&self, contact: &BareJid, said: &[Element]) -> Result<Terms, Distrust> {
+        let terms = self.env.guard.judge(contact, said).await;
+        if let Err(why) = &terms {
+            self.decided(Decision::Refused(why.to_string()), why.key().cloned());
+        }
+        terms
+    }
+
+    /// Encrypts what was opened, if it was opened on such terms.
+    async fn secure(&self, opened: Opened, role: Role, terms: Terms) -> Result<Secured, Failure> {
+        let contact = self.name.peer.to_bare();
+        let Opened {
+            stream,
+            attempts,
+            transcript,
+            ..
+        } = opened;
+        let binding = Binding::new([transcript.as_slice(), &self.name.offer]);
+        let guard = &self.env.guard;
+        let secured = guard.secure(stream, role, &contact, terms, &binding).await;
+        let (stream, protection) = secured.map_err(|why| {
+            if let SecureError::Distrust(why) = &why {
+                self.decided(Decision::Refused(why.to_string()), why.key().cloned());
+            }
+            failure::secure(&why)
+        })?;
+        match &protection {
+            Protection::Plain => self.decided(Decision::Plain, None),
+            Protection::Encrypted { key, judgement } if *judgement == Judgement::First => {
+                self.decided(Decision::Pinned, Some(key.clone()));
+            }
+            _ => {}
+        }
+        Ok(Secured {
+            stream,
+            attempts,
+            protection,
         })
+    }
+
+    fn decided(&self, decision: Decision, key: Option<Fingerprint>) {
+        self.env.announcer.announce(Event::TrustDecided {
+            contact: self.name.peer.to_bare(),
+            key,
+            decision,
+        });
     }
 
     async fn answer(
         self,
         proposed: Proposed,
-        request: Request,
+        mut request: Request,
         service: Addr<ExportedEndpoint>,
     ) -> Result<(), Failure> {
+        let contact = request.peer.to_bare();
+        let terms = match self.judge(&contact, &proposed.proposal.extensions).await {
+            Ok(terms) => terms,
+            Err(why) => {
+                proposed.decline(failure::distrust_for_peer(&why));
+                return Err(failure::distrust(&why));
+            }
+        };
+        if let Terms::Encrypted(_) = terms {
+            request.extensions.extend(self.env.guard.abilities(&contact));
+        }
         let socket = match service.send(Dial).await {
             Ok(Ok(socket)) => socket,
             undialled => {
@@ -226,16 +307,17 @@ impl Work {
         let opened = signalling.accept(proposal, request).await;
         drop(place);
         let opened = opened.map_err(|error| failure::open(&error))?;
-        self.flow(service, opened, Some(source)).await
+        let secured = self.secure(opened, Role::Responder, terms).await?;
+        self.flow(service, secured, Some(source)).await
     }
 
     async fn flow(
         self,
         mut waiting: Waiting,
-        opened: Opened,
+        opened: Secured,
         source: Option<String>,
     ) -> Result<(), Failure> {
-        let Some(socket) = waiting.0.take() else {
+        let Some(socket) = waiting.take() else {
             return Err(failure::internal());
         };
         let transport = opened.stream.label();
@@ -248,6 +330,7 @@ impl Work {
             fell_back_from: opened.attempts.iter().map(failure::tried).collect(),
             setup: self.started.elapsed(),
             source,
+            protection: opened.protection,
         });
         let outcome = splice_until(
             socket,
@@ -262,49 +345,11 @@ impl Work {
     }
 }
 
-/// A local socket whose bytestream is not open yet. If it never opens, whatever the reason, the
-/// program sees a reset, and not an end that it could take for a proper one.
-#[derive(Debug)]
-pub(crate) struct Waiting(Option<Socket>);
-
-impl Waiting {
-    pub(crate) fn new(socket: Socket) -> Self {
-        Self(Some(socket))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if let Some(socket) = self.0.take() {
-            socket.abort();
-        }
-    }
-}
-
-/// How a connection ends: tells the application, and then the tube, when dropped.
-#[derive(Debug)]
-struct End {
-    env: Env,
-    name: Name,
-    totals: Arc<Totals>,
-    result: Result<(), Failure>,
-    _obituary: Obituary,
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        let error = std::mem::replace(&mut self.result, Ok(())).err();
-        tracing::debug!(
-            tube = %self.name.tube, connection = self.name.connection, ?error, "connection ended"
-        );
-        self.env.announcer.announce(Event::ConnectionClosed {
-            tube: self.name.tube,
-            connection: self.name.connection,
-            sent: self.totals.sent(),
-            received: self.totals.received(),
-            error,
-        });
-    }
+/// An open bytestream that may carry what programs say.
+struct Secured {
+    stream: Bytestream,
+    attempts: Vec<Tried>,
+    protection: Protection,
 }
 
 /// What the peer's program is told: its own connection is refused.
