@@ -98,7 +98,8 @@ async fn tell(mut shared: Shared) {
 
 fn is_read(seen: &[u8]) -> bool {
     let tell_tale = &SECRET[..16];
-    seen.windows(tell_tale.len()).any(|window| window == tell_tale)
+    seen.windows(tell_tale.len())
+        .any(|window| window == tell_tale)
 }
 
 /// Shorter than any block, so that it is carried in one.

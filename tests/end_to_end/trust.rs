@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::tempdir;
 use tubes::{
-    Access, Decision, Encryption, Event, Failure, FailureKind, Judgement, Protection,
-    PublicKey, Standing, TrustStore, Tubes,
+    Access, Decision, Encryption, Event, Failure, FailureKind, Judgement, Protection, PublicKey,
+    Standing, TrustStore, Tubes,
 };
 use tubes_server::{Account, Server};
 
 use crate::stage::{
-    Family, KEYS, Person, Service, Serving, credentials, echo, exchange, patiently,
-    transport,
+    Family, KEYS, Person, Service, Serving, credentials, echo, exchange, patiently, transport,
 };
 
 crate::on_each_server!(
@@ -111,7 +110,7 @@ struct Scene<'a> {
     server: &'a Server,
     alice: Person,
     of_fernand: Account,
-    _service: Serving,
+    service: Serving,
 }
 
 impl<'a> Scene<'a> {
@@ -124,18 +123,15 @@ impl<'a> Scene<'a> {
             .encryption(encryption);
         let alice = Person::built(of_alice.jid, builder).await.unwrap();
         alice.tubes.befriend(&of_fernand.jid).await;
-        let jid = of_fernand.jid.clone();
-        let offer = tubes::Offer::new(jid, "x-test", service.address.clone());
-        alice.tubes.offer(offer).await.unwrap();
         Self {
             server,
             alice,
             of_fernand,
-            _service: service,
+            service,
         }
     }
 
-    /// Fernand logs in with the keys of this folder.
+    /// Fernand logs in with the keys of this folder, and is offered the service.
     async fn fernand(&self, keys: &Path, encryption: Encryption) -> Person {
         let builder = Tubes::builder(credentials(self.server, &self.of_fernand))
             .transports([transport()])
@@ -143,6 +139,9 @@ impl<'a> Scene<'a> {
         let jid = self.of_fernand.jid.clone();
         let fernand = Person::with_keys(jid, builder, keys).await.unwrap();
         fernand.tubes.befriend(&self.alice.jid).await;
+        let jid = self.of_fernand.jid.clone();
+        let offer = tubes::Offer::new(jid, "x-test", self.service.address.clone());
+        self.alice.tubes.offer(offer).await.unwrap();
         fernand
     }
 
@@ -151,6 +150,7 @@ impl<'a> Scene<'a> {
         let address = accepted(fernand).await;
         let exchanging = exchange(&address);
         patiently("the exchange is done", exchanging).await.unwrap();
+        assert_eq!(fernand.connection_closed().await.2, None);
     }
 
     /// It does not; why, in the words of his side.

@@ -19,9 +19,7 @@ pub(crate) fn open(error: &OpenError) -> Failure {
         OpenError::Refused(why) if why.defined_condition == DefinedCondition::Forbidden => {
             FailureKind::Declined
         }
-        OpenError::Refused(why)
-            if why.defined_condition == DefinedCondition::PolicyViolation =>
-        {
+        OpenError::Refused(why) if why.defined_condition == DefinedCondition::PolicyViolation => {
             FailureKind::Untrusted
         }
         OpenError::Refused(why) if is_absence(&why.defined_condition) => FailureKind::Unreachable,
@@ -87,11 +85,18 @@ pub(crate) fn distrust(why: &Distrust) -> Failure {
 pub(crate) fn distrust_for_peer(why: &Distrust) -> StanzaError {
     let text = match why {
         Distrust::Plain(_) | Distrust::Downgrade(_) => "end-to-end encryption is required here",
-        Distrust::OtherKey { .. } => "the key of this device is not known there, and was not accepted yet",
+        Distrust::OtherKey { .. } => {
+            "the key of this device is not known there, and was not accepted yet"
+        }
         Distrust::Revoked { .. } => "this device was revoked",
         _ => "keys cannot be checked there",
     };
-    StanzaError::new(ErrorType::Modify, DefinedCondition::PolicyViolation, "en", text)
+    StanzaError::new(
+        ErrorType::Modify,
+        DefinedCondition::PolicyViolation,
+        "en",
+        text,
+    )
 }
 
 /// A bytestream that could not be encrypted.

@@ -4,7 +4,10 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use tubes::{AcceptError, BindError, Failure, FailureKind, LoginErrorKind, OfferError, StartError, StoreError};
+use tubes::{
+    AcceptError, BindError, Failure, FailureKind, LoginErrorKind, OfferError, StartError,
+    StoreError,
+};
 
 /// Why a command ended before, or instead of, being done.
 #[derive(Debug, PartialEq, Eq)]

@@ -118,7 +118,10 @@ async fn a_refusal_names_the_option_that_allows_it() {
     assert_eq!(connect(&fernand, &alice, &lenient).await.unwrap(), b"hello");
     let opened = offering.event("connection_opened").await;
     assert_eq!(opened["encrypted"], false);
-    assert_eq!((&opened["key"], &opened["trust"]), (&Value::Null, &Value::Null));
+    assert_eq!(
+        (&opened["key"], &opened["trust"]),
+        (&Value::Null, &Value::Null)
+    );
 }
 
 #[tokio::test]
@@ -128,5 +131,8 @@ async fn who_asks_for_a_device_that_is_not_there_is_told() {
     let output = run(&[&command[..], &account].concat()).await;
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let complaint = complaint(&output);
-    assert!(complaint.contains("no device of fernand@tubes.test"), "{complaint}");
+    assert!(
+        complaint.contains("no device of fernand@tubes.test"),
+        "{complaint}"
+    );
 }

@@ -72,9 +72,7 @@ async fn ask(ladder: &Ladder, request: &Request) -> Result<(SiAnswer, Vec<u8>), 
     let to = Some(request.peer.clone().into());
     let patience = Patience::Within(ANSWER);
     let si = Element::from(si);
-    let asked = request
-        .stanzas
-        .ask(to, Question::Set, si.clone(), patience);
+    let asked = request.stanzas.ask(to, Question::Set, si.clone(), patience);
     let answer = match asked.await?.await {
         Ok(Some(answer)) => answer,
         Ok(None) => return Err(OpenError::Protocol("an empty answer".to_owned())),

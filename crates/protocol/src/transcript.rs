@@ -94,14 +94,18 @@ mod tests {
 
     fn of(question: &str) -> Transcript {
         let jid = |name: &str| format!("{name}@example.org/x").parse().unwrap();
-        let (question, answer) = (question.parse().unwrap(), "<a xmlns='u:a'/>".parse().unwrap());
+        let (question, answer) = (
+            question.parse().unwrap(),
+            "<a xmlns='u:a'/>".parse().unwrap(),
+        );
         Transcript::new(&jid("fernand"), &jid("alice"), &question, &answer)
     }
 
     #[test]
     fn how_it_is_written_does_not_matter() {
         let one = of("<q xmlns='u:q' a='1' b='&lt;'><r xmlns='u:r'>x&amp;y</r></q>");
-        let same = of("<p:q b=\"&#60;\" xmlns:p='u:q' a='1'><r xmlns='u:r'>x<![CDATA[&]]>y</r></p:q>");
+        let same =
+            of("<p:q b=\"&#60;\" xmlns:p='u:q' a='1'><r xmlns='u:r'>x<![CDATA[&]]>y</r></p:q>");
         assert_eq!(one, same);
     }
 

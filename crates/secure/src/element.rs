@@ -62,7 +62,10 @@ mod tests {
     #[test]
     fn what_is_no_key_is_not_taken_for_none() {
         let nothing = Element::bare(NAME, NS);
-        let twice = [ability(PublicKey::from([7; 32])), ability(PublicKey::from([8; 32]))];
+        let twice = [
+            ability(PublicKey::from([7; 32])),
+            ability(PublicKey::from([8; 32])),
+        ];
         let mut short = ability(PublicKey::from([7; 32]));
         short.set_attr(
             xmpp_parsers::minidom::rxml::Namespace::NONE,

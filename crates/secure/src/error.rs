@@ -102,7 +102,10 @@ pub(crate) fn translate(why: io::Error) -> io::Error {
     if why.kind() == io::ErrorKind::UnexpectedEof {
         return Tampering::Truncated.into();
     }
-    match why.get_ref().and_then(|why| why.downcast_ref::<rustls::Error>()) {
+    match why
+        .get_ref()
+        .and_then(|why| why.downcast_ref::<rustls::Error>())
+    {
         // The peer breaks off in words.
         Some(rustls::Error::AlertReceived(_)) => io::ErrorKind::ConnectionReset.into(),
         Some(broken) => Tampering::Garbled(broken.clone()).into(),

@@ -212,7 +212,13 @@ impl Guard {
         // Another process may have met another key meanwhile.
         refuse(contact, key, met)?;
         let key = key.fingerprint();
-        Ok((stream, Protection::Encrypted { key, judgement: met }))
+        Ok((
+            stream,
+            Protection::Encrypted {
+                key,
+                judgement: met,
+            },
+        ))
     }
 
     async fn blocking<T: Send + 'static>(

@@ -38,7 +38,9 @@ impl PublicKey {
         let digits = name.as_bytes().chunks(2);
         let bytes = digits.map(|two| {
             let two = std::str::from_utf8(two).ok().filter(|two| two.len() == 2)?;
-            two.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(())?;
+            two.bytes()
+                .all(|digit| digit.is_ascii_hexdigit())
+                .then_some(())?;
             u8::from_str_radix(two, 16).ok()
         });
         let bytes: Option<Vec<u8>> = bytes.collect();
@@ -209,7 +211,12 @@ mod tests {
         let name = key.fingerprint();
         assert_eq!(PublicKey::of_fingerprint(name.as_str()), Ok(key));
         assert_eq!(name.as_str().len(), 64);
-        for no_name in ["", "00", &name.as_str()[1..], &name.as_str().replacen('a', "+", 64)[..63]] {
+        for no_name in [
+            "",
+            "00",
+            &name.as_str()[1..],
+            &name.as_str().replacen('a', "+", 64)[..63],
+        ] {
             assert_eq!(PublicKey::of_fingerprint(no_name), Err(BadKey), "{no_name}");
         }
         for text in ["", "AAAA", "!", &format!("{key}AAAA")] {

@@ -221,7 +221,9 @@ impl AsyncRead for Below {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         // tokio-rustls takes a connection that was aborted for one that has ended, the next time.
-        Pin::new(&mut self.io).poll_read(cx, buf).map_err(Broken::wrap)
+        Pin::new(&mut self.io)
+            .poll_read(cx, buf)
+            .map_err(Broken::wrap)
     }
 }
 
@@ -231,7 +233,9 @@ impl AsyncWrite for Below {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf).map_err(Broken::wrap)
+        Pin::new(&mut self.io)
+            .poll_write(cx, buf)
+            .map_err(Broken::wrap)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -247,4 +251,3 @@ impl AsyncWrite for Below {
         self.poll_flush(cx)
     }
 }
-

@@ -76,7 +76,10 @@ async fn between(
 
 #[tokio::test]
 async fn carries_bytes_both_ways_and_each_direction_ends_on_its_own() {
-    let Pair { mut alice, mut fernand } = pair().await;
+    let Pair {
+        mut alice,
+        mut fernand,
+    } = pair().await;
     assert!(alice.half_close() && fernand.half_close());
     fernand.write_all(b"question").await.unwrap();
     fernand.shutdown().await.unwrap();
@@ -104,7 +107,10 @@ async fn an_end_below_comes_only_after_both_directions_have_ended() {
     let (alices, left) = duplex(64 * 1024);
     let (right, fernands) = duplex(64 * 1024);
     let passing = tokio::spawn(between(left, right, |_| true));
-    let Pair { mut alice, mut fernand } = sealed(alices, fernands).await;
+    let Pair {
+        mut alice,
+        mut fernand,
+    } = sealed(alices, fernands).await;
     alice.shutdown().await.unwrap();
     assert_eq!(fernand.read(&mut [0; 1]).await.unwrap(), 0);
     // The way below is open in both directions, in spite of the end.
@@ -130,7 +136,10 @@ async fn nobody_in_between_reads_anything() {
     let (alices, left) = duplex(64 * 1024);
     let (right, fernands) = duplex(64 * 1024);
     let listening = tokio::spawn(between(left, right, |_| true));
-    let Pair { mut alice, mut fernand } = sealed(alices, fernands).await;
+    let Pair {
+        mut alice,
+        mut fernand,
+    } = sealed(alices, fernands).await;
     let said = b"nobody else is to know of this";
     fernand.write_all(said).await.unwrap();
     fernand.flush().await.unwrap();
@@ -140,7 +149,11 @@ async fn nobody_in_between_reads_anything() {
     drop((alice, fernand));
     let seen = listening.await.unwrap();
     assert!(seen.len() > said.len());
-    assert!(!seen.windows(6).any(|window| said.windows(6).any(|part| part == window)));
+    assert!(
+        !seen
+            .windows(6)
+            .any(|window| said.windows(6).any(|part| part == window))
+    );
 }
 
 #[tokio::test]
@@ -158,7 +171,10 @@ async fn what_is_changed_or_cut_short_in_between_is_an_error_and_no_end() {
             }
             !(armed && cut)
         }));
-        let Pair { mut alice, mut fernand } = sealed(alices, fernands).await;
+        let Pair {
+            mut alice,
+            mut fernand,
+        } = sealed(alices, fernands).await;
         fernand.write_all(b"first").await.unwrap();
         fernand.flush().await.unwrap();
         alice.read_exact(&mut [0; 5]).await.unwrap();
@@ -187,8 +203,14 @@ async fn who_has_another_key_than_it_should_is_refused_by_both_sides() {
         let binding = binding();
         let (alice, fernand) = tokio::join!(
             async {
-                let mut stream =
-                    seal(answers, Role::Responder, answering, fernand.public(), &binding).await?;
+                let mut stream = seal(
+                    answers,
+                    Role::Responder,
+                    answering,
+                    fernand.public(),
+                    &binding,
+                )
+                .await?;
                 // The last word of the handshake is Fernand's.
                 let read = stream.read(&mut [0; 1]).await;
                 read.map(drop).map_err(|_| SecureError::TimedOut)
@@ -207,7 +229,13 @@ async fn who_negotiated_something_else_is_refused_by_both_sides() {
     let (answers, asks) = (Bytestream::new(alices, "a"), Bytestream::new(fernands, "f"));
     let (asked, answered) = (binding(), Binding::new([b"asked".as_slice(), b"otherwise"]));
     let (alice, fernand) = tokio::join!(
-        seal(answers, Role::Responder, &alice, fernand.public(), &answered),
+        seal(
+            answers,
+            Role::Responder,
+            &alice,
+            fernand.public(),
+            &answered
+        ),
         seal(asks, Role::Requester, &fernand, alice.public(), &asked),
     );
     let refused = fernand.unwrap_err();
@@ -229,9 +257,10 @@ async fn a_service_that_speaks_first_is_heard_after_one_round_trip() {
         alice.flush().await.unwrap();
         Ok::<_, SecureError>(alice)
     });
-    let asking = tokio::spawn(async move {
-        seal(asks, Role::Requester, &fernand, keys.0, &binding()).await
-    });
+    let asking =
+        tokio::spawn(
+            async move { seal(asks, Role::Requester, &fernand, keys.0, &binding()).await },
+        );
     // Each way is open only while the other is not: what turns, and when, is counted.
     let (mut left, mut right) = (left, right);
     let mut turns = Vec::new();
@@ -251,7 +280,11 @@ async fn a_service_that_speaks_first_is_heard_after_one_round_trip() {
         to.write_all(&bytes[..length]).await.unwrap();
         turns.push(length);
     }
-    let mut fernand = timeout(Duration::from_secs(5), asking).await.unwrap().unwrap().unwrap();
+    let mut fernand = timeout(Duration::from_secs(5), asking)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
     let mut heard = [0; 7];
     let reading = timeout(Duration::from_secs(5), fernand.read_exact(&mut heard)).await;
     reading.unwrap().unwrap();
@@ -270,7 +303,10 @@ async fn who_is_dropped_breaks_the_stream() {
 
 #[tokio::test(start_paused = true)]
 async fn who_reads_late_gets_all_that_was_said_and_the_end() {
-    let Pair { mut alice, mut fernand } = pair().await;
+    let Pair {
+        mut alice,
+        mut fernand,
+    } = pair().await;
     fernand.shutdown().await.unwrap();
     assert_eq!(alice.read(&mut [0; 1]).await.unwrap(), 0);
     let answering = tokio::spawn(async move {
@@ -321,5 +357,9 @@ async fn who_hangs_up_is_no_stranger() {
         panic!("{refused:?}");
     };
     let kinds = [ErrorKind::UnexpectedEof, ErrorKind::BrokenPipe];
-    assert!(kinds.contains(&why.kind()), "{}", io::Error::from(why.kind()));
+    assert!(
+        kinds.contains(&why.kind()),
+        "{}",
+        io::Error::from(why.kind())
+    );
 }

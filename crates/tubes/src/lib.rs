@@ -38,16 +38,16 @@ pub use self::offer::Offer;
 pub use self::tubes::Tubes;
 
 pub use tubes_actors::{
-    AcceptError, Decision, Direction, Event, Events, Failure, FailureKind, OfferError, StartError, State,
-    Traffic, TubeId, state,
+    AcceptError, Decision, Direction, Event, Events, Failure, FailureKind, OfferError, StartError,
+    State, Traffic, TubeId, state,
 };
 pub use tubes_ibb::Ibb;
 pub use tubes_local::{Access, Address, AddressError, BindError, Listener, Socket};
 pub use tubes_protocol::disco::Abilities;
 pub use tubes_protocol::tube::{ParameterError, Parameters, Refusal, TubeError, Value};
 pub use tubes_secure::{
-    Device, Distrust, Encryption, Fingerprint, Judgement, Protection, PublicKey, SecureError, Standing,
-    StoreError, TrustStore, UnknownDevice, safety_number,
+    Device, Distrust, Encryption, Fingerprint, Judgement, Protection, PublicKey, SecureError,
+    Standing, StoreError, TrustStore, UnknownDevice, safety_number,
 };
 pub use tubes_session::{
     Account, AccountError, CertificateFault, Contact, Login, LoginError, LoginErrorKind,

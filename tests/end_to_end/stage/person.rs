@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio::time::timeout;
 use tubes::transport::Transport;
 use tubes::{
-    Account, BareJid, Builder, Direction, Encryption, Event, Events, Failure, FullJid, Socks5, StartError,
-    TransportName, TubeId, Tubes,
+    Account, BareJid, Builder, Direction, Encryption, Event, Events, Failure, FullJid, Socks5,
+    StartError, TransportName, TubeId, Tubes,
 };
 use tubes_server::Server;
 use tubes_testkit::Link;

@@ -22,9 +22,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tubes_local::{Totals, splice_until};
-use tubes_secure::{
-    Binding, Distrust, Fingerprint, Judgement, Protection, SecureError, Terms,
-};
+use tubes_secure::{Binding, Distrust, Fingerprint, Judgement, Protection, SecureError, Terms};
 use tubes_transport::{Bytestream, Opened, Request, Role, Tried};
 use xmpp_parsers::jid::{BareJid, FullJid};
 use xmpp_parsers::minidom::Element;
@@ -206,7 +204,9 @@ impl Work {
         };
         let _place = queue.enter().await.ok_or_else(failure::abandoned)?;
         let contact = request.peer.to_bare();
-        request.extensions.extend(self.env.guard.abilities(&contact));
+        request
+            .extensions
+            .extend(self.env.guard.abilities(&contact));
         let opened = signalling.open(request).await.map_err(|error| {
             if failure::is_disowned(&error) {
                 // At most one for each connection.
@@ -284,7 +284,9 @@ impl Work {
             }
         };
         if let Terms::Encrypted(_) = terms {
-            request.extensions.extend(self.env.guard.abilities(&contact));
+            request
+                .extensions
+                .extend(self.env.guard.abilities(&contact));
         }
         let socket = match service.send(Dial).await {
             Ok(Ok(socket)) => socket,

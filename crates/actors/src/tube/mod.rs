@@ -158,7 +158,10 @@ impl About {
     fn transcript(&self) -> Vec<u8> {
         let offer = TubeOffer::new(self.number, self.service.clone(), self.parameters.clone());
         // Nothing else becomes a tube.
-        offer.map_or_else(|_| Vec::new(), |offer| Transcript::of(&offer.into()).into_bytes())
+        offer.map_or_else(
+            |_| Vec::new(),
+            |offer| Transcript::of(&offer.into()).into_bytes(),
+        )
     }
 }
 

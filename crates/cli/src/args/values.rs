@@ -104,9 +104,7 @@ impl From<Transport> for TransportName {
 }
 
 /// Whether connections are encrypted from end to end; the stricter is the greater.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Encryption {
     /// Never

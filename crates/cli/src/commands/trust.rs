@@ -24,9 +24,10 @@ pub(crate) fn run(global: &Global, trust: &Trust) -> Result<(), Stop> {
         TrustCommand::Accept { contact, key } => {
             keys.show(contact, &keys.store.accept(contact, *key)?)
         }
-        TrustCommand::Revoke(device) => {
-            keys.show(&device.contact, &keys.store.revoke(&device.contact, &device.key)?)
-        }
+        TrustCommand::Revoke(device) => keys.show(
+            &device.contact,
+            &keys.store.revoke(&device.contact, &device.key)?,
+        ),
     }
 }
 
@@ -53,7 +54,8 @@ impl Keys {
                 continue;
             }
             for device in devices {
-                self.output.report(&Report::Device(Device::of(contact, device)))?;
+                self.output
+                    .report(&Report::Device(Device::of(contact, device)))?;
             }
         }
         Ok(())
@@ -92,6 +94,7 @@ impl Keys {
     }
 
     fn show(&self, contact: &BareJid, device: &tubes::Device) -> Result<(), Stop> {
-        self.output.report(&Report::Device(Device::of(contact, device)))
+        self.output
+            .report(&Report::Device(Device::of(contact, device)))
     }
 }

@@ -147,14 +147,19 @@ fn decided(trust: &Trust) -> String {
             "{peer} is met for the first time, and trusted from now on by the key {key}; `tubes \
              trust verify {peer}` makes sure of it"
         ),
-        (None, _) => format!("{peer} does not encrypt: everybody on the way may read and change it"),
+        (None, _) => {
+            format!("{peer} does not encrypt: everybody on the way may read and change it")
+        }
     }
 }
 
 fn device_line(device: &Device) -> String {
-    let since = device.first_seen.as_deref().map_or_else(String::new, |time| {
-        format!(", first met on {}", time.split('T').next().unwrap_or(time))
-    });
+    let since = device
+        .first_seen
+        .as_deref()
+        .map_or_else(String::new, |time| {
+            format!(", first met on {}", time.split('T').next().unwrap_or(time))
+        });
     format!(
         "{:<8} {} {}{since}",
         device.standing,

@@ -153,9 +153,7 @@ async fn log_in(
         .and_then(|account| account.with_roots_pem(server.ca().pem().as_bytes()))
         .map_err(|why| no_server(&why))?;
     let encryption = global.encryption.map(Into::into).unwrap_or_default();
-    let mut builder = Tubes::builder(account)
-        .keys_in(keys)
-        .encryption(encryption);
+    let mut builder = Tubes::builder(account).keys_in(keys).encryption(encryption);
     if let Some(transports) = &global.transports {
         builder = builder.transports(transports.iter().copied().map(Into::into));
     }
