@@ -2,11 +2,12 @@
 //! the whole.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
-use tubes::{Account, FailureKind, Tls};
+use tubes::{Account, BareJid, FailureKind, Tls};
 use tubes_protocol::ns;
 use tubes_server::{Server, Setup};
 use tubes_testkit::{Fate, Heading, Link};
@@ -14,25 +15,17 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::minidom::rxml::{Namespace, xml_ncname};
 
 use crate::stage::{
-    Content, Family, Meddling, Person, Service, Shared, Tap, befriended, echo, exchange, patiently,
-    share_between, transport, until_served,
+    Content, Family, Meddling, Person, Service, Shared, Stream, Tap, befriended, digest, echo,
+    exchange, patiently, share_between, transport, until_served,
 };
 
 crate::on_each_server_and_transport!(
+    a_question_for_another_stream_connects_to_nothing,
     a_stream_that_is_cut_short_is_an_error,
     a_stream_that_is_garbled_is_an_error,
+    an_offer_that_was_changed_connects_to_nothing,
+    what_is_negotiated_cannot_be_changed,
 );
-
-mod negotiated {
-    use super::{
-        an_offer_that_was_changed_connects_to_nothing, what_is_negotiated_cannot_be_changed,
-    };
-
-    crate::on_each_server!(
-        an_offer_that_was_changed_connects_to_nothing,
-        what_is_negotiated_cannot_be_changed,
-    );
-}
 
 async fn a_stream_that_is_cut_short_is_an_error(server: &Server) {
     meddled(server, Meddling::CutShort).await;
@@ -42,40 +35,65 @@ async fn a_stream_that_is_garbled_is_an_error(server: &Server) {
     meddled(server, Meddling::Garble).await;
 }
 
+/// Something is done to what one side reads, and then to what the other reads.
 async fn meddled(server: &Server, meddling: Meddling) {
-    let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
-    let tap = Tap::default();
+    let service = Service::listen(Family::Tcp).await.unwrap();
+    let taps = [Tap::default(), Tap::default()];
+    let tapped = |tap: &Tap| vec![tap.on(transport())];
     let (alice, fernand) = tokio::join!(
-        Person::with_ladder(server, "alice", vec![Tap::default().on(transport())]),
-        Person::with_ladder(server, "fernand", vec![tap.on(transport())]),
+        Person::with_ladder(server, "alice", tapped(&taps[0])),
+        Person::with_ladder(server, "fernand", tapped(&taps[1])),
     );
     let (alice, fernand) = befriended(alice, fernand).await;
-    let mut shared = share_between(alice, fernand, &service.address, Family::Tcp).await;
-    let mut program = shared.program().await;
-    let said = Content::of(1, SIZE);
-    program.write_all(&said).await.unwrap();
-    let mut heard = vec![0; SIZE];
-    let hearing = program.read_exact(&mut heard);
-    patiently("the echo is back", hearing).await.unwrap();
-
-    tap.meddle(meddling);
-    program.write_all(b"more").await.unwrap();
-    let mut rest = Vec::new();
-    let hearing = program.read_to_end(&mut rest);
-    let heard = patiently("the program is told", hearing).await;
-    assert!(heard.is_err(), "{rest:?}");
-    assert!(rest.is_empty());
-    let (.., error) = shared.fernand.connection_closed().await;
-    assert_eq!(error.unwrap().kind, FailureKind::Untrusted);
-    let (.., error) = shared.alice.connection_closed().await;
-    assert!(error.is_some());
-    tap.meddle(Meddling::Nothing);
-    patiently("another connection works", until_served(&shared.address)).await;
+    let mut shared = share_between(alice, fernand, &service.address(), Family::Tcp).await;
+    for (at_alices, tap) in [(true, &taps[0]), (false, &taps[1])] {
+        let program = shared.program().await;
+        let (near, far) = match at_alices {
+            true => (service.accept().await, program),
+            false => (program, service.accept().await),
+        };
+        cut_off(near, far, || tap.meddle(meddling)).await;
+        let (.., of_alice) = shared.alice.connection_closed().await;
+        let (.., of_fernand) = shared.fernand.connection_closed().await;
+        let (near, far) = match at_alices {
+            true => (of_alice, of_fernand),
+            false => (of_fernand, of_alice),
+        };
+        assert_eq!(near.unwrap().kind, FailureKind::Untrusted);
+        assert!(far.is_some());
+        tap.meddle(Meddling::Nothing);
+    }
+    let serving = service.serve(echo);
+    patiently("another connection works", until_served(&serving.address)).await;
     shared.leave().await;
 }
 
+/// All is well until something is done to what comes near. Then neither takes it for a proper end.
+async fn cut_off(mut near: Stream, mut far: Stream, meddle: impl FnOnce()) {
+    carries(&mut near, &mut far).await;
+    carries(&mut far, &mut near).await;
+    meddle();
+    far.write_all(b"more").await.unwrap();
+    for end in [&mut near, &mut far] {
+        let mut rest = Vec::new();
+        let hearing = end.read_to_end(&mut rest);
+        let heard = patiently("the end is told", hearing).await;
+        assert!(heard.is_err(), "{rest:?}");
+        assert!(rest.is_empty());
+    }
+}
+
+async fn carries(from: &mut Stream, to: &mut Stream) {
+    let said = Content::of(1, SIZE);
+    let mut heard = vec![0; SIZE];
+    let (saying, hearing) = tokio::join!(from.write_all(&said), to.read_exact(&mut heard));
+    saying.unwrap();
+    hearing.unwrap();
+    assert_eq!(digest(&heard), digest(&said));
+}
+
 async fn what_is_negotiated_cannot_be_changed(shared: &Server) {
-    let setup = Setup::new().without_required_encryption();
+    let setup = Setup::new().with_proxy().without_required_encryption();
     let starting = Server::start(shared.kind(), setup);
     let server = patiently("a server starts", starting).await.unwrap();
     for change in Change::ALL {
@@ -86,7 +104,7 @@ async fn what_is_negotiated_cannot_be_changed(shared: &Server) {
 
 /// Somebody in between passes the tube of one service off as that of another.
 async fn an_offer_that_was_changed_connects_to_nothing(shared: &Server) {
-    let setup = Setup::new().without_required_encryption();
+    let setup = Setup::new().with_proxy().without_required_encryption();
     let starting = Server::start(shared.kind(), setup);
     let server = patiently("a server starts", starting).await.unwrap();
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
@@ -123,18 +141,16 @@ enum Change {
     KeyOfTheQuestion,
     QuestionGetsMore,
     QuestionLosesItsKey,
-    QuestionIsForAnotherStream,
 }
 
 impl Change {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 6] = [
         Self::AnswerGetsMore,
         Self::AnswerLosesItsKey,
         Self::KeyOfTheAnswer,
         Self::KeyOfTheQuestion,
         Self::QuestionGetsMore,
         Self::QuestionLosesItsKey,
-        Self::QuestionIsForAnotherStream,
     ];
 
     /// As it is said by Fernand, who asks, or to him.
@@ -162,9 +178,6 @@ impl Change {
                 let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
                 secure.set_attr(Namespace::NONE, xml_ncname!("key").to_owned(), key);
             }
-            Self::QuestionIsForAnotherStream => {
-                si.set_attr(Namespace::NONE, xml_ncname!("id").to_owned(), "another");
-            }
         }
         si
     }
@@ -178,13 +191,6 @@ async fn changed(server: &Server, change: Change) {
     let (alice, fernand) = befriended(alice, fernand).await;
     let mut shared = share_between(alice, fernand, &service.address, Family::Tcp).await;
     // The first meeting: nobody's key is known yet.
-    refused(&mut shared, &link, change).await;
-    link.set_filter(|_, _| Fate::Pass);
-    patiently("a connection works", until_served(&shared.address)).await;
-    shared.leave().await;
-}
-
-async fn refused(shared: &mut Shared, link: &Link, change: Change) {
     let happened = AtomicBool::new(false);
     link.set_filter(move |heading, stanza| {
         let si = stanza.get_child("si", ns::SI);
@@ -193,16 +199,97 @@ async fn refused(shared: &mut Shared, link: &Link, change: Change) {
             _ => Fate::Pass,
         }
     });
+    is_refused(&mut shared, &format!("{change:?}")).await;
+    link.set_filter(|_, _| Fate::Pass);
+    patiently("a connection works", until_served(&shared.address)).await;
+    shared.leave().await;
+}
+
+/// The program sees an error, and both sides say so.
+async fn is_refused(shared: &mut Shared, what: &str) {
     let trying = timeout(SOON, exchange(&shared.address)).await;
-    let failed = trying.unwrap_or_else(|_| panic!("{change:?}: nobody noticed"));
+    let failed = trying.unwrap_or_else(|_| panic!("{what}: nobody noticed"));
     failed.unwrap_err();
-    let (.., error) = shared.fernand.connection_closed().await;
-    assert!(error.is_some(), "{change:?}");
-    // Alice waits for a minute for a stream that nobody else knows.
-    if change != Change::QuestionIsForAnotherStream {
-        let (.., error) = shared.alice.connection_closed().await;
-        assert!(error.is_some(), "{change:?}");
+    for person in [&mut shared.fernand, &mut shared.alice] {
+        let (.., error) = person.connection_closed().await;
+        assert!(error.is_some(), "{what}");
     }
+}
+
+/// Somebody in between lets Alice hear of another bytestream than the one that Fernand asks for: of
+/// a new one, and of one that was there before.
+async fn a_question_for_another_stream_connects_to_nothing(shared: &Server) {
+    let setup = Setup::new().with_proxy().without_required_encryption();
+    let starting = Server::start(shared.kind(), setup);
+    let server = patiently("a server starts", starting).await.unwrap();
+    let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
+    let in_clear = |account: Account| account.with_tls(Tls::None).unwrap();
+    let alice = Person::on(&server, "alice").await;
+    let (fernand, link) = Person::linked(&server, "fernand", in_clear).await;
+    let (alice, fernand) = befriended(alice, fernand).await;
+    let mut shared = share_between(alice, fernand, &service.address, Family::Tcp).await;
+    let earlier = Arc::new(OnceLock::new());
+    let heard = Arc::clone(&earlier);
+    link.set_filter(move |_, stanza| {
+        let asked = stanza.get_child("si", ns::SI).and_then(|si| si.attr("id"));
+        // The first one stays.
+        asked.map(|id| heard.set(id.to_owned()));
+        Fate::Pass
+    });
+    patiently("a connection works", exchange(&shared.address))
+        .await
+        .unwrap();
+    for person in [&mut shared.fernand, &mut shared.alice] {
+        assert!(person.connection_closed().await.2.is_none());
+    }
+    for alias in ["another", earlier.get().unwrap()] {
+        rename(&link, &shared.alice.jid, alias);
+        let trying = patiently("the program is told", exchange(&shared.address));
+        trying.await.unwrap_err();
+        assert!(shared.fernand.connection_closed().await.2.is_some());
+    }
+    // Whom nobody connects to waits for a while.
+    for _ in 0..2 {
+        assert!(shared.alice.connection_closed().await.2.is_some());
+    }
+    link.set_filter(|_, _| Fate::Pass);
+    patiently("a connection works", until_served(&shared.address)).await;
+    shared.leave().await;
+    server.stop().await;
+}
+
+/// From here on the next bytestream has this name beyond Fernand's link, in all that is said of it.
+fn rename(link: &Link, alices: &BareJid, alias: &str) {
+    let (alices, alias) = (alices.clone(), alias.to_owned());
+    let real = OnceLock::new();
+    link.set_filter(move |heading, stanza| {
+        let Some(mut payload) = stanza.children().next().cloned() else {
+            return Fate::Pass;
+        };
+        // A proxy is not deceived.
+        let other = match heading {
+            Heading::ToServer => stanza.attr("to"),
+            Heading::ToClient => stanza.attr("from"),
+        };
+        if !other.is_some_and(|other| other.starts_with(alices.as_str())) {
+            return Fate::Pass;
+        }
+        let attribute = match payload.is("si", ns::SI) {
+            true => xml_ncname!("id").to_owned(),
+            false => xml_ncname!("sid").to_owned(),
+        };
+        let Some(named) = payload.attr(attribute.as_str()).map(ToOwned::to_owned) else {
+            return Fate::Pass;
+        };
+        let real = real.get_or_init(|| named.clone());
+        let name = match heading {
+            Heading::ToServer if named == *real => &alias,
+            Heading::ToClient if named == alias => real,
+            _ => return Fate::Pass,
+        };
+        payload.set_attr(Namespace::NONE, attribute, name.as_str());
+        Fate::Replace(payload)
+    });
 }
 
 const SIZE: usize = 64 * 1024;

@@ -1,11 +1,14 @@
 //! Whose keys are trusted, and what becomes of connections with others.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::tempdir;
+use tokio::time::sleep;
 use tubes::{
-    Access, Decision, Encryption, Event, Failure, FailureKind, Judgement, Protection, PublicKey,
-    Standing, TrustStore, Tubes,
+    Access, BareJid, Decision, Encryption, Event, Failure, FailureKind, Judgement, Protection,
+    PublicKey, Standing, TrustStore, Tubes,
 };
 use tubes_server::{Account, Server};
 
@@ -13,13 +16,78 @@ use crate::stage::{
     Family, KEYS, Person, Service, Serving, credentials, echo, exchange, patiently, transport,
 };
 
-crate::on_each_server!(
+crate::on_each_server_and_transport!(
     a_device_is_trusted_from_the_first_meeting_on,
     a_new_key_is_refused_until_it_is_accepted,
     a_device_that_was_revoked_stays_out,
     what_once_was_encrypted_is_not_silently_plain,
     who_does_not_encrypt_is_refused_where_that_is_required,
 );
+
+/// The embedded server publishes nothing.
+mod published {
+    use super::{
+        all_devices_of_an_account_are_published, keys_are_compared_before_the_first_meeting,
+    };
+
+    crate::on_server!(prosody, Prosody:
+        all_devices_of_an_account_are_published, keys_are_compared_before_the_first_meeting);
+    crate::on_server!(ejabberd, Ejabberd:
+        all_devices_of_an_account_are_published, keys_are_compared_before_the_first_meeting);
+}
+
+async fn keys_are_compared_before_the_first_meeting(server: &Server) {
+    let mut scene = Scene::set(server, Encryption::Required).await;
+    let (store, jid) = (scene.alices_keys(), scene.of_fernand.jid.clone());
+    let mut fernand = scene.fernand(Path::new(KEYS), Encryption::Required).await;
+    until_published(&store, &jid, &[Path::new(KEYS)]).await;
+    let devices = store.contacts().unwrap();
+    assert_eq!(devices.devices(&jid)[0].standing, Standing::Published);
+    store.verify(&jid, "").unwrap();
+    scene.works(&mut fernand).await;
+    let Protection::Encrypted { judgement, .. } = protection(&mut scene.alice).await else {
+        panic!("it is plain");
+    };
+    assert_eq!(judgement, Judgement::Known(Standing::Verified));
+    fernand.leave().await;
+    scene.leave().await;
+}
+
+/// Also if they come at the same time, and overwrite each other's lists.
+async fn all_devices_of_an_account_are_published(server: &Server) {
+    let scene = Scene::set(server, Encryption::Required).await;
+    let folders = [tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap()];
+    let [one, two, three] = folders.each_ref().map(tempfile::TempDir::path);
+    let devices = tokio::join!(
+        scene.fernand(one, Encryption::Required),
+        scene.fernand(two, Encryption::Required),
+        scene.fernand(three, Encryption::Required),
+    );
+    let jid = scene.of_fernand.jid.clone();
+    until_published(&scene.alices_keys(), &jid, &[one, two, three]).await;
+    tokio::join!(devices.0.leave(), devices.1.leave(), devices.2.leave());
+    scene.leave().await;
+}
+
+/// Waits until a store has heard of the devices that have their keys in these folders.
+async fn until_published(store: &TrustStore, contact: &BareJid, folders: &[&Path]) {
+    let expected: BTreeSet<_> = folders
+        .iter()
+        .map(|folder| TrustStore::open(folder, contact).unwrap())
+        .map(|store| store.identity().public())
+        .collect();
+    let publishing = async {
+        loop {
+            let contacts = store.contacts().unwrap();
+            let devices = contacts.devices(contact).iter();
+            if devices.map(|device| device.key).collect::<BTreeSet<_>>() == expected {
+                return;
+            }
+            sleep(GLANCE).await;
+        }
+    };
+    patiently("the devices are published", publishing).await;
+}
 
 async fn a_device_is_trusted_from_the_first_meeting_on(server: &Server) {
     let mut scene = Scene::set(server, Encryption::Required).await;
@@ -207,3 +275,6 @@ async fn decided(person: &mut Person) -> (Option<String>, Decision) {
     });
     decided.await
 }
+
+/// How often a file is looked at that another task writes.
+const GLANCE: Duration = Duration::from_millis(50);

@@ -7,7 +7,7 @@ use actix::Addr;
 use tokio::sync::oneshot;
 use tubes_local::{Access, Address, Socket};
 use tubes_protocol::tube::{Parameters, TubeNumber, TubeOffer};
-use tubes_secure::{Guard, StoreError};
+use tubes_secure::{Guard, StoreError, publication};
 use tubes_session::{Contact, Login, LoginError, Session, Subscribe};
 use tubes_transport::{Gone, Signalling, Stanzas};
 use xmpp_parsers::jid::BareJid;
@@ -94,6 +94,9 @@ impl Account {
             .flat_map(|signalling| signalling.features())
             .collect();
         features.push(tubes_protocol::ns::TUBES.to_owned());
+        if guard.is_used() {
+            features.push(publication::NOTIFY.to_owned());
+        }
         let announced = services
             .iter()
             .map(|service| tubes_protocol::disco::service_feature(service));

@@ -12,13 +12,14 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
     "demo",
     "offer",
     "accept",
     "connect",
     "discover",
     "doctor",
+    "trust",
     "completions",
     "man",
 ];

@@ -16,7 +16,7 @@ use crate::PublicKey;
 const NAME: &str = "secure";
 
 /// The namespace of what this project adds to the XEPs.
-const NS: &str = "urn:x-tubes:0";
+pub(crate) const NS: &str = "urn:x-tubes:0";
 
 /// That this side encrypts, and with which key.
 pub fn ability(key: PublicKey) -> Element {

@@ -221,6 +221,26 @@ impl Guard {
         ))
     }
 
+    /// Whether the devices of this account and of contacts are of any use.
+    pub fn is_used(&self) -> bool {
+        let mut policies = self.exceptions.values().chain([&self.encryption]);
+        policies.any(|policy| *policy != Encryption::Off)
+    }
+
+    /// Takes in which keys the accounts of contacts publish. See [`Contacts::publish`].
+    ///
+    /// # Errors
+    ///
+    /// What is known cannot be read, or not be kept.
+    ///
+    /// [`Contacts::publish`]: crate::Contacts::publish
+    pub async fn publish(
+        &self,
+        published: impl IntoIterator<Item = (BareJid, Vec<PublicKey>)> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.blocking(move |store| store.publish(published)).await
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&TrustStore) -> Result<T, StoreError> + Send + 'static,

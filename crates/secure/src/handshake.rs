@@ -4,7 +4,7 @@
 //! service that speaks first is heard after one round trip.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -91,7 +91,7 @@ async fn shake(
 
 fn server(identity: &Identity, peer: Arc<Expected>) -> Result<ServerConfig, rustls::Error> {
     let keys = AlwaysResolvesServerRawPublicKeys::new(identity.certified());
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider()))
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(peer)
         .with_cert_resolver(Arc::new(keys));
@@ -103,7 +103,7 @@ fn server(identity: &Identity, peer: Arc<Expected>) -> Result<ServerConfig, rust
 
 fn client(identity: &Identity, peer: Arc<Expected>) -> Result<ClientConfig, rustls::Error> {
     let keys = AlwaysResolvesClientRawPublicKeys::new(identity.certified());
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(provider()))
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(peer)
@@ -113,8 +113,11 @@ fn client(identity: &Identity, peer: Arc<Expected>) -> Result<ClientConfig, rust
     Ok(config)
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+/// The algorithms, which all bytestreams share.
+fn provider() -> &'static Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
+    &PROVIDER
 }
 
 /// The one key that the peer may prove.
@@ -128,7 +131,7 @@ impl Expected {
     fn new(peer: PublicKey) -> Arc<Self> {
         Arc::new(Self {
             spki: peer.to_spki(),
-            algorithms: rustls::crypto::ring::default_provider().signature_verification_algorithms,
+            algorithms: provider().signature_verification_algorithms,
         })
     }
 

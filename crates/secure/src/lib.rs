@@ -15,6 +15,7 @@
 //! - [`Guard`], [`Terms`], [`Protection`]: what is decided on each bytestream (`guard.rs`)
 //! - [`Encryption`]: the policy (`policy.rs`)
 //! - [`Identity`], [`PublicKey`]: a device's key (`key.rs`); `element.rs`: how it is said
+//! - [`publication`]: the list of an account's devices that its server shows to contacts
 //! - `trust/`: whose keys are trusted, and where that is kept
 //! - [`seal`]: the handshake (`handshake.rs`); [`Binding`]: what ties it to the negotiation
 //!   (`binding.rs`); `stream.rs`: what comes out
@@ -28,6 +29,7 @@ mod guard;
 mod handshake;
 mod key;
 mod policy;
+pub mod publication;
 mod stream;
 mod trust;
 

@@ -261,6 +261,10 @@ modules:
   mod_ping: {{}}
   mod_privacy: {{}}
   mod_private: {{}}
+  mod_pubsub:
+    plugins:
+      - flat
+      - pep
   mod_roster:
     versioning: true
   mod_stream_mgmt:

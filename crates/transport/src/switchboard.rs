@@ -146,14 +146,14 @@ impl Switchboard {
             hang_up(claims.remove(&key), Gone::Overflow);
             return Ok(());
         }
-        match line.inbox.try_send(inbound) {
+        match line.inbox.try_send(Box::new(inbound)) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 // The stanza answers itself when dropped.
                 hang_up(claims.remove(&key), Gone::Overflow);
                 Ok(())
             }
-            Err(mpsc::error::TrySendError::Closed(inbound)) => Err(Box::new(inbound)),
+            Err(mpsc::error::TrySendError::Closed(inbound)) => Err(inbound),
         }
     }
 
@@ -217,7 +217,8 @@ impl Switchboard {
 #[derive(Debug)]
 pub(crate) struct Claim {
     key: (Jid, StreamId),
-    inbox: mpsc::Receiver<Inbound>,
+    /// Boxed: a channel has room for tens of them from its beginning.
+    inbox: mpsc::Receiver<Box<Inbound>>,
     /// Bytes in the inbox, about.
     held: Arc<AtomicUsize>,
     why: oneshot::Receiver<Gone>,
@@ -244,11 +245,11 @@ impl Claim {
         // What arrived before the end is still delivered: the reason is looked at last.
         tokio::select! {
             biased;
-            Some(inbound) = self.inbox.recv() => Ok(inbound),
+            Some(inbound) = self.inbox.recv() => Ok(*inbound),
             why = &mut self.why, if !self.why.is_terminated() => {
                 self.release = None;
                 match self.inbox.try_recv() {
-                    Ok(inbound) => Ok(inbound),
+                    Ok(inbound) => Ok(*inbound),
                     Err(_) => Err(why.unwrap_or(Gone::Closed)),
                 }
             }
@@ -292,12 +293,12 @@ impl Drop for Claim {
 #[derive(Debug)]
 struct Release {
     claims: Arc<Mutex<Claims>>,
-    inbox: mpsc::Sender<Inbound>,
+    inbox: mpsc::Sender<Box<Inbound>>,
 }
 
 #[derive(Debug)]
 struct Line {
-    inbox: mpsc::Sender<Inbound>,
+    inbox: mpsc::Sender<Box<Inbound>>,
     held: Arc<AtomicUsize>,
     end: oneshot::Sender<Gone>,
 }

@@ -28,10 +28,19 @@ pub(crate) fn befallen(
             _ => Role::Requester,
         };
         let seen = observer.lock().unwrap().observe(role, stanza);
-        match seen == Some(step) && !happened.send_replace(true) {
+        match seen.map(first) == Some(step) && !happened.send_replace(true) {
             true => fate.clone(),
             false => Fate::Pass,
         }
+    }
+}
+
+/// The first to close is one as the other: encrypted directions end before, and by themselves.
+fn first(step: Step) -> Step {
+    match step {
+        Step::Close(_) => CLOSE,
+        Step::CloseAnswer(_) => CLOSE_ANSWER,
+        step => step,
     }
 }
 
@@ -45,7 +54,12 @@ pub(crate) fn certain(transport: TransportName, whose: Whose) -> &'static [Step]
     }
 }
 
-/// The responder's close is his answer to the requester's.
+/// Whoever says it first.
+const CLOSE: Step = Step::Close(Role::Requester);
+
+/// To whoever says it first.
+const CLOSE_ANSWER: Step = Step::CloseAnswer(Role::Responder);
+
 const IN_BAND: [Step; 10] = [
     Step::SiRequest,
     Step::SiAnswer,
@@ -55,6 +69,6 @@ const IN_BAND: [Step; 10] = [
     Step::DataAnswer(Role::Responder),
     Step::Data(Role::Responder),
     Step::DataAnswer(Role::Requester),
-    Step::Close(Role::Requester),
-    Step::CloseAnswer(Role::Responder),
+    CLOSE,
+    CLOSE_ANSWER,
 ];

@@ -114,7 +114,7 @@ impl<T> Inbound<T> {
         let length = length.min(self.buffer.len());
         self.buffer.advance(length);
         self.read += length as u64;
-        if self.buffer.is_empty() && self.buffer.capacity() > LOW_WATER as usize {
+        if self.buffer.is_empty() {
             // An idle stream holds no memory.
             self.buffer = BytesMut::new();
         }

@@ -64,12 +64,15 @@ impl Outbound {
         if !may || self.buffer.is_empty() || !self.window.has_room() {
             return None;
         }
-        let length = self.buffer.len().min(self.block_size);
-        let block = self.buffer.split_to(length).freeze();
+        let block = match self.buffer.len() <= self.block_size {
+            // An idle stream holds no memory.
+            true => std::mem::take(&mut self.buffer),
+            false => self.buffer.split_to(self.block_size),
+        };
         let seq = self.seq;
         self.seq = self.seq.wrapping_add(1);
         self.window.handle_sent();
-        Some((seq, block))
+        Some((seq, block.freeze()))
     }
 
     pub(crate) fn handle_acked(&mut self, round_trip: Duration) {

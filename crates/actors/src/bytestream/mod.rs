@@ -79,9 +79,10 @@ impl BytestreamActor {
             wind_down,
             started: Instant::now(),
         };
+        let running = work.run(job);
         let task = env
             .runtime
-            .spawn(tracing::Instrument::instrument(work.run(job), span));
+            .spawn(tracing::Instrument::instrument(running, span));
         Self {
             abort: task.abort_handle(),
             task: Some(task),
@@ -156,7 +157,8 @@ pub(crate) enum Job {
     },
 }
 
-/// The task's share.
+/// The task's share. What comes before the copying is boxed: it takes several times the memory, and
+/// a connection may last for days.
 struct Work {
     env: Env,
     name: Name,
@@ -167,33 +169,41 @@ struct Work {
 
 impl Work {
     async fn run(self, job: Job) -> Result<(), Failure> {
+        let opened = Box::pin(self.open(job)).await?;
+        self.flow(opened).await
+    }
+
+    async fn open(&self, job: Job) -> Result<Opening, Failure> {
         match job {
             Job::Answer {
                 proposed,
                 request,
                 service,
-                permit: _permit,
-            } => self.answer(*proposed, request, service).await,
+                permit,
+            } => {
+                let (waiting, secured) = self.answer(*proposed, request, service).await?;
+                Ok(Opening {
+                    source: waiting.source(),
+                    waiting,
+                    secured,
+                    _permit: permit,
+                })
+            }
             Job::Ask {
                 program,
                 request,
                 tube,
-                permit: _permit,
-            } => self.ask(program, request, tube).await,
+                permit,
+            } => Ok(Opening {
+                secured: self.ask(request, &tube).await?,
+                waiting: program,
+                source: None,
+                _permit: permit,
+            }),
         }
     }
 
     async fn ask(
-        self,
-        program: Waiting,
-        request: Request,
-        tube: Recipient<Disowned>,
-    ) -> Result<(), Failure> {
-        let opened = self.open(request, &tube).await?;
-        self.flow(program, opened, None).await
-    }
-
-    async fn open(
         &self,
         mut request: Request,
         tube: &Recipient<Disowned>,
@@ -270,11 +280,11 @@ impl Work {
     }
 
     async fn answer(
-        self,
+        &self,
         proposed: Proposed,
         mut request: Request,
         service: Addr<ExportedEndpoint>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(Waiting, Secured), Failure> {
         let contact = request.peer.to_bare();
         let terms = match self.judge(&contact, &proposed.proposal.extensions).await {
             Ok(terms) => terms,
@@ -299,7 +309,6 @@ impl Work {
                 return Err(failure);
             }
         };
-        let source = socket.source().to_string();
         let service = Waiting::new(socket);
         let Proposed {
             proposal,
@@ -310,41 +319,48 @@ impl Work {
         drop(place);
         let opened = opened.map_err(|error| failure::open(&error))?;
         let secured = self.secure(opened, Role::Responder, terms).await?;
-        self.flow(service, secured, Some(source)).await
+        Ok((service, secured))
     }
 
-    async fn flow(
-        self,
-        mut waiting: Waiting,
-        opened: Secured,
-        source: Option<String>,
-    ) -> Result<(), Failure> {
+    async fn flow(&self, opening: Opening) -> Result<(), Failure> {
+        let Opening {
+            mut waiting,
+            secured,
+            source,
+            _permit,
+        } = opening;
         let Some(socket) = waiting.take() else {
             return Err(failure::internal());
         };
-        let transport = opened.stream.label();
+        let transport = secured.stream.label();
         tracing::debug!(transport, "flowing");
         self.env.announcer.announce(Event::ConnectionOpened {
             tube: self.name.tube,
             connection: self.name.connection,
             peer: self.name.peer.clone(),
             transport,
-            fell_back_from: opened.attempts.iter().map(failure::tried).collect(),
+            fell_back_from: secured.attempts.iter().map(failure::tried).collect(),
             setup: self.started.elapsed(),
             source,
-            protection: opened.protection,
+            protection: secured.protection,
         });
-        let outcome = splice_until(
-            socket,
-            opened.stream,
-            self.totals,
-            self.wind_down.cancelled_owned(),
-        )
-        .await;
+        let totals = Arc::clone(&self.totals);
+        let stop = self.wind_down.clone().cancelled_owned();
+        let outcome = splice_until(socket, secured.stream, totals, stop).await;
         outcome
             .error
             .map_or(Ok(()), |error| Err(failure::splice(&error)))
     }
+}
+
+/// What is there once a bytestream is open.
+struct Opening {
+    waiting: Waiting,
+    secured: Secured,
+    /// Where the service sees the connection come from.
+    source: Option<String>,
+    /// The connection's place in the tube.
+    _permit: OwnedSemaphorePermit,
 }
 
 /// An open bytestream that may carry what programs say.

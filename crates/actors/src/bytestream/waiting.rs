@@ -12,6 +12,11 @@ impl Waiting {
         Self(Some(socket))
     }
 
+    /// Where the other end of the socket sees it come from.
+    pub(super) fn source(&self) -> Option<String> {
+        Some(self.0.as_ref()?.source().to_string())
+    }
+
     /// The bytestream is open.
     pub(super) fn take(&mut self) -> Option<Socket> {
         self.0.take()

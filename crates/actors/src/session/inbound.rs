@@ -25,8 +25,15 @@ impl SessionActor {
         match inbound {
             Inbound::Ask(ask) => self.asked(ask, ctx),
             Inbound::Tell(Tell { from, payload }) => {
-                let Ok(from) = from.try_into_full() else {
-                    return Box::pin(async {});
+                let from = match from.try_into_full() {
+                    Ok(full) => full,
+                    Err(bare) => {
+                        if known {
+                            let account = self.local.borrow().to_bare();
+                            self.devices.announced(bare, &account, &payload);
+                        }
+                        return Box::pin(async {});
+                    }
                 };
                 if payload.is("close", ns::TUBES) {
                     return self.told_close(TubeClose::try_from(&payload).ok(), from);

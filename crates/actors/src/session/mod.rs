@@ -5,6 +5,7 @@
 //!     └────► Lost
 //! ```
 
+mod devices;
 mod inbound;
 mod inquiries;
 mod orders;
@@ -19,6 +20,7 @@ use tubes_session::{Link, Session, SessionEvent};
 use tubes_transport::Gone;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
+use self::devices::Devices;
 pub(crate) use self::inquiries::{LatestLogin, LookUp};
 pub(crate) use self::orders::{Consent, Find, Leave, Offer, Welcome};
 
@@ -43,6 +45,7 @@ pub(crate) struct SessionActor {
     features: Vec<String>,
     /// Services that are welcome although no tube offers them yet.
     welcome: Vec<String>,
+    devices: Devices,
     phase: Phase,
 }
 
@@ -82,6 +85,7 @@ impl SessionActor {
         welcome: Vec<String>,
     ) -> Self {
         let (online, tubes) = (HashMap::new(), BTreeMap::new());
+        let devices = Devices::new(&env);
         Self {
             env,
             session,
@@ -90,6 +94,7 @@ impl SessionActor {
             tubes,
             features,
             welcome,
+            devices,
             phase: Phase::Live,
         }
     }
@@ -156,6 +161,7 @@ impl SessionActor {
                     account: login.jid.clone(),
                     stanzas: self.env.stanzas.clone(),
                 });
+                self.devices.logged_in(login.jid.to_bare());
                 let (server, tls) = (login.server, login.tls);
                 Event::Online {
                     jid: login.jid,
@@ -230,6 +236,7 @@ impl SessionActor {
         let tubes = self.tubes_with(&resource.to_bare());
         let before = self.online.insert(resource.clone(), abilities);
         if before.is_none() {
+            self.devices.online(resource.to_bare());
             let peer = resource.clone();
             self.env.announcer.announce(Event::PeerOnline { peer });
         }

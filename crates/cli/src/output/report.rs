@@ -206,7 +206,7 @@ impl Trust {
 pub(crate) struct Device {
     pub(crate) jid: String,
     pub(crate) key: String,
-    /// `own`, `pending`, `pinned`, `revoked`, or `verified`.
+    /// `own`, `pending`, `pinned`, `published`, `revoked`, or `verified`.
     pub(crate) standing: &'static str,
     /// RFC 3339; not of the own one.
     pub(crate) first_seen: Option<String>,
@@ -221,6 +221,7 @@ impl Device {
             standing: match device.standing {
                 Standing::Pending => "pending",
                 Standing::Pinned => "pinned",
+                Standing::Published => "published",
                 Standing::Revoked => "revoked",
                 Standing::Verified => "verified",
             },

@@ -6,6 +6,8 @@
 //!             └ any other ──► Pending ───┴── accepted          Revoked ◄───┴── from anywhere
 //! ```
 //!
+//! `Published` is as good as unknown, but for people: they can compare such a key before it is met.
+//!
 //! - [`Contacts`]: the decisions, without files and clocks (this file)
 //! - [`TrustStore`]: where they are kept (`store.rs`); `file.rs`: what the file looks like
 //! - [`safety_number`]: what two people compare (`compare.rs`)
@@ -22,6 +24,7 @@ use thiserror::Error;
 use xmpp_parsers::jid::BareJid;
 
 use crate::key::{Fingerprint, PublicKey};
+use crate::publication;
 
 pub use self::compare::safety_number;
 pub use self::file::FileError;
@@ -52,15 +55,31 @@ pub enum Standing {
     Pending,
     /// Trusted since its first use, or since it was accepted.
     Pinned,
+    /// In the list that the contact's account publishes, and never met: neither trusted nor refused
+    /// for that.
+    Published,
     /// Refused for good.
     Revoked,
     /// Trusted, and people have compared the keys.
     Verified,
 }
 
+impl Device {
+    /// Whether more is known of it than that an account publishes it.
+    fn is_known(&self) -> bool {
+        self.standing != Standing::Published
+    }
+}
+
 impl Standing {
     /// All that there are.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Pinned, Self::Revoked, Self::Verified];
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Pinned,
+        Self::Published,
+        Self::Revoked,
+        Self::Verified,
+    ];
 
     /// Whether bytestreams with it are allowed.
     pub fn is_trusted(self) -> bool {
@@ -118,8 +137,8 @@ impl Contacts {
         of_each.map(|(contact, devices)| (contact, devices.as_slice()))
     }
 
-    /// Whether a contact was ever met with a key, whatever became of it: from then on nothing less
-    /// is right.
+    /// Whether a contact was ever met with a key, whatever became of it, or publishes one: from then
+    /// on nothing less is right.
     pub fn encrypts(&self, contact: &BareJid) -> bool {
         !self.devices(contact).is_empty()
     }
@@ -127,14 +146,33 @@ impl Contacts {
     /// What a key of a contact's is, without remembering it.
     pub fn judge(&self, contact: &BareJid, key: PublicKey) -> Judgement {
         let devices = self.devices(contact);
-        match devices.iter().find(|device| device.key == key) {
-            Some(device) => match device.standing {
-                Standing::Pending => Judgement::Other,
-                Standing::Revoked => Judgement::Revoked,
-                trusted => Judgement::Known(trusted),
-            },
-            None if devices.is_empty() => Judgement::First,
-            None => Judgement::Other,
+        let known = devices.iter().find(|device| device.key == key);
+        match known.map_or(Standing::Published, |device| device.standing) {
+            Standing::Pending => Judgement::Other,
+            Standing::Published if devices.iter().any(Device::is_known) => Judgement::Other,
+            Standing::Published => Judgement::First,
+            Standing::Revoked => Judgement::Revoked,
+            trusted => Judgement::Known(trusted),
+        }
+    }
+
+    /// Takes in which keys a contact's account publishes, instead of the former ones. Nothing is
+    /// trusted for it.
+    pub fn publish(&mut self, contact: &BareJid, keys: &[PublicKey], now: SystemTime) {
+        let mut devices = self.devices.remove(contact).unwrap_or_default();
+        devices.retain(|device| device.is_known() || keys.contains(&device.key));
+        for key in keys.iter().take(publication::DEVICES).copied() {
+            if devices.iter().all(|device| device.key != key) {
+                devices.push(Device {
+                    key,
+                    standing: Standing::Published,
+                    first_seen: now,
+                });
+            }
+        }
+        let is_known = devices.iter().any(Device::is_known);
+        if is_known || !devices.is_empty() && self.devices.len() < CONTACTS {
+            self.devices.insert(contact.clone(), devices);
         }
     }
 
@@ -226,26 +264,33 @@ impl Contacts {
         }
     }
 
-    /// Adds a device that is not known. Of those that were never accepted, and are only what somebody
-    /// claimed, no more than a few are kept: more of them are no news.
+    /// Notes what is thought of a device that was only published, or not even that. Of those that
+    /// were never accepted, and are only what somebody claimed, no more than a few are kept: more of
+    /// them are no news.
     fn add(&mut self, contact: &BareJid, key: PublicKey, standing: Standing, now: SystemTime) {
         let devices = self.devices.entry(contact.clone()).or_default();
         let is_pending = |device: &&Device| device.standing == Standing::Pending;
-        let is_known = devices.iter().any(|device| device.key == key);
         let is_full = devices.iter().filter(is_pending).count() >= PENDING;
-        if is_known || standing == Standing::Pending && is_full {
+        if standing == Standing::Pending && is_full {
             return;
         }
-        devices.push(Device {
-            key,
-            standing,
-            first_seen: now,
-        });
+        match devices.iter_mut().find(|device| device.key == key) {
+            Some(device) if device.is_known() => {}
+            Some(device) => device.standing = standing,
+            None => devices.push(Device {
+                key,
+                standing,
+                first_seen: now,
+            }),
+        }
     }
 }
 
 /// Devices of a contact's that wait to be accepted.
 const PENDING: usize = 8;
+
+/// Contacts of which more than what they publish is not kept beyond: as many as a large roster has.
+const CONTACTS: usize = 1024;
 
 #[cfg(test)]
 mod tests;

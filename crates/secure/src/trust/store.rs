@@ -127,6 +127,24 @@ impl TrustStore {
         self.change(|contacts| Ok(contacts.meet(contact, key, SystemTime::now())))
     }
 
+    /// Takes in which keys the accounts of contacts publish. See [`Contacts::publish`]. Blocks on
+    /// files.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or written.
+    pub fn publish(
+        &self,
+        published: impl IntoIterator<Item = (BareJid, Vec<PublicKey>)>,
+    ) -> Result<(), StoreError> {
+        self.change(|contacts| {
+            for (contact, keys) in published {
+                contacts.publish(&contact, &keys, SystemTime::now());
+            }
+            Ok(())
+        })
+    }
+
     /// Trusts a device from now on. See [`Contacts::accept`]. Blocks on files.
     ///
     /// # Errors

@@ -79,6 +79,52 @@ fn what_is_only_claimed_takes_little_room_and_no_place_of_anothers() {
 }
 
 #[test]
+fn what_is_published_is_neither_trusted_nor_refused() {
+    let mut contacts = Contacts::default();
+    contacts.publish(&fernand(), &[key(1), key(2)], now());
+    assert!(contacts.encrypts(&fernand()));
+    // Not even the first meeting has to be with one of them.
+    assert_eq!(contacts.judge(&fernand(), key(3)), Judgement::First);
+    assert_eq!(contacts.meet(&fernand(), key(1), now()), Judgement::First);
+    assert_eq!(contacts.judge(&fernand(), key(2)), Judgement::Other);
+    // What was met stays, whatever is published.
+    contacts.publish(&fernand(), &[key(4)], now());
+    let standings: Vec<_> = contacts
+        .devices(&fernand())
+        .iter()
+        .map(|device| (device.key, device.standing))
+        .collect();
+    let expected = [(key(1), Standing::Pinned), (key(4), Standing::Published)];
+    assert_eq!(standings, expected);
+}
+
+#[test]
+fn a_key_can_be_compared_before_it_is_met() {
+    let mut contacts = Contacts::default();
+    contacts.publish(&fernand(), &[key(1)], now());
+    contacts.verify(&fernand(), "").unwrap();
+    assert_eq!(contacts.meet(&fernand(), key(2), now()), Judgement::Other);
+    let known = Judgement::Known(Standing::Verified);
+    assert_eq!(contacts.meet(&fernand(), key(1), now()), known);
+}
+
+#[test]
+fn what_is_published_takes_little_room() {
+    let mut contacts = Contacts::default();
+    let many: Vec<_> = (0..100).map(key).collect();
+    for number in 0..2000 {
+        let contact = format!("c{number}@example.org").parse().unwrap();
+        contacts.publish(&contact, &many, now());
+    }
+    assert_eq!(contacts.iter().count(), 1024);
+    assert!(contacts.iter().all(|(_, devices)| devices.len() == 16));
+    contacts.publish(&contact(0), &[], now());
+    assert!(!contacts.encrypts(&contact(0)));
+    // Nobody is turned away for that.
+    assert_eq!(contacts.meet(&fernand(), key(1), now()), Judgement::First);
+}
+
+#[test]
 fn what_was_compared_stays_so() {
     let mut contacts = Contacts::default();
     contacts.meet(&fernand(), key(1), now());
@@ -137,6 +183,7 @@ fn a_file_that_says_more_than_is_understood_is_refused() {
 #[derive(Clone, Debug)]
 enum Happening {
     Meets(u8, u8),
+    Publishes(u8, Vec<u8>),
     Accepts(u8, u8),
     Revokes(u8, u8),
     Verifies(u8, u8),
@@ -146,6 +193,8 @@ fn happening() -> impl Strategy<Value = Happening> {
     let pair = || (0..4_u8, 0..16_u8);
     prop_oneof![
         6 => pair().prop_map(|(who, key)| Happening::Meets(who, key)),
+        2 => (0..4_u8, proptest::collection::vec(0..16_u8, 0..4))
+            .prop_map(|(who, keys)| Happening::Publishes(who, keys)),
         1 => pair().prop_map(|(who, key)| Happening::Accepts(who, key)),
         1 => pair().prop_map(|(who, key)| Happening::Revokes(who, key)),
         1 => pair().prop_map(|(who, key)| Happening::Verifies(who, key)),
@@ -178,6 +227,10 @@ proptest! {
                     let again = contacts.judge(&contact(who), key(byte));
                     prop_assert_eq!(again.is_trusted(), judgement.is_trusted());
                 }
+                Happening::Publishes(who, bytes) => {
+                    let keys: Vec<_> = bytes.into_iter().map(key).collect();
+                    contacts.publish(&contact(who), &keys, now());
+                }
                 Happening::Accepts(who, byte) => {
                     contacts.accept(&contact(who), key(byte), now());
                     met.insert(who);
@@ -186,12 +239,14 @@ proptest! {
                 Happening::Revokes(who, byte) => {
                     let name = key(byte).fingerprint();
                     if contacts.revoke(&contact(who), name.as_str()).is_ok() {
+                        met.insert(who);
                         trusted.remove(&(who, byte));
                     }
                 }
                 Happening::Verifies(who, byte) => {
                     let name = key(byte).fingerprint();
                     if contacts.verify(&contact(who), name.as_str()).is_ok() {
+                        met.insert(who);
                         trusted.insert((who, byte));
                     }
                 }
