@@ -274,14 +274,21 @@ fn rename(link: &Link, alices: &BareJid, alias: &str) {
         if !other.is_some_and(|other| other.starts_with(alices.as_str())) {
             return Fate::Pass;
         }
-        let attribute = match payload.is("si", ns::SI) {
+        let is_question = payload.is("si", ns::SI);
+        let attribute = match is_question {
             true => xml_ncname!("id").to_owned(),
             false => xml_ncname!("sid").to_owned(),
         };
         let Some(named) = payload.attr(attribute.as_str()).map(ToOwned::to_owned) else {
             return Fate::Pass;
         };
-        let real = real.get_or_init(|| named.clone());
+        if is_question {
+            let _ = real.set(named.clone());
+        }
+        // Before that it is of an earlier one.
+        let Some(real) = real.get() else {
+            return Fate::Pass;
+        };
         let name = match heading {
             Heading::ToServer if named == *real => &alias,
             Heading::ToClient if named == alias => real,

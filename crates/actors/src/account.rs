@@ -94,7 +94,7 @@ impl Account {
             .flat_map(|signalling| signalling.features())
             .collect();
         features.push(tubes_protocol::ns::TUBES.to_owned());
-        if guard.is_used() {
+        if guard.is_public() {
             features.push(publication::NOTIFY.to_owned());
         }
         let announced = services

@@ -90,7 +90,8 @@ async fn keys_are_pinned_compared_revoked_and_accepted() {
     // Nobody could be asked, so nothing was decided.
     assert_eq!(seen.len(), 1);
 
-    trust(&alice, &["verify", &fernand.jid, "--same"]).await;
+    let key = pinned["key"].as_str().unwrap();
+    trust(&alice, &["verify", &fernand.jid, key, "--same"]).await;
     assert_eq!(connect(&fernand, &alice, &[]).await.unwrap(), b"hello");
     let opened = offering.event("connection_opened").await;
     assert_eq!(opened["trust"], "verified");
@@ -101,7 +102,6 @@ async fn keys_are_pinned_compared_revoked_and_accepted() {
     let told = offering.event("trust").await;
     assert_eq!(told["decision"], "refused");
 
-    let key = pinned["key"].as_str().unwrap();
     trust(&alice, &["accept", &fernand.jid, key]).await;
     assert_eq!(connect(&fernand, &alice, &[]).await.unwrap(), b"hello");
 }
@@ -122,6 +122,38 @@ async fn a_refusal_names_the_option_that_allows_it() {
         (&opened["key"], &opened["trust"]),
         (&Value::Null, &Value::Null)
     );
+}
+
+/// The one that was shown could have been exchanged since.
+#[tokio::test]
+async fn what_was_compared_is_named_in_full() {
+    for key in [&[][..], &["8a4f"]] {
+        let command = ["trust", "verify", "fernand@tubes.test", "--same"];
+        let account = ["--account", "nobody@tubes.test"];
+        let output = run(&[&command[..], key, &account].concat()).await;
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(complaint(&output).contains("the whole key"), "{output:?}");
+    }
+}
+
+/// Not even where everything else is silent.
+#[tokio::test]
+async fn a_plain_connection_says_so() {
+    let Some((alice, fernand)) = friends(ServerKind::Embedded).await else {
+        return;
+    };
+    let _offering = offer(&alice, &fernand, &service().await, &["--encryption", "off"]);
+    let lenient = [
+        "connect",
+        &alice.jid,
+        "greeting",
+        "--encryption",
+        "preferred",
+    ];
+    let output = run(&words(&fernand.with(&lenient))).await;
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("are plain"), "{said}");
 }
 
 #[tokio::test]

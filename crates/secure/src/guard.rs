@@ -62,9 +62,10 @@ pub enum Distrust {
          with --encryption preferred"
     )]
     Plain(BareJid),
-    /// The contact has encrypted before, and does not now: somebody may have seen to that.
+    /// The contact has encrypted before, or publishes a key, and does not encrypt now: somebody may
+    /// have seen to that.
     #[error(
-        "{0} has encrypted from end to end before, and now does not: somebody may be in between; \
+        "{0} can encrypt from end to end, and now does not: somebody may be in between; \
          if it is right, write `encryption = \"off\"` for this contact into the configuration"
     )]
     Downgrade(BareJid),
@@ -221,10 +222,29 @@ impl Guard {
         ))
     }
 
-    /// Whether the devices of this account and of contacts are of any use.
-    pub fn is_used(&self) -> bool {
-        let mut policies = self.exceptions.values().chain([&self.encryption]);
-        policies.any(|policy| *policy != Encryption::Off)
+    /// Whether this device is to be published: not where most connections are to be plain, as
+    /// contacts would take that for somebody's doing.
+    pub fn is_public(&self) -> bool {
+        self.encryption != Encryption::Off
+    }
+
+    /// Those of these devices of a contact that were revoked.
+    ///
+    /// # Errors
+    ///
+    /// What is known cannot be read.
+    pub async fn revoked(
+        &self,
+        contact: &BareJid,
+        devices: Vec<PublicKey>,
+    ) -> Result<Vec<PublicKey>, StoreError> {
+        let of = contact.clone();
+        let revoked = self.blocking(move |store| {
+            let contacts = store.contacts()?;
+            let is_revoked = |key: &PublicKey| contacts.judge(&of, *key) == Judgement::Revoked;
+            Ok(devices.into_iter().filter(is_revoked).collect())
+        });
+        revoked.await
     }
 
     /// Takes in which keys the accounts of contacts publish. See [`Contacts::publish`].

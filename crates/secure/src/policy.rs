@@ -11,7 +11,7 @@ pub enum Encryption {
     /// Always: who cannot is refused.
     #[default]
     Required,
-    /// With whoever can. With a contact that once could, always.
+    /// With whoever can. With a contact that once did, or publishes a key, always.
     Preferred,
     /// Never.
     Off,

@@ -47,12 +47,19 @@ pub fn answered(pubsub: &Element) -> Vec<PublicKey> {
 }
 
 /// The devices that an account publishes from now on, if that is what the event is about
-/// (XEP-0060 §7.1.2.1).
+/// (XEP-0060 §7.1.2.1); none if it takes the list away (§7.2.2.1, §8.4.2, §8.5.2).
 pub fn announced(event: &Element) -> Option<Vec<PublicKey>> {
     if !event.is("event", ns::PUBSUB_EVENT) {
         return None;
     }
-    listed(event.get_child("items", ns::PUBSUB_EVENT)?)
+    let about = |what: &&Element| what.attr("node") == Some(NODE);
+    let what = event.children().find(about)?;
+    match what.name() {
+        "items" if what.children().any(|item| item.name() == "retract") => Some(Vec::new()),
+        "items" => listed(what),
+        "delete" | "purge" => Some(Vec::new()),
+        _ => None,
+    }
 }
 
 /// What is in the last item that there is. What makes no sense is passed over: nothing is trusted
@@ -145,6 +152,22 @@ mod tests {
         ] {
             assert_eq!(announced(&other.parse().unwrap()), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_list_that_is_taken_away_is_empty() {
+        let retracted = event("<retract id='current'/>");
+        let of = |what: &str| {
+            let event = format!(
+                "<event xmlns='{}'><{what} node='{NODE}'/></event>",
+                ns::PUBSUB_EVENT
+            );
+            event.parse().unwrap()
+        };
+        for event in [retracted, of("delete"), of("purge")] {
+            assert_eq!(announced(&event), Some(Vec::new()));
+        }
+        assert_eq!(announced(&of("configuration")), None);
     }
 
     #[test]

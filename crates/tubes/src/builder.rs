@@ -141,7 +141,9 @@ impl Builder {
 /// system has in its place. None where there is no home.
 pub fn state_folder() -> Option<PathBuf> {
     let folders = BaseDirs::new()?;
-    let folder = folders.state_dir().unwrap_or(folders.data_local_dir());
+    let folder = folders
+        .state_dir()
+        .unwrap_or_else(|| folders.data_local_dir());
     Some(folder.join("tubes"))
 }
 

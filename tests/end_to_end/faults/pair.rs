@@ -92,7 +92,13 @@ impl Pair {
                 }
             }
         }
-        assert!(*happened.borrow(), "{cell}: did not happen");
+        // What is encrypted is complete before what is below is closed.
+        let closing = happened.wait_for(|happened| *happened);
+        drop(
+            patiently(&format!("it happens: {cell}"), closing)
+                .await
+                .unwrap(),
+        );
         link.set_filter(|_, _| Fate::Pass);
         let what = format!("another connection works after {cell}");
         patiently(&what, until_served(&self.address)).await;

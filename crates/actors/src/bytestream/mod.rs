@@ -234,7 +234,7 @@ impl Work {
     async fn judge(&self, contact: &BareJid, said: &[Element]) -> Result<Terms, Distrust> {
         let terms = self.env.guard.judge(contact, said).await;
         if let Err(why) = &terms {
-            self.decided(Decision::Refused(why.to_string()), why.key().cloned());
+            self.refused(why);
         }
         terms
     }
@@ -253,7 +253,7 @@ impl Work {
         let secured = guard.secure(stream, role, &contact, terms, &binding).await;
         let (stream, protection) = secured.map_err(|why| {
             if let SecureError::Distrust(why) = &why {
-                self.decided(Decision::Refused(why.to_string()), why.key().cloned());
+                self.refused(why);
             }
             failure::secure(&why)
         })?;
@@ -269,6 +269,13 @@ impl Work {
             attempts,
             protection,
         })
+    }
+
+    fn refused(&self, why: &Distrust) {
+        // A file that cannot be read says nothing of the contact.
+        if !matches!(why, Distrust::Store(_)) {
+            self.decided(Decision::Refused(why.to_string()), why.key().cloned());
+        }
     }
 
     fn decided(&self, decision: Decision, key: Option<Fingerprint>) {

@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tubes_secure::{Guard, PublicKey, publication};
+use tubes_secure::{Guard, publication};
+use tubes_secure::{PublicKey, StoreError};
 use tubes_transport::{AskError, Patience, Question, Stanzas};
 use xmpp_parsers::jid::BareJid;
 use xmpp_parsers::minidom::Element;
@@ -33,113 +34,151 @@ pub(super) struct Devices {
     /// Contacts who were online in this session.
     met: HashSet<BareJid>,
     heard: Arc<Heard>,
-    keeping: AbortHandle,
+    /// What is under way in this session, and ends with it.
+    tasks: JoinSet<()>,
 }
 
 impl Devices {
     pub(super) fn new(env: &Env) -> Self {
-        let heard = Arc::<Heard>::default();
-        let keeping = keep(Arc::clone(&heard), env.guard.clone());
         Self {
             runtime: env.runtime.clone(),
             guard: env.guard.clone(),
             stanzas: env.stanzas.clone(),
             tries: 0,
             met: HashSet::new(),
-            heard,
-            keeping: env.runtime.spawn(keeping).abort_handle(),
+            heard: Arc::default(),
+            tasks: JoinSet::new(),
         }
     }
 
     /// A new session began.
     pub(super) fn logged_in(&mut self, account: BareJid) {
+        self.tasks.abort_all();
+        self.heard = Arc::default();
+        self.met = HashSet::from([account.clone()]);
         self.tries = TRIES;
-        self.met.clear();
-        *self.heard.lock() = Lists::default();
+        self.start(keep(Arc::clone(&self.heard), self.guard.clone()));
         self.publish(account);
     }
 
     /// A contact has come online. Servers tell of its devices then; not always when it has just
     /// become a contact.
     pub(super) fn online(&mut self, contact: BareJid) {
-        if self.guard.is_used() && self.met.insert(contact.clone()) {
+        if self.guard.is_public() && self.met.insert(contact.clone()) {
             let (stanzas, heard) = (self.stanzas.clone(), Arc::clone(&self.heard));
-            self.runtime.spawn(look_up(stanzas, contact, heard));
+            self.start(look_up(stanzas, contact, heard));
         }
     }
 
     /// A server says something of one of its accounts.
     pub(super) fn announced(&mut self, of: BareJid, account: &BareJid, event: &Element) {
-        let Some(keys) = publication::announced(event).filter(|_| self.guard.is_used()) else {
+        let Some(mut keys) = publication::announced(event).filter(|_| self.guard.is_public())
+        else {
             return;
         };
-        if of != *account {
-            return self.heard.note(of, keys);
+        if of == *account {
+            let own = self.guard.store().identity().public();
+            if !keys.contains(&own) {
+                self.publish(of.clone());
+            }
+            // The others are for people to see, and to revoke.
+            keys.retain(|key| *key != own);
         }
-        if !keys.contains(&self.guard.store().identity().public()) {
-            self.publish(of);
-        }
+        self.heard.note(of, keys);
     }
 
     fn publish(&mut self, account: BareJid) {
-        if !self.guard.is_used() {
+        if !self.guard.is_public() {
             return;
         }
-        let Some(tries) = self.tries.checked_sub(1) else {
-            return;
-        };
-        self.tries = tries;
-        let own = self.guard.store().identity().public();
-        let publishing = publish(self.stanzas.clone(), account, own);
-        self.runtime.spawn(publishing);
+        if let Some(tries) = self.tries.checked_sub(1) {
+            self.tries = tries;
+            let publishing = publish(self.stanzas.clone(), account, self.guard.clone());
+            self.start(publishing);
+        }
+    }
+
+    fn start(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn_on(task, &self.runtime);
     }
 }
 
-impl Drop for Devices {
-    fn drop(&mut self) {
-        self.keeping.abort();
-    }
-}
-
-/// Adds this device to the list of its account, where the server keeps one.
-async fn publish(stanzas: Stanzas, account: BareJid, own: PublicKey) {
+/// Adds this device to the list of its account, where the server keeps one, and takes those out of it
+/// that were revoked here.
+async fn publish(stanzas: Stanzas, account: BareJid, guard: Guard) {
     for _ in 0..TRIES {
-        let listed = ask(&stanzas, &account, Question::Get, publication::question()).await;
-        // A list that is not there yet is refused like one that never will be.
-        let mut devices = listed
-            .ok()
-            .flatten()
-            .map_or_else(Vec::new, |list| publication::answered(&list));
-        if devices.contains(&own) {
-            return;
-        }
-        devices.push(own);
-        let publication = publication::publication(&devices);
-        match ask(&stanzas, &account, Question::Set, publication).await {
-            Ok(_) => return,
+        match try_to_publish(&stanzas, &account, &guard).await {
+            Ok(()) => return,
             // ejabberd fails so to make two lists at the same time.
-            Err(AskError::Refused(why))
-                if why.defined_condition == DefinedCondition::ItemNotFound =>
-            {
-                sleep(PAUSE).await;
-            }
-            Err(error) => {
-                tracing::debug!(%account, %error, "this device is not published");
+            Err(Unpublished::Ask(error)) if is_absence(&error) => sleep(PAUSE).await,
+            Err(why) => {
+                tracing::debug!(%account, %why, "this device is not published");
                 return;
             }
         }
     }
 }
 
+async fn try_to_publish(
+    stanzas: &Stanzas,
+    account: &BareJid,
+    guard: &Guard,
+) -> Result<(), Unpublished> {
+    let listed = match ask(stanzas, account, Question::Get, publication::question()).await {
+        Err(error) if is_absence(&error) => None,
+        // What is not known is not overwritten.
+        listed => listed?,
+    };
+    let listed = listed.map_or_else(Vec::new, |list| publication::answered(&list));
+    let own = guard.store().identity().public();
+    let revoked = guard.revoked(account, listed.clone()).await?;
+    let mut devices = listed.clone();
+    devices.retain(|device| !revoked.contains(device));
+    if !devices.contains(&own) {
+        devices.push(own);
+    }
+    if devices != listed {
+        let publication = publication::publication(&devices);
+        ask(stanzas, account, Question::Set, publication).await?;
+    }
+    Ok(())
+}
+
+/// Why a device could not be published.
+#[derive(Debug, thiserror::Error)]
+enum Unpublished {
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Whether there is no list.
+fn is_absence(error: &AskError) -> bool {
+    matches!(
+        error,
+        AskError::Refused(why) if why.defined_condition == DefinedCondition::ItemNotFound
+    )
+}
+
 /// Asks for a contact's devices, unless its server has told of them by itself.
 async fn look_up(stanzas: Stanzas, contact: BareJid, heard: Arc<Heard>) {
     sleep(PAUSE).await;
-    if heard.lock().told.contains(&contact) {
+    let Ok(_turn) = heard.asking.acquire().await else {
+        return;
+    };
+    if heard.was_told(&contact) {
         return;
     }
-    let listed = ask(&stanzas, &contact, Question::Get, publication::question()).await;
-    if let Ok(Some(list)) = listed {
-        heard.note(contact, publication::answered(&list));
+    let listed = match ask(&stanzas, &contact, Question::Get, publication::question()).await {
+        Ok(list) => list.map_or_else(Vec::new, |list| publication::answered(&list)),
+        Err(error) if is_absence(&error) => Vec::new(),
+        Err(_) => return,
+    };
+    // What the server has said meanwhile is newer.
+    if !heard.was_told(&contact) {
+        heard.note(contact, listed);
     }
 }
 
@@ -154,11 +193,13 @@ async fn ask(
     asking.await.map_err(AskError::Gone)?.await
 }
 
-/// What was heard of contacts' devices.
-#[derive(Debug, Default)]
+/// What was heard of contacts' devices in this session.
+#[derive(Debug)]
 struct Heard {
     lists: Mutex<Lists>,
     news: Notify,
+    /// A login brings many contacts at once.
+    asking: Semaphore,
 }
 
 /// The number of contacts bounds them.
@@ -166,8 +207,18 @@ struct Heard {
 struct Lists {
     /// Not kept yet; the latest is what counts.
     fresh: HashMap<BareJid, Vec<PublicKey>>,
-    /// Whose devices were told in this session.
+    /// Whose devices were told.
     told: HashSet<BareJid>,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self {
+            lists: Mutex::default(),
+            news: Notify::new(),
+            asking: Semaphore::new(ASKING),
+        }
+    }
 }
 
 impl Heard {
@@ -178,16 +229,23 @@ impl Heard {
         self.news.notify_one();
     }
 
+    fn was_told(&self, contact: &BareJid) -> bool {
+        self.lock().told.contains(contact)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Lists> {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Keeps what is heard, all that comes at a login at once: each time is a file to be written.
+/// Keeps what is heard. Each time is a file to be written: all that comes at a login is taken at once,
+/// and who keeps changing is heard more and more seldom.
 async fn keep(heard: Arc<Heard>, guard: Guard) {
+    let mut gathering = GATHERING;
     loop {
         heard.news.notified().await;
-        sleep(GATHERING).await;
+        sleep(gathering).await;
+        gathering = (gathering * 2).min(SELDOM);
         let fresh = std::mem::take(&mut heard.lock().fresh);
         if let Err(error) = guard.publish(fresh).await {
             tracing::warn!(%error, "what contacts publish of their devices is not kept");
@@ -201,5 +259,11 @@ const TRIES: u32 = 4;
 /// Time for a server, or for somebody who has just come online, to do it by itself.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long lists are gathered before they are kept.
+/// Contacts of whom is asked at a time.
+const ASKING: usize = 8;
+
+/// How long lists are gathered at first before they are kept.
 const GATHERING: Duration = Duration::from_millis(200);
+
+/// How long they are gathered at most.
+const SELDOM: Duration = Duration::from_secs(60);

@@ -109,7 +109,7 @@ impl From<Transport> for TransportName {
 pub(crate) enum Encryption {
     /// Never
     Off,
-    /// With whoever can; with a contact that once could, always
+    /// With whoever can; with a contact that once did, or publishes a key, always
     Preferred,
     /// Always: who cannot is refused
     Required,

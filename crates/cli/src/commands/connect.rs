@@ -20,9 +20,9 @@ pub(crate) async fn run(
     interrupt: &Interrupt,
 ) -> Result<(), Stop> {
     let output = Output::new(global.output).beside_stdio()?;
-    // Whoever runs this as a proxy command wants to hear of trouble only.
+    // Whoever runs this as a proxy command wants to hear of trouble only, and of new keys.
     let events = match global.verbose {
-        0 => output.muted(),
+        0 => output.hushed(),
         _ => output,
     };
     let online = Online::log_in(global, connect.service.as_deref(), events, interrupt).await?;

@@ -62,6 +62,13 @@ impl Keys {
     }
 
     fn verify(&self, named: &NamedDevice, same: bool) -> Result<(), Stop> {
+        if same && named.key.len() != WHOLE {
+            return Err(Stop::Usage(
+                "--same wants the whole key that was compared: another one may begin likewise, or \
+                 have come since"
+                    .to_owned(),
+            ));
+        }
         let contacts = self.store.contacts()?;
         let device = contacts.find(&named.contact, &named.key);
         let device = device.map_err(|why| Stop::Usage(why.to_string()))?;
@@ -98,3 +105,6 @@ impl Keys {
             .report(&Report::Device(Device::of(contact, device)))
     }
 }
+
+/// Digits of a key.
+const WHOLE: usize = 64;

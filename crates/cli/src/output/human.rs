@@ -148,7 +148,9 @@ fn decided(trust: &Trust) -> String {
              trust verify {peer}` makes sure of it"
         ),
         (None, _) => {
-            format!("{peer} does not encrypt: everybody on the way may read and change it")
+            format!(
+                "connections with {peer} are plain: everybody on the way may read and change them"
+            )
         }
     }
 }
@@ -158,7 +160,10 @@ fn device_line(device: &Device) -> String {
         .first_seen
         .as_deref()
         .map_or_else(String::new, |time| {
-            format!(", first met on {}", time.split('T').next().unwrap_or(time))
+            format!(
+                ", first heard of on {}",
+                time.split('T').next().unwrap_or(time)
+            )
         });
     format!(
         "{:<8} {} {}{since}",

@@ -52,6 +52,14 @@ impl Output {
         }
     }
 
+    /// Tells of nothing but who is trusted from now on, and what is not encrypted.
+    pub(crate) fn hushed(self) -> Self {
+        Self {
+            to: Target::Hushed,
+            ..self
+        }
+    }
+
     /// Events for programs only: people are shown something better.
     pub(crate) fn for_programs(self) -> Self {
         match self.format {
@@ -67,6 +75,16 @@ impl Output {
 
     /// Tells the user of something that happened.
     pub(crate) fn report(self, report: &Report) -> Result<(), Stop> {
+        if self.to == Target::Hushed {
+            return match report.concerns_trust() {
+                true => Self {
+                    to: Target::Stderr,
+                    ..self
+                }
+                .report(report),
+                false => Ok(()),
+            };
+        }
         let line = match self.format {
             Format::Human => human::lines(report),
             Format::Json => json::line(report)?,
@@ -86,7 +104,7 @@ impl Output {
         // In one piece: a reader never sees half a line.
         let line = format!("{line}\n");
         let written = match self.to {
-            Target::Nowhere => Ok(()),
+            Target::Hushed | Target::Nowhere => Ok(()),
             Target::Stderr => io::stderr().lock().write_all(line.as_bytes()),
             Target::Stdout => {
                 let mut stdout = io::stdout().lock();
@@ -101,8 +119,9 @@ impl Output {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
+    Hushed,
     Nowhere,
     Stderr,
     Stdout,

@@ -85,6 +85,14 @@ pub(crate) enum Report {
 }
 
 impl Report {
+    /// Whether it says who is trusted from now on, or what is not encrypted. What was refused is
+    /// told as an error.
+    pub(crate) fn concerns_trust(&self) -> bool {
+        matches!(self, Self::Trust(trust) if trust.reason.is_none())
+    }
+}
+
+impl Report {
     /// What `doctor` found in one check.
     pub(crate) fn check(name: &'static str, verdict: Verdict, detail: String) -> Self {
         Self::Check {

@@ -121,7 +121,9 @@ pub enum UnknownDevice {
     #[error("the device of {0} with the key {1} was revoked: accept it before, if that is meant")]
     Revoked(BareJid, Fingerprint),
     /// More than one has.
-    #[error("several devices of {0} have keys that begin with `{1}`: write more of it")]
+    #[error(
+        "{0} has several devices with keys that begin with `{1}`: write (more of) the one that is meant"
+    )]
     Several(BareJid, String),
 }
 
@@ -159,6 +161,10 @@ impl Contacts {
     /// Takes in which keys a contact's account publishes, instead of the former ones. Nothing is
     /// trusted for it.
     pub fn publish(&mut self, contact: &BareJid, keys: &[PublicKey], now: SystemTime) {
+        let is_new = !self.devices.contains_key(contact);
+        if is_new && self.devices.len() >= CONTACTS {
+            return;
+        }
         let mut devices = self.devices.remove(contact).unwrap_or_default();
         devices.retain(|device| device.is_known() || keys.contains(&device.key));
         for key in keys.iter().take(publication::DEVICES).copied() {
@@ -170,8 +176,7 @@ impl Contacts {
                 });
             }
         }
-        let is_known = devices.iter().any(Device::is_known);
-        if is_known || !devices.is_empty() && self.devices.len() < CONTACTS {
+        if !devices.is_empty() {
             self.devices.insert(contact.clone(), devices);
         }
     }
@@ -243,7 +248,8 @@ impl Contacts {
         Ok(device.clone())
     }
 
-    /// The device whose fingerprint begins so; with nothing to begin with the only one there is.
+    /// The device whose fingerprint begins so; with nothing to begin with the only one there is, be
+    /// it beside others that are merely published.
     ///
     /// # Errors
     ///
@@ -253,10 +259,11 @@ impl Contacts {
         if devices.is_empty() {
             return Err(UnknownDevice::NoneOf(contact.clone()));
         }
-        let begins = |of: Fingerprint| of.as_str().starts_with(fingerprint);
-        let mut found = devices
-            .iter()
-            .filter(|device| begins(device.key.fingerprint()));
+        let is_known = devices.iter().any(Device::is_known);
+        let mut found = devices.iter().filter(|device| match fingerprint {
+            "" => device.is_known() || !is_known,
+            begins => device.key.fingerprint().as_str().starts_with(begins),
+        });
         match (found.next(), found.next()) {
             (Some(device), None) => Ok(device),
             (None, _) => Err(UnknownDevice::NoSuch(contact.clone(), fingerprint.into())),
@@ -289,8 +296,9 @@ impl Contacts {
 /// Devices of a contact's that wait to be accepted.
 const PENDING: usize = 8;
 
-/// Contacts of which more than what they publish is not kept beyond: as many as a large roster has.
-const CONTACTS: usize = 1024;
+/// Once so many contacts are known, what others publish is not kept: a large roster has as many, and
+/// the file is read for each connection.
+const CONTACTS: usize = 512;
 
 #[cfg(test)]
 mod tests;

@@ -96,6 +96,8 @@ fn what_is_published_is_neither_trusted_nor_refused() {
         .collect();
     let expected = [(key(1), Standing::Pinned), (key(4), Standing::Published)];
     assert_eq!(standings, expected);
+    // It needs no further name for that.
+    assert_eq!(contacts.find(&fernand(), "").unwrap().key, key(1));
 }
 
 #[test]
@@ -116,8 +118,10 @@ fn what_is_published_takes_little_room() {
         let contact = format!("c{number}@example.org").parse().unwrap();
         contacts.publish(&contact, &many, now());
     }
-    assert_eq!(contacts.iter().count(), 1024);
+    assert_eq!(contacts.iter().count(), 512);
     assert!(contacts.iter().all(|(_, devices)| devices.len() == 16));
+    contacts.publish(&contact(0), &[key(1)], now());
+    assert_eq!(contacts.devices(&contact(0)).len(), 1);
     contacts.publish(&contact(0), &[], now());
     assert!(!contacts.encrypts(&contact(0)));
     // Nobody is turned away for that.
