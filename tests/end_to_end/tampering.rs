@@ -2,7 +2,7 @@
 //! the whole.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -242,14 +242,16 @@ async fn a_question_for_another_stream_connects_to_nothing(shared: &Server) {
     for person in [&mut shared.fernand, &mut shared.alice] {
         assert!(person.connection_closed().await.2.is_none());
     }
-    for alias in ["another", earlier.get().unwrap()] {
-        rename(&link, &shared.alice.jid, alias);
-        let trying = patiently("the program is told", exchange(&shared.address));
-        trying.await.unwrap_err();
+    let aliases = ["another", earlier.get().unwrap()];
+    rename(&link, &shared.alice.jid, aliases);
+    for alias in aliases {
+        let trying = timeout(SOON, exchange(&shared.address)).await;
+        let failed = trying.unwrap_or_else(|_| panic!("{alias}: nobody noticed"));
+        failed.unwrap_err();
         assert!(shared.fernand.connection_closed().await.2.is_some());
     }
     // Whom nobody connects to waits for a while.
-    for _ in 0..2 {
+    for _ in aliases {
         assert!(shared.alice.connection_closed().await.2.is_some());
     }
     link.set_filter(|_, _| Fate::Pass);
@@ -258,43 +260,45 @@ async fn a_question_for_another_stream_connects_to_nothing(shared: &Server) {
     server.stop().await;
 }
 
-/// From here on the next bytestream has this name beyond Fernand's link, in all that is said of it.
-fn rename(link: &Link, alices: &BareJid, alias: &str) {
-    let (alices, alias) = (alices.clone(), alias.to_owned());
-    let real = OnceLock::new();
+/// From here on the next bytestreams have these names beyond Fernand's link, in all that is said of
+/// them to Alice and by her. A proxy is not deceived.
+fn rename(link: &Link, alices: &BareJid, aliases: [&str; 2]) {
+    let alices = alices.clone();
+    let mut aliases = aliases.map(ToOwned::to_owned).into_iter();
+    let names = Mutex::new((Vec::new(), move || aliases.next()));
     link.set_filter(move |heading, stanza| {
-        let Some(mut payload) = stanza.children().next().cloned() else {
-            return Fate::Pass;
-        };
-        // A proxy is not deceived.
         let other = match heading {
             Heading::ToServer => stanza.attr("to"),
             Heading::ToClient => stanza.attr("from"),
         };
-        if !other.is_some_and(|other| other.starts_with(alices.as_str())) {
+        let Some(mut payload) = stanza.children().next().cloned() else {
             return Fate::Pass;
-        }
+        };
         let is_question = payload.is("si", ns::SI);
         let attribute = match is_question {
             true => xml_ncname!("id").to_owned(),
             false => xml_ncname!("sid").to_owned(),
         };
-        let Some(named) = payload.attr(attribute.as_str()).map(ToOwned::to_owned) else {
+        let named = payload.attr(attribute.as_str()).map(ToOwned::to_owned);
+        let (Some(other), Some(named)) = (other, named) else {
             return Fate::Pass;
         };
-        if is_question {
-            let _ = real.set(named.clone());
+        if !other.starts_with(alices.as_str()) {
+            return Fate::Pass;
         }
-        // Before that it is of an earlier one.
-        let Some(real) = real.get() else {
+        let mut names = names.lock().unwrap();
+        let (known, next) = &mut *names;
+        if is_question && let Some(alias) = next() {
+            known.push((named.clone(), alias));
+        }
+        let renamed = known.iter().find_map(|(real, alias)| match heading {
+            Heading::ToServer => (*real == named).then_some(alias),
+            Heading::ToClient => (*alias == named).then_some(real),
+        });
+        let Some(renamed) = renamed else {
             return Fate::Pass;
         };
-        let name = match heading {
-            Heading::ToServer if named == *real => &alias,
-            Heading::ToClient if named == alias => real,
-            _ => return Fate::Pass,
-        };
-        payload.set_attr(Namespace::NONE, attribute, name.as_str());
+        payload.set_attr(Namespace::NONE, attribute, renamed.as_str());
         Fate::Replace(payload)
     });
 }

@@ -3,10 +3,8 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Sleep, sleep};
 use tokio_rustls::TlsStream;
 use tubes_transport::Io;
 
@@ -42,12 +40,12 @@ enum Reading {
 }
 
 /// How far the end of both directions has come.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Finish {
     Shutting,
-    /// Until the peer has done the same, lest it is cut short: it may still have to read. Nobody
-    /// has to wait for long who has said all and heard all.
-    Parting(Pin<Box<Sleep>>),
+    /// Until the peer has done the same, lest it is cut short: it may still have to read, and may
+    /// take its time for that as at any time before.
+    Parting,
     Done,
 }
 
@@ -124,23 +122,18 @@ impl Sealed {
         }
         let below = self.tls.get_mut().0;
         loop {
-            match &mut self.finish {
+            match self.finish {
                 Finish::Shutting => {
                     let shut = ready!(Pin::new(&mut below.io).poll_shutdown(cx));
                     self.finish = match shut {
-                        Ok(()) => Finish::Parting(Box::pin(sleep(PARTING))),
+                        Ok(()) => Finish::Parting,
                         Err(_) => Finish::Done,
                     };
                 }
-                Finish::Parting(time) => {
+                Finish::Parting => {
                     let mut scratch = [0; 64];
                     let mut scratch = ReadBuf::new(&mut scratch);
-                    if Pin::new(&mut below.io)
-                        .poll_read(cx, &mut scratch)
-                        .is_pending()
-                    {
-                        ready!(time.as_mut().poll(cx));
-                    }
+                    let _ = ready!(Pin::new(&mut below.io).poll_read(cx, &mut scratch));
                     self.finish = Finish::Done;
                 }
                 Finish::Done => return Poll::Ready(Ok(())),
@@ -259,7 +252,3 @@ impl AsyncWrite for Below {
         self.poll_flush(cx)
     }
 }
-
-/// For what is under way, through a server that is slow. Whoever takes no part in the end has
-/// nothing more to say.
-const PARTING: Duration = Duration::from_secs(30);

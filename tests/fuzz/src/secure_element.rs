@@ -1,6 +1,6 @@
-//! What a peer says of its key.
+//! What a peer says of its key, and a server of the keys of an account.
 
-use tubes_secure::{ability, key_of};
+use tubes_secure::{ability, key_of, publication};
 use xmpp_parsers::minidom::Element;
 
 use crate::xml::{element, through_text};
@@ -20,5 +20,13 @@ pub fn secure_element(data: &[u8]) {
             assert_eq!(key_of(&[written]), Ok(Some(key)));
         }
         Err(_) => assert!(count > 0),
+    }
+    let announced = publication::announced(&element).unwrap_or_default();
+    for devices in [announced, publication::answered(&element)] {
+        assert!(devices.len() <= 16);
+        let written = String::from(&publication::publication(&devices));
+        let turned = written.replace("publish", "items");
+        let turned = turned.parse().map(|items| publication::answered(&items));
+        assert_eq!(turned.ok(), Some(devices));
     }
 }
