@@ -34,6 +34,11 @@ impl Transcript {
     }
 
     /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes, to keep.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }

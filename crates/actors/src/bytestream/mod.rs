@@ -22,6 +22,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tubes_local::{Totals, splice_until};
+use tubes_protocol::transcript::Transcript;
 use tubes_secure::{Binding, Distrust, Fingerprint, Judgement, Protection, SecureError, Terms};
 use tubes_transport::{Bytestream, Opened, Request, Role, Tried};
 use xmpp_parsers::jid::{BareJid, FullJid};
@@ -136,7 +137,7 @@ pub(crate) struct Name {
     pub(crate) connection: u64,
     pub(crate) peer: FullJid,
     /// What the tube was offered as, which both sides know.
-    pub(crate) offer: Arc<[u8]>,
+    pub(crate) offer: Arc<Transcript>,
 }
 
 /// What there is to do.
@@ -248,7 +249,7 @@ impl Work {
             transcript,
             ..
         } = opened;
-        let binding = Binding::new([transcript.as_slice(), &self.name.offer]);
+        let binding = Binding::new([transcript.as_slice(), self.name.offer.as_bytes()]);
         let guard = &self.env.guard;
         let secured = guard.secure(stream, role, &contact, terms, &binding).await;
         let (stream, protection) = secured.map_err(|why| {

@@ -154,13 +154,13 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// What was offered, as bytes that are the same at both sides.
-    fn transcript(&self) -> Vec<u8> {
+    /// What was offered, in a form that is the same at both sides.
+    fn transcript(&self) -> Transcript {
         let offer = TubeOffer::new(self.number, self.service.clone(), self.parameters.clone());
         // Nothing else becomes a tube.
         offer.map_or_else(
-            |_| Vec::new(),
-            |offer| Transcript::of(&offer.into()).into_bytes(),
+            |_| Transcript::default(),
+            |offer| Transcript::of(&offer.into()),
         )
     }
 }

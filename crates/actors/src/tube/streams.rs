@@ -15,6 +15,7 @@ use crate::env::Env;
 use crate::event::TubeId;
 use crate::limits;
 use crate::obituary::Obituary;
+use tubes_protocol::transcript::Transcript;
 
 /// Those that are open or being opened, and the places for more.
 #[derive(Debug)]
@@ -26,11 +27,11 @@ pub(super) struct Streams {
     pub(super) places: Arc<Semaphore>,
     wind_down: CancellationToken,
     /// What was offered, as both sides know it.
-    offer: Arc<[u8]>,
+    offer: Arc<Transcript>,
 }
 
 impl Streams {
-    pub(super) fn new(tube: TubeId, end: Arc<End>, offer: Vec<u8>) -> Self {
+    pub(super) fn new(tube: TubeId, end: Arc<End>, offer: Transcript) -> Self {
         Self {
             tube,
             end,
@@ -38,7 +39,7 @@ impl Streams {
             count: 0,
             places: Arc::new(Semaphore::new(limits::CONNECTIONS_PER_TUBE)),
             wind_down: CancellationToken::new(),
-            offer: offer.into(),
+            offer: Arc::new(offer),
         }
     }
 
