@@ -8,6 +8,7 @@
 //!
 //! - [`ns`]: the namespaces
 //! - [`disco`]: what a peer says it can do
+//! - [`room`]: what the occupants of a chat room offer each other
 //! - [`si`]: Stream Initiation (XEP-0095) with the fallback of telepathy-gabble's `si-multiple`
 //! - [`transcript`]: what both sides of a negotiation said, to notice who changed it
 //! - [`tube`]: offering a stream tube, connecting through it, closing it
@@ -17,6 +18,7 @@
 
 pub mod disco;
 pub mod ns;
+pub mod room;
 pub mod si;
 pub mod transcript;
 pub mod tube;

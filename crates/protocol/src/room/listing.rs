@@ -1,0 +1,54 @@
+//! The stream tubes that an occupant of a room offers, in its presence.
+
+use std::collections::BTreeMap;
+
+use xmpp_parsers::minidom::Element;
+
+use crate::ns;
+use crate::tube::{TubeNumber, TubeOffer};
+
+/// `<tubes/>` in a presence: all stream tubes that the occupant offers at this moment.
+///
+/// It comes anew as a whole whenever something changes. A presence without it says nothing of tubes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listing(BTreeMap<TubeNumber, TubeOffer>);
+
+impl Listing {
+    /// The listing of these offers. Of two with one number the later one counts.
+    pub fn new(offers: impl IntoIterator<Item = TubeOffer>) -> Self {
+        let numbered = offers.into_iter().map(|offer| (offer.number(), offer));
+        Self(numbered.collect())
+    }
+
+    /// The listing in a presence with these payloads, if it says anything of tubes.
+    ///
+    /// What is no stream tube, or makes no sense, is passed over: D-Bus tubes stand beside them.
+    pub fn among<'a>(payloads: impl IntoIterator<Item = &'a Element>) -> Option<Self> {
+        let mut payloads = payloads.into_iter();
+        let tubes = payloads.find(|payload| payload.is("tubes", ns::TUBES))?;
+        let offers = tubes.children().take(CHILDREN);
+        let offers = offers.filter_map(|tube| TubeOffer::try_from(tube).ok());
+        Some(Self::new(offers.take(TUBES)))
+    }
+
+    /// The offers, by number.
+    pub fn offers(&self) -> &BTreeMap<TubeNumber, TubeOffer> {
+        &self.0
+    }
+}
+
+impl From<&Listing> for Element {
+    fn from(listing: &Listing) -> Self {
+        let offers = listing.0.values().cloned();
+        Self::builder("tubes", ns::TUBES)
+            .append_all(offers.map(Self::from))
+            .build()
+    }
+}
+
+/// Tubes of one occupant that are looked at: more than anybody offers, and little to keep for each of
+/// the thousands that a room may have.
+const TUBES: usize = 32;
+
+/// Children of the listing that are looked at, those of other types included.
+const CHILDREN: usize = 64;

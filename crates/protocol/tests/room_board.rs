@@ -1,0 +1,204 @@
+//! What is offered in a room: on the wire as telepathy-gabble has it, and as a machine.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test that cannot go on has failed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tubes_protocol::ns;
+use tubes_protocol::room::{Board, Change, Listing};
+use tubes_protocol::tube::{Parameters, TubeNumber, TubeOffer};
+use xmpp_parsers::minidom::Element;
+
+const PRESENCE: &str = "<presence xmlns='jabber:client' to='room@conf.example/alice'>\
+    <tubes xmlns='http://telepathy.freedesktop.org/xmpp/tubes'>\
+    <tube type='stream' service='x-echo' id='992336677'>\
+    <parameters><parameter name='k' type='str'>v</parameter></parameters></tube>\
+    <tube type='dbus' service='org.example.Demo' id='808286906' \
+    initiator='room@conf.example/alice' stream-id='1795237448-463122202' \
+    dbus-name=':2.YWxpY2UA'><parameters/></tube></tubes></presence>";
+
+fn number(value: u32) -> TubeNumber {
+    TubeNumber::new(value).unwrap()
+}
+
+fn offer(value: u32, service: &str) -> TubeOffer {
+    TubeOffer::new(number(value), service, Parameters::default()).unwrap()
+}
+
+fn listed(presence: &str) -> Option<Listing> {
+    let presence: Element = presence.parse().unwrap();
+    Listing::among(presence.children())
+}
+
+fn offered(occupant: &str, offer: TubeOffer) -> Change {
+    let occupant = occupant.to_owned();
+    Change::Offered { occupant, offer }
+}
+
+fn withdrawn(occupant: &str, value: u32) -> Change {
+    let occupant = occupant.to_owned();
+    let number = number(value);
+    Change::Withdrawn { occupant, number }
+}
+
+#[test]
+fn gabbles_stream_tubes_are_read_and_its_others_passed_over() {
+    let listing = listed(PRESENCE).unwrap();
+    let offers: Vec<_> = listing.offers().values().collect();
+    assert_eq!(offers.len(), 1);
+    assert_eq!(offers[0].number(), number(992_336_677));
+    assert_eq!(offers[0].service(), "x-echo");
+    assert_eq!(offers[0].parameters().iter().count(), 1);
+}
+
+#[test]
+fn an_empty_listing_is_one_and_none_is_none() {
+    let of = |payload: &str| {
+        listed(&format!(
+            "<presence xmlns='jabber:client'>{payload}</presence>"
+        ))
+    };
+    let empty = of(&format!("<tubes xmlns='{}'/>", ns::TUBES));
+    assert_eq!(empty, Some(Listing::default()));
+    assert_eq!(of("<x xmlns='http://jabber.org/protocol/muc'/>"), None);
+    assert_eq!(of("<tubes xmlns='urn:example:other'/>"), None);
+}
+
+#[test]
+fn a_listing_is_written_as_gabble_reads_it() {
+    let written = Element::from(&Listing::new([offer(7, "x-echo")]));
+    let expected: Element = format!(
+        "<tubes xmlns='{}'><tube type='stream' service='x-echo' id='7'><parameters/></tube></tubes>",
+        ns::TUBES
+    )
+    .parse()
+    .unwrap();
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn what_is_listed_is_open_and_what_is_no_more_listed_is_withdrawn() {
+    let mut board = Board::new();
+    let echo = offer(1, "x-echo");
+    let first = board.handle_presence("alice", Some(Listing::new([echo.clone()])));
+    assert_eq!(first, [offered("alice", echo.clone())]);
+    // Said again, or nothing said of it: no news.
+    assert!(
+        board
+            .handle_presence("alice", Some(Listing::new([echo])))
+            .is_empty()
+    );
+    assert!(board.handle_presence("alice", None).is_empty());
+    // The same number for another service is another tube.
+    let other = offer(1, "x-other");
+    let changed = board.handle_presence("alice", Some(Listing::new([other.clone()])));
+    assert_eq!(changed, [withdrawn("alice", 1), offered("alice", other)]);
+    let empty = board.handle_presence("alice", Some(Listing::default()));
+    assert_eq!(empty, [withdrawn("alice", 1)]);
+    assert!(board.handle_left("alice").is_empty());
+}
+
+#[test]
+fn one_number_of_two_occupants_is_two_tubes() {
+    let mut board = Board::new();
+    for who in ["alice", "fernand"] {
+        let changes = board.handle_presence(who, Some(Listing::new([offer(1, who)])));
+        assert_eq!(changes, [offered(who, offer(1, who))]);
+    }
+    assert_eq!(board.handle_left("alice"), [withdrawn("alice", 1)]);
+    let left = board.offered_by("fernand").unwrap();
+    assert_eq!(left.offers()[&number(1)].service(), "fernand");
+}
+
+#[test]
+fn tubes_follow_their_occupant_to_another_name() {
+    let mut board = Board::new();
+    board.handle_presence("alice", Some(Listing::new([offer(1, "x-echo")])));
+    let renamed = board.handle_renamed("alice", "al");
+    let (from, to) = ("alice".to_owned(), "al".to_owned());
+    assert_eq!(renamed, [Change::Renamed { from, to }]);
+    assert!(board.handle_left("alice").is_empty());
+    assert_eq!(board.handle_gone(), [withdrawn("al", 1)]);
+    assert!(board.handle_gone().is_empty());
+}
+
+#[test]
+fn nobody_fills_the_board() {
+    let mut board = Board::new();
+    let tubes = |first: u32| (first..first + 100).map(|value| offer(value, "x-echo"));
+    let mut seen = 0;
+    for occupant in 0..100 {
+        let listing = Element::from(&Listing::new(tubes(1)));
+        let listing = Listing::among([&listing]);
+        let changes = board.handle_presence(&occupant.to_string(), listing);
+        assert!(changes.len() <= 32);
+        seen += changes.len();
+    }
+    assert_eq!(seen, 1024);
+    // Whoever goes makes room.
+    assert_eq!(board.handle_left("0").len(), 32);
+    let late = board.handle_presence("late", Some(Listing::new([offer(1, "x-echo")])));
+    assert_eq!(late.len(), 1);
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    Presence(u8, Option<Vec<(u8, bool)>>),
+    Left(u8),
+    Renamed(u8, u8),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let listing = proptest::option::of(vec((1..6_u8, any::<bool>()), 0..4));
+    prop_oneof![
+        4 => (0..4_u8, listing).prop_map(|(who, listing)| Happening::Presence(who, listing)),
+        1 => (0..4_u8).prop_map(Happening::Left),
+        1 => (0..4_u8, 0..4_u8).prop_map(|(from, to)| Happening::Renamed(from, to)),
+    ]
+}
+
+proptest! {
+    /// Whoever follows the changes knows what is on the board: nothing is offered twice, or
+    /// withdrawn that is not there.
+    #[test]
+    fn changes_tell_everything(happenings in vec(happening(), 0..60)) {
+        let mut board = Board::new();
+        let mut followed: BTreeMap<String, BTreeSet<TubeNumber>> = BTreeMap::new();
+        for happening in happenings {
+            let changes = match happening {
+                Happening::Presence(who, listing) => {
+                    let listing = listing.map(|offers| Listing::new(offers.into_iter().map(
+                        |(value, other)| offer(value.into(), if other { "x-other" } else { "x-echo" }),
+                    )));
+                    board.handle_presence(&who.to_string(), listing)
+                }
+                Happening::Left(who) => board.handle_left(&who.to_string()),
+                Happening::Renamed(from, to) => {
+                    board.handle_renamed(&from.to_string(), &to.to_string())
+                }
+            };
+            for change in changes {
+                match change {
+                    Change::Offered { occupant, offer } => {
+                        prop_assert!(followed.entry(occupant).or_default().insert(offer.number()));
+                    }
+                    Change::Withdrawn { occupant, number } => {
+                        prop_assert!(followed.entry(occupant).or_default().remove(&number));
+                    }
+                    Change::Renamed { from, to } => {
+                        let tubes = followed.remove(&from).unwrap_or_default();
+                        let there = followed.insert(to, tubes).unwrap_or_default();
+                        prop_assert!(there.is_empty());
+                    }
+                }
+            }
+            for who in 0..4 {
+                let who = who.to_string();
+                let there = board.offered_by(&who).map(|listing| listing.offers().keys().copied());
+                let there: BTreeSet<_> = there.into_iter().flatten().collect();
+                prop_assert_eq!(&there, followed.entry(who).or_default());
+            }
+        }
+    }
+}
