@@ -15,6 +15,8 @@ pub const IBB: &str = "http://jabber.org/protocol/ibb";
 /// What this project adds to the XEPs: a disco#info feature, and an element in both halves of a
 /// Stream Initiation.
 pub const KIND: &str = "urn:x-tubes:0";
+/// What a chat room says of its occupants (XEP-0045).
+pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 /// Stream Initiation (XEP-0095).
 pub const SI: &str = "http://jabber.org/protocol/si";
 /// Several transports in one Stream Initiation, to fall back from one to the next.

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::room::Listing;
+use crate::room::{Listing, Occupant};
 use crate::tube::{TubeNumber, TubeOffer};
-
-/// The nickname by which a room knows an occupant at this moment; no more than that, and no identity.
-pub type Occupant = String;
 
 /// The tubes that others offer in a room; pure, and one per room.
 ///

@@ -9,11 +9,20 @@
 //!
 //! Nobody is asked and nobody declines: who is in the room sees what is offered there.
 //!
+//! - [`Entry`]: how this side comes in and out, and who is there (`entry.rs`), by what the room says
+//!   of occupants: [`Told`] (`presence.rs`)
 //! - [`Listing`]: what an occupant offers, in its presence (`listing.rs`)
 //! - [`Board`]: what all of them offer, and what changes with each presence (`board.rs`)
 
 mod board;
+mod entry;
 mod listing;
+mod presence;
 
-pub use self::board::{Board, Change, Occupant};
+pub use self::board::{Board, Change};
+pub use self::entry::{Entry, Exit, Step};
 pub use self::listing::Listing;
+pub use self::presence::{Removal, Told};
+
+/// The nickname by which a room knows an occupant at this moment; no more than that, and no identity.
+pub type Occupant = String;

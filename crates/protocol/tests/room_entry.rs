@@ -1,0 +1,230 @@
+//! Coming into a room and out of it, by what services say (XEP-0045).
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test that cannot go on has failed.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tubes_protocol::room::{Entry, Exit, Removal, Step, Told};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stanza_error::DefinedCondition;
+
+fn told(inner: &str) -> Told {
+    let presence = format!(
+        "<presence xmlns='jabber:client'><c xmlns='http://jabber.org/protocol/caps'/>\
+         <x xmlns='http://jabber.org/protocol/muc#user'>{inner}</x></presence>"
+    );
+    let presence: Element = presence.parse().unwrap();
+    Told::among(presence.children())
+}
+
+fn status(code: u16) -> String {
+    format!("<item affiliation='none' role='participant'/><status code='{code}'/>")
+}
+
+fn inside() -> Entry {
+    let (mut entry, _) = Entry::new("alice");
+    entry
+        .handle_available("alice", &told(&status(110)))
+        .unwrap();
+    entry
+}
+
+#[test]
+fn others_are_told_before_this_side_is_in() {
+    let (mut entry, first) = Entry::new("alice");
+    let nick = "alice".to_owned();
+    assert_eq!(first, Step::Enter { nick: nick.clone() });
+    let real = "fernand@example.net/home";
+    let fernand = told(&format!(
+        "<item affiliation='none' role='participant' jid='{real}'/>"
+    ));
+    let came = entry.handle_available("fernand", &fernand).unwrap();
+    let real = Some(real.parse().unwrap());
+    assert_eq!(
+        came,
+        Step::Came {
+            occupant: "fernand".to_owned(),
+            real
+        }
+    );
+    // Said again: no news.
+    assert_eq!(entry.handle_available("fernand", &fernand), None);
+    assert!(!entry.is_inside());
+    let entered = entry
+        .handle_available("alice", &told(&status(110)))
+        .unwrap();
+    assert_eq!(
+        entered,
+        Step::Entered {
+            nick,
+            is_new: false
+        }
+    );
+    assert!(entry.is_inside());
+    assert_eq!(entry.real("fernand").unwrap().resource().as_str(), "home");
+    assert_eq!(entry.handle_available("alice", &told(&status(110))), None);
+}
+
+#[test]
+fn a_new_room_says_so_and_may_give_another_name() {
+    let (mut entry, _) = Entry::new("alice");
+    let codes = "<item affiliation='owner' role='moderator'/><status code='110'/>\
+                 <status code='201'/><status code='210'/>";
+    let entered = entry.handle_available("alice42", &told(codes)).unwrap();
+    let nick = "alice42".to_owned();
+    assert_eq!(entered, Step::Entered { nick, is_new: true });
+    assert_eq!(entry.nick(), "alice42");
+}
+
+#[test]
+fn a_name_that_is_taken_is_tried_in_other_forms_and_not_for_ever() {
+    let (mut entry, _) = Entry::new("alice");
+    for number in 2..=5 {
+        let nick = format!("alice-{number}");
+        let next = entry.handle_error(&DefinedCondition::Conflict);
+        assert_eq!(next, Some(Step::Enter { nick }));
+    }
+    let end = entry.handle_error(&DefinedCondition::Conflict).unwrap();
+    let why = Some(Exit::Refused(DefinedCondition::Conflict));
+    assert_eq!(end, Step::Out { why, reason: None });
+    assert_eq!(entry.handle_error(&DefinedCondition::Conflict), None);
+}
+
+#[test]
+fn who_is_not_let_in_hears_why() {
+    for condition in [
+        DefinedCondition::NotAuthorized,
+        DefinedCondition::Forbidden,
+        DefinedCondition::RegistrationRequired,
+        DefinedCondition::ItemNotFound,
+    ] {
+        let (mut entry, _) = Entry::new("alice");
+        let end = entry.handle_error(&condition).unwrap();
+        let why = Some(Exit::Refused(condition));
+        assert_eq!(end, Step::Out { why, reason: None });
+    }
+    // Inside, an error is of something else.
+    assert_eq!(inside().handle_error(&DefinedCondition::Conflict), None);
+}
+
+#[test]
+fn who_is_put_out_hears_why() {
+    let kicked = "<item affiliation='none' role='none'><reason>enough</reason></item>\
+                  <status code='110'/><status code='307'/>";
+    let shut = format!("{}<status code='332'/>", status(110));
+    let failed = "<item affiliation='none' role='none'/><status code='110'/>\
+                  <status code='307'/><status code='333'/>";
+    let destroyed = "<item affiliation='none' role='none'/><status code='110'/>\
+                     <destroy jid='other@conf.example'><reason>over</reason></destroy>";
+    for (said, removal, reason) in [
+        (kicked, Removal::Kicked, Some("enough")),
+        (&shut, Removal::ShutDown, None),
+        (failed, Removal::Failed, None),
+        (destroyed, Removal::Destroyed, Some("over")),
+    ] {
+        let mut entry = inside();
+        let out = entry.handle_unavailable("alice", &told(said)).unwrap();
+        let why = Some(Exit::Removed(removal));
+        let reason = reason.map(ToOwned::to_owned);
+        assert_eq!(out, Step::Out { why, reason });
+        assert!(!entry.is_inside());
+    }
+    let left = inside().handle_unavailable("alice", &told(&status(110)));
+    assert_eq!(
+        left,
+        Some(Step::Out {
+            why: None,
+            reason: None
+        })
+    );
+}
+
+#[test]
+fn names_change_and_people_stay() {
+    let mut entry = inside();
+    entry.handle_available("fernand", &told("<item jid='fernand@example.net/home'/>"));
+    let renamed = told("<item nick='fern' role='participant'/><status code='303'/>");
+    let step = entry.handle_unavailable("fernand", &renamed).unwrap();
+    let (from, to) = ("fernand".to_owned(), "fern".to_owned());
+    assert_eq!(step, Step::Renamed { from, to });
+    assert!(entry.real("fernand").is_none());
+    assert!(entry.real("fern").is_some());
+    let own = told("<item nick='al' role='participant'/><status code='303'/><status code='110'/>");
+    let step = entry.handle_unavailable("alice", &own);
+    assert_eq!(
+        step,
+        Some(Step::Named {
+            nick: "al".to_owned()
+        })
+    );
+    assert!(entry.is_inside());
+}
+
+#[test]
+fn who_was_lost_enters_anew_under_the_wanted_name() {
+    let mut entry = inside();
+    entry.handle_available("fernand", &told("<item role='participant'/>"));
+    let steps = entry.handle_lost();
+    let left = Step::Left {
+        occupant: "fernand".to_owned(),
+    };
+    let enter = Step::Enter {
+        nick: "alice".to_owned(),
+    };
+    assert_eq!(steps, [left, enter]);
+    assert!(!entry.is_inside());
+    // Not after it was put out.
+    entry.handle_error(&DefinedCondition::Forbidden);
+    assert!(entry.handle_lost().is_empty());
+}
+
+#[test]
+fn codes_and_elements_that_nobody_knows_change_nothing() {
+    let odd = "<status code='999'/><status code='x'/><status/><more xmlns='urn:example:more'/>\
+               <item jid='@' role='emperor'/><status code='110'/>";
+    let told = told(odd);
+    assert!(told.is_own());
+    assert_eq!(told.real, None);
+    assert_eq!(told.removal(), None);
+    assert_eq!(Told::among([]), Told::default());
+}
+
+proptest! {
+    /// Whatever comes: who came leaves at most once, and outside nothing follows.
+    #[test]
+    fn everybody_who_leaves_has_come(
+        happenings in vec((0..4_u8, 0..5_u8, 0..6_usize), 0..80)
+    ) {
+        let (mut entry, _) = Entry::new("n0");
+        let mut there = std::collections::BTreeSet::new();
+        let said = [
+            told(""), told(&status(110)), told(&status(307)),
+            told("<item nick='n1'/><status code='303'/>"),
+            told("<item nick='n2'/><status code='303'/><status code='110'/>"),
+            told("<item jid='fernand@example.net/home'/>"),
+        ];
+        let mut is_out = false;
+        for (kind, who, what) in happenings {
+            let (who, what) = (format!("n{who}"), said.get(what).unwrap());
+            let steps = match kind {
+                0 | 1 => entry.handle_available(&who, what).into_iter().collect(),
+                2 => entry.handle_unavailable(&who, what).into_iter().collect(),
+                _ if what.is_own() => entry.handle_lost(),
+                _ => entry.handle_error(&DefinedCondition::Conflict).into_iter().collect(),
+            };
+            prop_assert!(!is_out || steps.is_empty());
+            for step in steps {
+                match step {
+                    Step::Came { occupant, .. } => { there.insert(occupant); }
+                    Step::Left { occupant } => prop_assert!(there.remove(&occupant)),
+                    Step::Renamed { from, to } => {
+                        prop_assert!(there.remove(&from));
+                        there.insert(to);
+                    }
+                    Step::Out { .. } => is_out = true,
+                    _ => {}
+                }
+            }
+            prop_assert!(!is_out || !entry.is_inside());
+        }
+    }
+}
