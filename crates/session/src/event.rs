@@ -8,7 +8,7 @@ use tubes_transport::{Gone, Inbound};
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stream_features::StreamFeatures;
 
-use crate::LoginError;
+use crate::{LoginError, RoomSays};
 
 /// Something that happened on a session.
 #[derive(Debug)]
@@ -30,6 +30,9 @@ pub enum SessionEvent {
         /// What it can do.
         abilities: Abilities,
     },
+    /// A room that is attended said something. Rooms have to be entered anew with each
+    /// [`Link::Reset`].
+    Room(RoomSays),
     /// A known contact, or anybody else, said something that no wire claims.
     Unclaimed {
         /// What.

@@ -18,7 +18,7 @@
 //!   lost its connection; `flight.rs` with `pace.rs`: what is on its way to the server, and how
 //!   much may be; `router/`: where each stanza goes
 //! - `tracker.rs`: questions that wait for answers; `contacts.rs`: who is online and can do
-//!   what; `identity.rs`: what this client says of itself; `inquiry.rs`: what its owner may ask
+//!   what; `rooms.rs`: the rooms that it attends; `identity.rs`: what this client says of itself; `inquiry.rs`: what its owner may ask
 
 mod account;
 mod connector;
@@ -38,6 +38,7 @@ mod login_error;
 mod pace;
 mod pump;
 mod reconnect;
+mod rooms;
 mod router;
 mod sasl;
 mod session;
@@ -49,5 +50,6 @@ pub use self::account::{Account, AccountError, Password, Tls};
 pub use self::contacts::{Contact, Resource, Sight};
 pub use self::event::{Link, Login, SessionEvent, StreamManagement, Terms};
 pub use self::login_error::{CertificateFault, LoginError, LoginErrorKind, LoginFailure, Refusal};
+pub use self::rooms::RoomSays;
 pub use self::router::Subscribe;
-pub use self::session::Session;
+pub use self::session::{Session, Showing};

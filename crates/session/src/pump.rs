@@ -48,9 +48,12 @@ pub(crate) struct Pump {
 #[derive(Debug)]
 pub(crate) enum Command {
     Advertise(Vec<String>),
+    Attend(BareJid),
     Close(oneshot::Sender<()>),
     Consent(BareJid, Subscribe),
+    Forsake(BareJid),
     Inquire(Inquiry),
+    Present(Presence),
 }
 
 impl Pump {
@@ -221,6 +224,9 @@ impl Pump {
                 self.router
                     .handle_consent(contact, subscribe, Instant::now());
             }
+            Command::Attend(room) => self.router.handle_attend(room),
+            Command::Forsake(room) => self.router.handle_forsake(&room),
+            Command::Present(presence) => self.router.handle_present(presence),
             Command::Inquire(inquiry) => inquiry.answer(&self.login, &self.router),
             Command::Close(_) => {}
         }

@@ -7,6 +7,8 @@ use tokio::time::timeout;
 use tokio_xmpp::stanzastream::{Event, StreamEvent};
 use tubes_transport::{Gone, Stanzas};
 use xmpp_parsers::jid::{BareJid, FullJid, ResourcePart};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::presence::{Presence, Type};
 
 use crate::connector::{Connector, Established};
 use crate::continuity::Continuity;
@@ -119,6 +121,29 @@ impl Session {
         self.command(Command::Consent(contact, subscribe)).await;
     }
 
+    /// Hears what this room says of its occupants from now on. It is entered by a presence
+    /// ([`present`](Self::present)), after each new login anew.
+    pub async fn attend(&self, room: BareJid) {
+        self.command(Command::Attend(room)).await;
+    }
+
+    /// Hears no more of this room.
+    pub async fn forsake(&self, room: BareJid) {
+        self.command(Command::Forsake(room)).await;
+    }
+
+    /// Shows this presence to one address alone (RFC 6121 §4.6): to a room. What was not said yet
+    /// when the session is lost is not said in the next one.
+    pub async fn present(&self, to: FullJid, showing: Showing, payloads: Vec<Element>) {
+        let type_ = match showing {
+            Showing::Available => Type::None,
+            Showing::Unavailable => Type::Unavailable,
+        };
+        let mut presence = Presence::new(type_).with_to(to);
+        presence.payloads = payloads;
+        self.command(Command::Present(presence)).await;
+    }
+
     /// What is known of a contact at this moment: whether its presence is visible, and its
     /// resources. Cancel safe.
     ///
@@ -159,6 +184,15 @@ impl Session {
         // A session that is gone has said so in an event.
         let _ = self.commands.send(command).await;
     }
+}
+
+/// What a presence says of this client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Showing {
+    /// It is there.
+    Available,
+    /// It is no more.
+    Unavailable,
 }
 
 /// tokio-xmpp binds the resource without a deadline.

@@ -25,6 +25,7 @@ use xmpp_parsers::{ns, ping::Ping};
 use crate::SessionEvent;
 use crate::contacts::Contacts;
 use crate::identity::Identity;
+use crate::rooms::Rooms;
 use crate::tracker::{Asker, Tracker, fail_all};
 
 /// Routes the stanzas of one session.
@@ -36,6 +37,7 @@ pub(crate) struct Router {
     lives: u64,
     identity: Identity,
     contacts: Contacts,
+    rooms: Rooms,
     /// Other resources of the own account, which nobody has asked for yet.
     siblings: HashMap<FullJid, Announced>,
     tracker: Tracker,
@@ -59,6 +61,7 @@ impl Router {
             lives: 0,
             identity,
             contacts: Contacts::default(),
+            rooms: Rooms::default(),
             siblings: HashMap::new(),
             tracker: Tracker::new(prefix),
             switchboard,

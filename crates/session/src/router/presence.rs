@@ -14,6 +14,7 @@ use xmpp_parsers::presence::{Presence, Type};
 use super::Router;
 use crate::SessionEvent;
 use crate::contacts::{Contact, Online, Sight};
+use crate::rooms::RoomSays;
 use crate::tracker::{Asker, fail_all};
 
 impl Router {
@@ -51,7 +52,33 @@ impl Router {
         }
     }
 
+    /// Hears what a room says of its occupants.
+    pub(crate) fn handle_attend(&mut self, room: BareJid) {
+        self.rooms.attend(room);
+    }
+
+    /// Hears no more of a room. What was asked of its occupants nobody answers any more.
+    pub(crate) fn handle_forsake(&mut self, room: &BareJid) {
+        self.rooms.forsake(room);
+        let peers = self.switchboard.peers();
+        for occupant in peers.into_iter().filter(|peer| peer.to_bare() == *room) {
+            self.peer_gone(&occupant);
+        }
+    }
+
+    /// Shows a presence to somebody.
+    pub(crate) fn handle_present(&mut self, presence: Presence) {
+        self.out.push_back(presence.into());
+    }
+
     pub(super) fn handle_presence(&mut self, presence: Presence, now: Instant) {
+        if let Some(says) = self.rooms.read(&presence) {
+            if let RoomSays::Unavailable { occupant, .. } = &says {
+                self.peer_gone(&occupant.clone().into());
+            }
+            self.events.push_back(SessionEvent::Room(says));
+            return;
+        }
         let Some(from) = presence.from else { return };
         match (presence.type_, from.clone().try_into_full()) {
             (Type::Subscribe, _) => {

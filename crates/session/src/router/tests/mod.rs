@@ -8,6 +8,7 @@ use tubes_transport::{Outbox, Stanzas};
 
 mod contacts;
 mod losses;
+mod rooms;
 
 use super::*;
 

@@ -1,0 +1,90 @@
+//! The rooms that this account attends (XEP-0045).
+
+use std::collections::BTreeSet;
+
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
+use xmpp_parsers::minidom::Element;
+use xmpp_parsers::presence::{Presence, Type};
+use xmpp_parsers::stanza_error::StanzaError;
+
+/// Whose presences are reported as they are, and not taken for those of contacts.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms(BTreeSet<BareJid>);
+
+impl Rooms {
+    pub(crate) fn attend(&mut self, room: BareJid) {
+        self.0.insert(room);
+    }
+
+    pub(crate) fn forsake(&mut self, room: &BareJid) {
+        self.0.remove(room);
+    }
+
+    /// What a presence says of a room, if it comes from one that is attended.
+    pub(crate) fn read(&self, presence: &Presence) -> Option<RoomSays> {
+        let from = presence.from.as_ref()?;
+        if !self.0.contains(&from.to_bare()) {
+            return None;
+        }
+        let payloads = || presence.payloads.iter().take(PAYLOADS).cloned();
+        let occupant = from.try_as_full().ok().cloned();
+        match (&presence.type_, occupant) {
+            (Type::None, Some(occupant)) => Some(RoomSays::Available {
+                occupant,
+                payloads: payloads().collect(),
+            }),
+            (Type::Unavailable, Some(occupant)) => Some(RoomSays::Unavailable {
+                occupant,
+                payloads: payloads().collect(),
+            }),
+            (Type::Error, _) => Some(RoomSays::Refused {
+                from: from.clone(),
+                why: payloads().find_map(|payload| StanzaError::try_from(payload).ok()),
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// A presence from a room that is attended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RoomSays {
+    /// An occupant is there. Comes with each change anew.
+    Available {
+        /// Who: the room, and the name there.
+        occupant: FullJid,
+        /// What is said of it.
+        payloads: Vec<Element>,
+    },
+    /// The room does not take what it was told.
+    Refused {
+        /// The room, or the name there that it is about.
+        from: Jid,
+        /// Why, if it makes sense.
+        why: Option<StanzaError>,
+    },
+    /// An occupant is there no more, or not under that name. Questions to it have failed, its wires have
+    /// ended.
+    Unavailable {
+        /// Who it was.
+        occupant: FullJid,
+        /// What is said of it.
+        payloads: Vec<Element>,
+    },
+}
+
+impl RoomSays {
+    /// The room that says it.
+    pub fn room(&self) -> BareJid {
+        match self {
+            Self::Available { occupant, .. } | Self::Unavailable { occupant, .. } => {
+                occupant.to_bare()
+            }
+            Self::Refused { from, .. } => from.to_bare(),
+        }
+    }
+}
+
+/// Payloads of one presence that are handed on.
+const PAYLOADS: usize = 16;
