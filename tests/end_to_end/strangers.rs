@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tubes::{BareJid, Direction, Event, FullJid, Offer};
 use tubes_protocol::ns;
 use tubes_protocol::si::SiRequest;
-use tubes_protocol::tube::{Parameters, StreamFor, TubeClose, TubeNumber, TubeOffer};
+use tubes_protocol::tube::{Parameters, Setting, StreamFor, TubeClose, TubeNumber, TubeOffer};
 use tubes_server::Server;
 use tubes_transport::{AskError, Bytestream};
 use xmpp_parsers::minidom::Element;
@@ -132,7 +132,15 @@ async fn harass(stranger: &Outsider, victim: &FullJid, number: TubeNumber) {
 
 fn initiation(stream: &str, number: TubeNumber) -> String {
     let methods = vec![IBB.to_owned()];
-    let request = SiRequest::new(stream, StreamFor { number }.into(), methods);
+    let request = SiRequest::new(
+        stream,
+        StreamFor {
+            number,
+            setting: Setting::Private,
+        }
+        .into(),
+        methods,
+    );
     String::from(&Element::from(request))
 }
 

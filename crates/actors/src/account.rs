@@ -10,14 +10,17 @@ use tubes_protocol::tube::{Parameters, TubeNumber, TubeOffer};
 use tubes_secure::{Guard, StoreError, publication};
 use tubes_session::{Contact, Login, LoginError, Session, Subscribe};
 use tubes_transport::{Gone, Signalling, Stanzas};
-use xmpp_parsers::jid::BareJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::announcer::{Announcer, Events, ListeningPost};
 use crate::bytestream::Waiting;
 use crate::control::{self, Crew};
-use crate::event::TubeId;
+use crate::event::{Audience, TubeId};
 use crate::limits;
-use crate::session::{Consent, Find, LatestLogin, Leave, LookUp, Offer, SessionActor, Welcome};
+use crate::session::{
+    Consent, Enter, EnterError, Find, LatestLogin, Leave, LeaveRoom, LookUp, Offer, SessionActor,
+    Welcome,
+};
 use crate::state::State;
 use crate::tube::{Accept, AcceptError, Attach, Close, TubeActor};
 
@@ -74,6 +77,9 @@ pub enum OfferError {
     /// The account has as many tubes as it may.
     #[error("the account has as many tubes as it may")]
     Full,
+    /// The room has to be entered first.
+    #[error("this account is not in {0}: enter the room first")]
+    NotInRoom(BareJid),
     /// The service's name or the parameters cannot be offered.
     #[error("cannot offer this: {0}")]
     Invalid(#[from] tubes_protocol::tube::TubeError),
@@ -171,11 +177,29 @@ impl Account {
         let _ = self.0.actor.send(Welcome(services)).await;
     }
 
+    /// Comes into a room, by this name if nobody has it; returns the name there. A room that does not
+    /// exist is made. From here on the account comes back by itself when the room, or the link, was
+    /// lost.
+    pub async fn enter(
+        &self,
+        wanted: FullJid,
+        password: Option<String>,
+    ) -> Result<FullJid, EnterError> {
+        let entered = self.0.actor.send(Enter { wanted, password }).await;
+        entered.map_err(|_| EnterError::Closed)?
+    }
+
+    /// Closes all tubes in a room, and leaves it.
+    pub async fn leave_room(&self, room: BareJid) {
+        // An account that is closed is in no room.
+        let _ = self.0.actor.send(LeaveRoom(room)).await;
+    }
+
     /// Offers the service at `address` to a contact: to every resource of it that does tubes,
-    /// now and later.
+    /// now and later; or to all who are in a room.
     pub async fn offer(
         &self,
-        peer: BareJid,
+        audience: Audience,
         service: String,
         address: Address,
         parameters: Parameters,
@@ -187,7 +211,7 @@ impl Account {
             parameters.clone(),
         )?;
         let offer = Offer {
-            peer,
+            audience,
             service,
             address,
             parameters,

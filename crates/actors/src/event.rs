@@ -7,7 +7,7 @@ use std::time::Duration;
 use tubes_local::Address;
 use tubes_protocol::tube::Parameters;
 use tubes_secure::{Fingerprint, Protection};
-use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 use crate::traffic::Traffic;
 
@@ -87,6 +87,19 @@ pub enum Event {
         /// Whether the former session goes on.
         resumed: bool,
     },
+    /// Somebody is in a room that this account is in, or the room says something else of whose occupant
+    /// that is.
+    OccupantCame {
+        /// The room, and the name there: another one may have it the next moment.
+        occupant: FullJid,
+        /// Whose occupant it is, where the room lets that be seen.
+        real: Option<FullJid>,
+    },
+    /// Somebody is in a room no more, or goes by another name there.
+    OccupantLeft {
+        /// The room, and the former name.
+        occupant: FullJid,
+    },
     /// A contact's resource that does tubes came online.
     PeerOnline {
         /// The resource.
@@ -97,6 +110,23 @@ pub enum Event {
         /// The resource.
         peer: FullJid,
     },
+    /// This account is in a room, or goes by another name there.
+    RoomEntered {
+        /// The room, and the name there.
+        own: FullJid,
+    },
+    /// This account is in a room no more, and does not come back by itself.
+    RoomLeft {
+        /// The room.
+        room: BareJid,
+        /// Why, unless this side left.
+        error: Option<Failure>,
+    },
+    /// A room is not there at the moment. It is entered again as soon as possible.
+    RoomLost {
+        /// The room.
+        room: BareJid,
+    },
     /// The server, or the way to it, takes so little from this account that people should know.
     /// Comes once, until it has recovered.
     Throttled {
@@ -106,8 +136,8 @@ pub enum Event {
     /// It was decided whether a contact's device is trusted, for other reasons than that it has been
     /// before.
     TrustDecided {
-        /// Whose device.
-        contact: BareJid,
+        /// Whose device: a contact, or somebody in a room.
+        contact: Jid,
         /// The device's key, if it has one.
         key: Option<Fingerprint>,
         /// What was decided.
@@ -123,14 +153,14 @@ pub enum Event {
         error: Option<Failure>,
     },
     /// This account exports a service to a contact, and offers it to each of its resources that
-    /// does tubes, as it comes online.
+    /// does tubes, as it comes online; or to all who are in a room.
     TubeExported {
         /// The tube.
         tube: TubeId,
         /// Its number on the wire.
         number: u32,
-        /// The contact.
-        contact: BareJid,
+        /// To whom.
+        audience: Audience,
         /// The service's name.
         service: String,
         /// What the service's clients have to know.
@@ -138,14 +168,17 @@ pub enum Event {
         /// Where the service is.
         address: Address,
     },
-    /// A tube is offered: to this account, or by it to a resource of the contact.
+    /// A tube is offered: to this account, or by it to a resource of the contact, or in a room.
     TubeOffered {
         /// The tube.
         tube: TubeId,
         /// Its number on the wire.
         number: u32,
-        /// The other side: who offers, or whom it is offered to.
+        /// The other side: who offers, or whom it is offered to; of an own offer in a room, this
+        /// account's name there. Who offers in a room may change its name: then this comes again.
         peer: FullJid,
+        /// To whom: a contact, or a room.
+        audience: Audience,
         /// The service's name.
         service: String,
         /// Which way the offer went.
@@ -188,6 +221,30 @@ impl TubeId {
 impl fmt::Display for TubeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Whom a tube is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Audience {
+    /// A contact, with all of its resources.
+    Contact(BareJid),
+    /// All who are in a room (XEP-0045).
+    Room(BareJid),
+}
+
+impl Audience {
+    /// The address of the contact, or of the room.
+    pub fn jid(&self) -> &BareJid {
+        match self {
+            Self::Contact(jid) | Self::Room(jid) => jid,
+        }
+    }
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.jid().fmt(f)
     }
 }
 

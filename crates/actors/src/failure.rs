@@ -3,9 +3,11 @@
 use std::io::ErrorKind;
 
 use tubes_local::{DialError, SpliceError};
+use tubes_protocol::room::{Exit, Removal};
 use tubes_protocol::tube::Ended;
 use tubes_secure::{Distrust, SecureError};
 use tubes_transport::{OpenError, Tried};
+use xmpp_parsers::jid::{BareJid, FullJid};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::event::{Failure, FailureKind};
@@ -85,7 +87,7 @@ pub(crate) fn distrust(why: &Distrust) -> Failure {
 pub(crate) fn distrust_for_peer(why: &Distrust) -> StanzaError {
     let text = match why {
         Distrust::Plain(_) | Distrust::Downgrade(_) => "end-to-end encryption is required here",
-        Distrust::OtherKey { .. } => {
+        Distrust::OtherKey { .. } | Distrust::OtherOccupant { .. } => {
             "the key of this device is not known there, and was not accepted yet"
         }
         Distrust::Revoked { .. } => "this device was revoked",
@@ -133,11 +135,72 @@ pub(crate) fn ended(ended: Ended, peer: &str) -> Failure {
     match ended {
         Ended::ByPeer => Failure::new(FailureKind::Closed, format!("{peer} closed the tube")),
         Ended::Declined => Failure::new(FailureKind::Declined, format!("{peer} declined the tube")),
+        Ended::Left => Failure::new(FailureKind::Gone, format!("{peer} left the room")),
         Ended::PeerGone => Failure::new(
             FailureKind::Gone,
             format!("{peer} went offline and did not return"),
         ),
     }
+}
+
+/// A room that this side is not in.
+pub(crate) fn room(room: &BareJid, why: &Exit, reason: Option<&str>) -> Failure {
+    let (kind, what) = match why {
+        Exit::Removed(removal) => (FailureKind::Closed, removed(*removal)),
+        Exit::Refused(condition) => refused(condition),
+        Exit::Silent => (FailureKind::TimedOut, "does not answer"),
+    };
+    let said = reason.map(|reason| format!(": {reason}"));
+    Failure::new(kind, format!("{room} {what}{}", said.unwrap_or_default()))
+}
+
+fn removed(removal: Removal) -> &'static str {
+    match removal {
+        Removal::Banned => "has banned this account",
+        Removal::Destroyed => "was destroyed",
+        Removal::Failed => "was lost by its service",
+        Removal::Kicked => "has put this account out: it was kicked",
+        Removal::NotAMember => "is for members only, and this account is none",
+        Removal::ShutDown => "went down with its service",
+    }
+}
+
+/// What the refusals of XEP-0045 §7.2 stand for.
+fn refused(condition: &DefinedCondition) -> (FailureKind, &'static str) {
+    match condition {
+        DefinedCondition::NotAuthorized => {
+            let what = "wants a password, or another one: name it with --room-password-file";
+            (FailureKind::Declined, what)
+        }
+        DefinedCondition::Forbidden => (FailureKind::Declined, "has banned this account"),
+        DefinedCondition::RegistrationRequired => {
+            let what = "is for members only: ask its owner to be made one";
+            (FailureKind::Declined, what)
+        }
+        DefinedCondition::NotAllowed => (
+            FailureKind::Declined,
+            "does not exist, and may not be made by this account",
+        ),
+        DefinedCondition::ItemNotFound => (
+            FailureKind::Unreachable,
+            "is being made by somebody else: try again in a moment",
+        ),
+        DefinedCondition::Conflict => (
+            FailureKind::Limit,
+            "has others by all names that were tried: choose one with --nick",
+        ),
+        DefinedCondition::ServiceUnavailable => (FailureKind::Limit, "is full"),
+        DefinedCondition::RemoteServerNotFound | DefinedCondition::RemoteServerTimeout => (
+            FailureKind::Unreachable,
+            "is not reached: is its name right?",
+        ),
+        _ => (FailureKind::Refused, "refuses this account"),
+    }
+}
+
+/// Somebody who is in the room no more.
+pub(crate) fn not_there(peer: &FullJid) -> Failure {
+    Failure::new(FailureKind::Gone, format!("{peer} is not in the room"))
 }
 
 /// The account went down with everything on it.

@@ -34,6 +34,7 @@ mod failure;
 mod limits;
 mod negotiator;
 mod obituary;
+mod room;
 mod session;
 pub mod state;
 mod traffic;
@@ -41,7 +42,8 @@ mod tube;
 
 pub use self::account::{Account, OfferError, Start, StartError};
 pub use self::announcer::Events;
-pub use self::event::{Decision, Direction, Event, Failure, FailureKind, TubeId};
+pub use self::event::{Audience, Decision, Direction, Event, Failure, FailureKind, TubeId};
+pub use self::session::EnterError;
 pub use self::state::State;
 pub use self::traffic::Traffic;
 pub use self::tube::AcceptError;

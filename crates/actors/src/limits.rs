@@ -26,6 +26,12 @@ pub(crate) const INVITATIONS_PER_CONTACT: usize = 64;
 /// Tubes that all contacts together may have offered at a time.
 pub(crate) const INVITATIONS: usize = 1024;
 
+/// Tubes that are offered to an account in all of its rooms at a time.
+pub(crate) const INVITATIONS_IN_ROOMS: usize = 1024;
+
+/// Rooms that an account is in at a time.
+pub(crate) const ROOMS: usize = 64;
+
 /// Tubes that an account offers at a time. Counted apart, so that contacts cannot use them up.
 pub(crate) const OFFERS: usize = 1024;
 

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tubes_transport::{Ask, Proposal, Reading, Signalling, Stanzas};
-use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::limits;
@@ -74,7 +74,7 @@ impl Handler<LoggedIn> for NegotiatorActor {
 /// A bytestream to this contact is to be asked for.
 #[derive(Message)]
 #[rtype(result = "Option<Admission>")]
-pub(crate) struct Open(pub(crate) BareJid);
+pub(crate) struct Open(pub(crate) Jid);
 
 impl Handler<Open> for NegotiatorActor {
     type Result = MessageResult<Open>;
@@ -91,7 +91,11 @@ impl Handler<Open> for NegotiatorActor {
 /// Somebody asks something that no wire claims.
 #[derive(Message)]
 #[rtype(result = "Read")]
-pub(crate) struct ReadAsk(pub(crate) Ask);
+pub(crate) struct ReadAsk {
+    pub(crate) ask: Ask,
+    /// As whom the asker counts.
+    pub(crate) asker: Jid,
+}
 
 /// What became of it.
 pub(crate) enum Read {
@@ -125,7 +129,8 @@ impl Proposed {
 impl Handler<ReadAsk> for NegotiatorActor {
     type Result = MessageResult<ReadAsk>;
 
-    fn handle(&mut self, ReadAsk(mut ask): ReadAsk, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: ReadAsk, _: &mut Self::Context) -> Self::Result {
+        let ReadAsk { mut ask, asker } = message;
         for signalling in &self.signallings {
             // A question that is dropped on the way is answered by that.
             let read = contained("read", || signalling.read(ask));
@@ -133,8 +138,7 @@ impl Handler<ReadAsk> for NegotiatorActor {
                 Reading::Answered => return MessageResult(Read::Answered),
                 Reading::Foreign(back) => ask = back,
                 Reading::Proposal(proposal) => {
-                    let Some(place) = self.answering.queue(proposal.peer.to_bare()).try_enter()
-                    else {
+                    let Some(place) = self.answering.queue(asker).try_enter() else {
                         tracing::warn!(peer = %proposal.peer, "too many bytestreams at once");
                         let condition = DefinedCondition::ResourceConstraint;
                         proposal.ask.refuse_with(ErrorType::Wait, condition);
@@ -165,7 +169,7 @@ pub(crate) struct Admission {
 #[derive(Debug)]
 struct Quota {
     all: Arc<Semaphore>,
-    contacts: HashMap<BareJid, Arc<Semaphore>>,
+    contacts: HashMap<Jid, Arc<Semaphore>>,
     per_contact: usize,
 }
 
@@ -178,7 +182,7 @@ impl Quota {
         }
     }
 
-    fn queue(&mut self, peer: BareJid) -> Queue {
+    fn queue(&mut self, peer: Jid) -> Queue {
         if self.contacts.len() >= limits::ASKED {
             self.contacts
                 .retain(|_, contact| Arc::strong_count(contact) > 1);

@@ -5,8 +5,8 @@ use std::io;
 use std::process::ExitCode;
 
 use tubes::{
-    AcceptError, BindError, Failure, FailureKind, LoginErrorKind, OfferError, StartError,
-    StoreError,
+    AcceptError, BindError, EnterError, Failure, FailureKind, LoginErrorKind, OfferError,
+    StartError, StoreError,
 };
 
 /// Why a command ended before, or instead of, being done.
@@ -97,6 +97,16 @@ impl From<AcceptError> for Stop {
 impl From<BindError> for Stop {
     fn from(error: BindError) -> Self {
         Self::failed(Kind::Io, error.to_string())
+    }
+}
+
+impl From<EnterError> for Stop {
+    fn from(error: EnterError) -> Self {
+        match error {
+            EnterError::Refused(failure) => failure.into(),
+            EnterError::Closed => Self::failed(Kind::Gone, error.to_string()),
+            _ => Self::failed(Kind::Limit, error.to_string()),
+        }
     }
 }
 

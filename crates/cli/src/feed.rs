@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tubes::{Event, Events, State, TubeId, Tubes};
 
 use crate::exit::{Kind, Stop};
-use crate::output::{FellBack, Output, Report, Trust, Typed, milliseconds};
+use crate::output::{FellBack, Output, Party, Report, Trust, Typed, milliseconds};
 
 /// The events of an account, reported as they are taken.
 pub(crate) struct Feed {
@@ -93,6 +93,11 @@ impl Feed {
         match event {
             Event::PeerOffline { peer } => self.remark(&format!("{peer} is offline")),
             Event::PeerOnline { peer } => self.remark(&format!("{peer} is online")),
+            Event::OccupantCame { occupant, .. } => self.remark(&format!("{occupant} is here")),
+            Event::OccupantLeft { occupant } => self.remark(&format!("{occupant} is not here")),
+            Event::RoomLost { room } => self.remark(&format!(
+                "{room} is not there at the moment; coming back when it is"
+            )),
             event => match self.report_of(event) {
                 Some(report) => self.output.report(&report),
                 None => Ok(()),
@@ -157,6 +162,14 @@ impl Feed {
                 tls: tls.map(str::to_owned),
                 resumed,
             },
+            Event::RoomEntered { own } => Report::RoomEntered {
+                room: own.to_bare().to_string(),
+                nick: own.resource().to_string(),
+            },
+            Event::RoomLeft { room, error } => Report::RoomLeft {
+                room: room.to_string(),
+                error: error.map(Into::into),
+            },
             Event::Throttled { bytes_per_second } => Report::Throttled { bytes_per_second },
             Event::TrustDecided {
                 contact,
@@ -170,13 +183,14 @@ impl Feed {
             Event::TubeOffered {
                 number,
                 peer,
+                audience,
                 service,
                 direction,
                 parameters,
                 ..
             } => Report::TubeOffered {
                 tube: number,
-                peer: peer.to_string(),
+                party: Party::new(&audience, &peer, direction),
                 service,
                 direction: direction.into(),
                 parameters: parameters

@@ -15,8 +15,14 @@ pub const IBB: &str = "http://jabber.org/protocol/ibb";
 /// What this project adds to the XEPs: a disco#info feature, and an element in both halves of a
 /// Stream Initiation.
 pub const KIND: &str = "urn:x-tubes:0";
+/// Chat rooms (XEP-0045).
+pub const MUC: &str = "http://jabber.org/protocol/muc";
+/// How a chat room is to be (XEP-0045 §10).
+pub const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
 /// What a chat room says of its occupants (XEP-0045).
 pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// Names of occupants that stay theirs, whatever they are called (XEP-0421).
+pub const OCCUPANT_ID: &str = "urn:xmpp:occupant-id:0";
 /// Stream Initiation (XEP-0095).
 pub const SI: &str = "http://jabber.org/protocol/si";
 /// Several transports in one Stream Initiation, to fall back from one to the next.

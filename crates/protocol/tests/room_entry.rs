@@ -60,7 +60,17 @@ fn others_are_told_before_this_side_is_in() {
         }
     );
     assert!(entry.is_inside());
-    assert_eq!(entry.real("fernand").unwrap().resource().as_str(), "home");
+    assert_eq!(
+        entry
+            .known("fernand")
+            .unwrap()
+            .real
+            .as_ref()
+            .unwrap()
+            .resource()
+            .as_str(),
+        "home"
+    );
     assert_eq!(entry.handle_available("alice", &told(&status(110))), None);
 }
 
@@ -110,32 +120,86 @@ fn who_is_not_let_in_hears_why() {
 fn who_is_put_out_hears_why() {
     let kicked = "<item affiliation='none' role='none'><reason>enough</reason></item>\
                   <status code='110'/><status code='307'/>";
-    let shut = format!("{}<status code='332'/>", status(110));
-    let failed = "<item affiliation='none' role='none'/><status code='110'/>\
-                  <status code='307'/><status code='333'/>";
+    let for_members = format!("{}<status code='322'/>", status(110));
+    let banned =
+        "<item affiliation='outcast' role='none'/><status code='301'/><status code='110'/>";
     let destroyed = "<item affiliation='none' role='none'/><status code='110'/>\
                      <destroy jid='other@conf.example'><reason>over</reason></destroy>";
     for (said, removal, reason) in [
         (kicked, Removal::Kicked, Some("enough")),
-        (&shut, Removal::ShutDown, None),
-        (failed, Removal::Failed, None),
+        (&for_members, Removal::NotAMember, None),
+        (banned, Removal::Banned, None),
         (destroyed, Removal::Destroyed, Some("over")),
     ] {
         let mut entry = inside();
-        let out = entry.handle_unavailable("alice", &told(said)).unwrap();
+        let out = entry.handle_unavailable("alice", &told(said));
         let why = Some(Exit::Removed(removal));
         let reason = reason.map(ToOwned::to_owned);
-        assert_eq!(out, Step::Out { why, reason });
+        assert_eq!(out, [Step::Out { why, reason }]);
         assert!(!entry.is_inside());
+        assert_eq!(entry.handle_timeout(), None);
     }
     let left = inside().handle_unavailable("alice", &told(&status(110)));
+    let (why, reason) = (None, None);
+    assert_eq!(left, [Step::Out { why, reason }]);
+}
+
+#[test]
+fn who_loses_a_room_that_goes_down_comes_back_when_it_does() {
+    let shut = format!("{}<status code='332'/>", status(110));
+    let failed = "<item affiliation='none' role='none'/><status code='110'/>\
+                  <status code='307'/><status code='333'/>";
+    for said in [&shut, failed] {
+        let mut entry = inside();
+        let steps = entry.handle_unavailable("alice", &told(said));
+        assert_eq!(steps, [Step::EnterLater]);
+        let nick = "alice".to_owned();
+        assert_eq!(
+            entry.handle_timeout(),
+            Some(Step::Enter { nick: nick.clone() })
+        );
+        let later = entry.handle_error(&DefinedCondition::RemoteServerNotFound);
+        assert_eq!(later, Some(Step::EnterLater));
+        assert_eq!(entry.handle_silence(), Some(Step::EnterLater));
+        assert_eq!(
+            entry.handle_timeout(),
+            Some(Step::Enter { nick: nick.clone() })
+        );
+        let entered = entry
+            .handle_available("alice", &told(&status(110)))
+            .unwrap();
+        assert_eq!(
+            entered,
+            Step::Entered {
+                nick,
+                is_new: false
+            }
+        );
+    }
+    // Who was never inside hears of it at once.
+    let (mut entry, _) = Entry::new("alice");
+    let why = Some(Exit::Silent);
     assert_eq!(
-        left,
-        Some(Step::Out {
-            why: None,
-            reason: None
-        })
+        entry.handle_silence(),
+        Some(Step::Out { why, reason: None })
     );
+}
+
+#[test]
+fn a_ping_that_is_refused_tells_whether_this_side_is_inside() {
+    for (condition, is_inside) in [
+        (DefinedCondition::NotAcceptable, false),
+        (DefinedCondition::NotAllowed, false),
+        (DefinedCondition::ServiceUnavailable, true),
+        (DefinedCondition::FeatureNotImplemented, true),
+        (DefinedCondition::ItemNotFound, true),
+        (DefinedCondition::RemoteServerTimeout, true),
+    ] {
+        let mut entry = inside();
+        let steps = entry.handle_ping_refused(&condition);
+        assert_eq!(entry.is_inside(), is_inside, "{condition:?}");
+        assert_eq!(steps.is_empty(), is_inside);
+    }
 }
 
 #[test]
@@ -143,19 +207,15 @@ fn names_change_and_people_stay() {
     let mut entry = inside();
     entry.handle_available("fernand", &told("<item jid='fernand@example.net/home'/>"));
     let renamed = told("<item nick='fern' role='participant'/><status code='303'/>");
-    let step = entry.handle_unavailable("fernand", &renamed).unwrap();
+    let step = entry.handle_unavailable("fernand", &renamed);
     let (from, to) = ("fernand".to_owned(), "fern".to_owned());
-    assert_eq!(step, Step::Renamed { from, to });
-    assert!(entry.real("fernand").is_none());
-    assert!(entry.real("fern").is_some());
+    assert_eq!(step, [Step::Renamed { from, to }]);
+    assert!(entry.known("fernand").is_none());
+    assert!(entry.known("fern").unwrap().real.is_some());
     let own = told("<item nick='al' role='participant'/><status code='303'/><status code='110'/>");
     let step = entry.handle_unavailable("alice", &own);
-    assert_eq!(
-        step,
-        Some(Step::Named {
-            nick: "al".to_owned()
-        })
-    );
+    let nick = "al".to_owned();
+    assert_eq!(step, [Step::Named { nick }]);
     assert!(entry.is_inside());
 }
 
@@ -207,7 +267,7 @@ proptest! {
             let (who, what) = (format!("n{who}"), said.get(what).unwrap());
             let steps = match kind {
                 0 | 1 => entry.handle_available(&who, what).into_iter().collect(),
-                2 => entry.handle_unavailable(&who, what).into_iter().collect(),
+                2 => entry.handle_unavailable(&who, what),
                 _ if what.is_own() => entry.handle_lost(),
                 _ => entry.handle_error(&DefinedCondition::Conflict).into_iter().collect(),
             };

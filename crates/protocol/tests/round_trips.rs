@@ -4,7 +4,9 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tubes_protocol::si::{SiAnswer, SiRequest};
-use tubes_protocol::tube::{Parameters, StreamFor, TubeClose, TubeNumber, TubeOffer, Value};
+use tubes_protocol::tube::{
+    Parameters, Setting, StreamFor, TubeClose, TubeNumber, TubeOffer, Value,
+};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::minidom::rxml::xml_ncname;
 
@@ -56,9 +58,10 @@ proptest! {
     }
 
     #[test]
-    fn a_close_and_a_stream(number in number()) {
+    fn a_close_and_a_stream(number in number(), in_room in any::<bool>()) {
         let close = TubeClose { number };
-        let stream = StreamFor { number };
+        let setting = if in_room { Setting::Room } else { Setting::Private };
+        let stream = StreamFor { number, setting };
         prop_assert_eq!(TubeClose::try_from(&through_text(close.into())), Ok(close));
         prop_assert_eq!(StreamFor::try_from(&through_text(stream.into())), Ok(stream));
         prop_assert_eq!(number.to_string().parse(), Ok(number));

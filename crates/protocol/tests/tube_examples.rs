@@ -4,7 +4,8 @@
 use tubes_protocol::disco::{Abilities, service_feature};
 use tubes_protocol::ns;
 use tubes_protocol::tube::{
-    ParameterError, Parameters, StreamFor, TubeClose, TubeError, TubeNumber, TubeOffer, Value,
+    ParameterError, Parameters, Setting, StreamFor, TubeClose, TubeError, TubeNumber, TubeOffer,
+    Value,
 };
 use xmpp_parsers::minidom::Element;
 
@@ -194,10 +195,13 @@ fn reads_a_close_by_either_attribute() {
 
 #[test]
 fn asks_for_a_stream_as_gabble_does() {
-    let stream = StreamFor { number: number(9) };
-    let written = tubes("stream", "tube='9'");
-    assert_eq!(String::from(&Element::from(stream)), written);
-    assert_eq!(StreamFor::try_from(&xml(&written)), Ok(stream));
+    for (name, setting) in [("stream", Setting::Private), ("muc-stream", Setting::Room)] {
+        let number = number(9);
+        let stream = StreamFor { number, setting };
+        let written = tubes(name, "tube='9'");
+        assert_eq!(String::from(&Element::from(stream)), written);
+        assert_eq!(StreamFor::try_from(&xml(&written)), Ok(stream));
+    }
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::io::AsyncReadExt;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
@@ -13,9 +12,11 @@ use tubes_transport::{Bytestream, Role};
 use xmpp_parsers::jid::BareJid;
 use xmpp_parsers::minidom::Element;
 
+use crate::distrust::{Distrust, refuse, refuse_occupant};
 use crate::element;
 use crate::key::{Fingerprint, PublicKey};
 use crate::trust::{Judgement, StoreError, TrustStore};
+use crate::whom::{Occupant, Visits, Whom};
 use crate::{Binding, Encryption, SecureError, seal};
 
 /// What an account wants of its bytestreams. Cheap to clone.
@@ -24,6 +25,7 @@ pub struct Guard {
     store: TrustStore,
     encryption: Encryption,
     exceptions: HashMap<BareJid, Encryption>,
+    visits: Visits,
     /// Held by who uses the store: a crowd of connections is not to take a crowd of descriptors.
     turn: Arc<Mutex<()>>,
 }
@@ -43,67 +45,13 @@ pub enum Terms {
 pub enum Protection {
     /// Everybody on the way may read and change it.
     Plain,
-    /// Nobody but the device of the contact's that has this key can read or change it.
+    /// Nobody but the device that has this key can read or change it.
     Encrypted {
         /// The device's key.
         key: Fingerprint,
         /// Why it is trusted.
         judgement: Judgement,
     },
-}
-
-/// Why a bytestream may not be.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum Distrust {
-    /// The contact does not encrypt.
-    #[error(
-        "{0} does not encrypt from end to end, and this side requires it; allow plain connections \
-         with --encryption preferred"
-    )]
-    Plain(BareJid),
-    /// The contact has encrypted before, or publishes a key, and does not encrypt now: somebody may
-    /// have seen to that.
-    #[error(
-        "{0} can encrypt from end to end, and now does not: somebody may be in between; \
-         if it is right, write `encryption = \"off\"` for this contact into the configuration"
-    )]
-    Downgrade(BareJid),
-    /// The contact has another key than the one that is known.
-    #[error(
-        "{contact} has a key that is not known ({key}): it is a new device, or somebody is in \
-         between; compare the keys, then `tubes trust accept {contact} {key}`"
-    )]
-    OtherKey {
-        /// Who.
-        contact: BareJid,
-        /// The key that it has now.
-        key: Fingerprint,
-    },
-    /// The device was revoked.
-    #[error("the device of {contact} with the key {key} was revoked")]
-    Revoked {
-        /// Who.
-        contact: BareJid,
-        /// The device's key.
-        key: Fingerprint,
-    },
-    /// The contact makes no sense.
-    #[error("{0} says that it encrypts, but not with which key")]
-    Malformed(BareJid),
-    /// What is known cannot be read, or not be kept.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Distrust {
-    /// The key that it is about, if there is one.
-    pub fn key(&self) -> Option<&Fingerprint> {
-        match self {
-            Self::OtherKey { key, .. } | Self::Revoked { key, .. } => Some(key),
-            _ => None,
-        }
-    }
 }
 
 impl Guard {
@@ -113,11 +61,12 @@ impl Guard {
             store,
             encryption,
             exceptions: HashMap::new(),
+            visits: Visits::default(),
             turn: Arc::default(),
         }
     }
 
-    /// Those of a contact are handled otherwise.
+    /// Those of a contact, or of a room, are handled otherwise.
     #[must_use]
     pub fn with_contact(mut self, contact: BareJid, encryption: Encryption) -> Self {
         self.exceptions.insert(contact, encryption);
@@ -129,14 +78,20 @@ impl Guard {
         &self.store
     }
 
-    fn encryption(&self, contact: &BareJid) -> Encryption {
-        let exception = self.exceptions.get(contact);
+    /// Whom this account has met in rooms, which it says when they leave.
+    pub fn visits(&self) -> &Visits {
+        &self.visits
+    }
+
+    /// What a room says of whose occupant somebody is must not lower this.
+    fn encryption(&self, whom: &Whom) -> Encryption {
+        let exception = self.exceptions.get(&whom.bare());
         exception.copied().unwrap_or(self.encryption)
     }
 
-    /// What to say of it in a negotiation with a contact.
-    pub fn abilities(&self, contact: &BareJid) -> Vec<Element> {
-        match self.encryption(contact) {
+    /// What to say of it in a negotiation.
+    pub fn abilities(&self, whom: &Whom) -> Vec<Element> {
+        match self.encryption(whom) {
             Encryption::Off => Vec::new(),
             Encryption::Required | Encryption::Preferred => {
                 vec![element::ability(self.store.identity().public())]
@@ -144,42 +99,85 @@ impl Guard {
         }
     }
 
-    /// Decides by what a contact says of itself in a negotiation.
+    /// Decides by what somebody says of itself in a negotiation.
     ///
     /// # Errors
     ///
     /// Such a bytestream may not be.
-    pub async fn judge(&self, contact: &BareJid, said: &[Element]) -> Result<Terms, Distrust> {
-        let encryption = self.encryption(contact);
+    pub async fn judge(&self, whom: &Whom, said: &[Element]) -> Result<Terms, Distrust> {
+        let encryption = self.encryption(whom);
         if encryption == Encryption::Off {
             return Ok(Terms::Plain);
         }
-        let key = element::key_of(said).map_err(|_| Distrust::Malformed(contact.clone()))?;
+        let key = element::key_of(said).map_err(|_| Distrust::Malformed(whom.jid()))?;
         match key {
-            Some(key) => self.judge_key(contact, key).await,
-            None if encryption == Encryption::Required => Err(Distrust::Plain(contact.clone())),
-            None => {
-                let of = contact.clone();
-                let known = self.blocking(move |store| store.contacts()).await?;
-                match known.encrypts(&of) {
-                    true => Err(Distrust::Downgrade(of)),
-                    false => Ok(Terms::Plain),
-                }
-            }
+            Some(key) => self.judge_key(whom, key).await,
+            None if encryption == Encryption::Required => Err(Distrust::Plain(whom.jid())),
+            None if self.has_encrypted(whom).await? => Err(Distrust::Downgrade(whom.jid())),
+            None => Ok(Terms::Plain),
         }
     }
 
-    async fn judge_key(&self, contact: &BareJid, key: PublicKey) -> Result<Terms, Distrust> {
-        let of = contact.clone();
-        let judging = self.blocking(move |store| {
-            match store.contacts()?.judge(&of, key) {
-                // Remembered for people to decide on, although it is only a claim.
-                Judgement::Other => store.meet(&of, key),
-                judgement => Ok(judgement),
+    async fn has_encrypted(&self, whom: &Whom) -> Result<bool, Distrust> {
+        let contact = match whom {
+            Whom::Contact(contact) => Some(contact),
+            Whom::Occupant(occupant) if self.visits.knows(occupant) => return Ok(true),
+            Whom::Occupant(occupant) => occupant.real.as_ref(),
+        };
+        let Some(contact) = contact.cloned() else {
+            return Ok(false);
+        };
+        let known = self.blocking(|store| store.contacts()).await?;
+        Ok(known.encrypts(&contact))
+    }
+
+    async fn judge_key(&self, whom: &Whom, key: PublicKey) -> Result<Terms, Distrust> {
+        match whom {
+            Whom::Contact(contact) => {
+                let of = contact.clone();
+                let judging = self.blocking(move |store| {
+                    match store.contacts()?.judge(&of, key) {
+                        // Remembered for people to decide on, although it is only a claim.
+                        Judgement::Other => store.meet(&of, key),
+                        judgement => Ok(judgement),
+                    }
+                });
+                refuse(contact, key, judging.await?)?;
             }
-        });
-        refuse(contact, key, judging.await?)?;
+            Whom::Occupant(occupant) => {
+                self.judge_occupant(occupant, key).await?;
+            }
+        }
         Ok(Terms::Encrypted(key))
+    }
+
+    /// The room may say whose occupant it is. That counts for a contact that was met before; who was
+    /// not is not met by what a room says.
+    async fn judge_occupant(
+        &self,
+        occupant: &Occupant,
+        key: PublicKey,
+    ) -> Result<Option<Judgement>, Distrust> {
+        if let Some(real) = &occupant.real {
+            let judgement = self.judge_contact(real, key).await?;
+            refuse(real, key, judgement)?;
+            if let Judgement::Known(_) = judgement {
+                return Ok(Some(judgement));
+            }
+        }
+        let judgement = self.visits.judge(occupant, key);
+        refuse_occupant(occupant, key, judgement)?;
+        Ok(judgement)
+    }
+
+    async fn judge_contact(
+        &self,
+        contact: &BareJid,
+        key: PublicKey,
+    ) -> Result<Judgement, StoreError> {
+        let of = contact.clone();
+        let judging = self.blocking(move |store| Ok(store.contacts()?.judge(&of, key)));
+        judging.await
     }
 
     /// Carries an open bytestream on these terms.
@@ -193,7 +191,7 @@ impl Guard {
         &self,
         stream: Bytestream,
         role: Role,
-        contact: &BareJid,
+        whom: &Whom,
         terms: Terms,
         binding: &Binding,
     ) -> Result<(Bytestream, Protection), SecureError> {
@@ -201,25 +199,44 @@ impl Guard {
             return Ok((stream, Protection::Plain));
         };
         let mut stream = seal(stream, role, self.store.identity(), key, binding).await?;
-        let of = contact.clone();
-        let known = self.blocking(move |store| Ok(store.contacts()?.judge(&of, key)));
-        if role == Role::Responder && known.await? == Judgement::First {
+        if role == Role::Responder && self.is_new(whom, key).await? {
             // Whoever it is, it has to be about this: a server could bring two others together.
             // It costs a round trip, this once.
             introduced(&mut stream).await?;
         }
-        let of = contact.clone();
-        let met = self.blocking(move |store| store.meet(&of, key)).await?;
-        // Another process may have met another key meanwhile.
-        refuse(contact, key, met)?;
+        let judgement = self.meet(whom, key).await?;
         let key = key.fingerprint();
-        Ok((
-            stream,
-            Protection::Encrypted {
-                key,
-                judgement: met,
-            },
-        ))
+        Ok((stream, Protection::Encrypted { key, judgement }))
+    }
+
+    async fn is_new(&self, whom: &Whom, key: PublicKey) -> Result<bool, Distrust> {
+        Ok(match whom {
+            Whom::Contact(contact) => self.judge_contact(contact, key).await? == Judgement::First,
+            Whom::Occupant(occupant) => self.judge_occupant(occupant, key).await?.is_none(),
+        })
+    }
+
+    /// The peer has proven that it has this key. Another process, or another connection, may have met
+    /// another one meanwhile.
+    async fn meet(&self, whom: &Whom, key: PublicKey) -> Result<Judgement, Distrust> {
+        match whom {
+            Whom::Contact(contact) => {
+                let of = contact.clone();
+                let met = self.blocking(move |store| store.meet(&of, key)).await?;
+                refuse(contact, key, met)?;
+                Ok(met)
+            }
+            Whom::Occupant(occupant) => {
+                if let Some(known @ Judgement::Known(_)) =
+                    self.judge_occupant(occupant, key).await?
+                {
+                    return Ok(known);
+                }
+                let met = self.visits.meet(occupant, key);
+                refuse_occupant(occupant, key, Some(met))?;
+                Ok(met)
+            }
+        }
     }
 
     /// Whether this device is to be published: not where most connections are to be plain, as
@@ -289,15 +306,6 @@ async fn introduced(stream: &mut Bytestream) -> Result<(), SecureError> {
     match timeout(INTRODUCTION, stream.read(&mut [])).await {
         Ok(read) => read.map(drop).map_err(SecureError::of),
         Err(_) => Err(SecureError::TimedOut),
-    }
-}
-
-fn refuse(contact: &BareJid, key: PublicKey, judgement: Judgement) -> Result<(), Distrust> {
-    let (contact, key) = (contact.clone(), key.fingerprint());
-    match judgement {
-        Judgement::First | Judgement::Known(_) => Ok(()),
-        Judgement::Other => Err(Distrust::OtherKey { contact, key }),
-        Judgement::Revoked => Err(Distrust::Revoked { contact, key }),
     }
 }
 

@@ -20,6 +20,11 @@ impl Rooms {
         self.0.remove(room);
     }
 
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn attends(&self, room: &BareJid) -> bool {
+        self.0.contains(room)
+    }
+
     /// What a presence says of a room, if it comes from one that is attended.
     pub(crate) fn read(&self, presence: &Presence) -> Option<RoomSays> {
         let from = presence.from.as_ref()?;

@@ -38,8 +38,8 @@ pub use self::offer::Offer;
 pub use self::tubes::Tubes;
 
 pub use tubes_actors::{
-    AcceptError, Decision, Direction, Event, Events, Failure, FailureKind, OfferError, StartError,
-    State, Traffic, TubeId, state,
+    AcceptError, Audience, Decision, Direction, EnterError, Event, Events, Failure, FailureKind,
+    OfferError, StartError, State, Traffic, TubeId, state,
 };
 pub use tubes_ibb::Ibb;
 pub use tubes_local::{Access, Address, AddressError, BindError, Listener, Socket};
@@ -55,4 +55,4 @@ pub use tubes_session::{
 };
 pub use tubes_socks5::{KnownProxy, Loopback, Reveal, Socks5, Streamhost, Verdict, Way};
 pub use tubes_transport as transport;
-pub use xmpp_parsers::jid::{BareJid, FullJid, Jid};
+pub use xmpp_parsers::jid::{BareJid, FullJid, Jid, ResourcePart};

@@ -1,10 +1,10 @@
 //! The handle of an account and its tubes.
 
-use tubes_actors::{AcceptError, Events, OfferError, State, Subscribe, TubeId};
+use tubes_actors::{AcceptError, EnterError, Events, OfferError, State, Subscribe, TubeId};
 use tubes_local::{Access, Address, Socket};
 use tubes_session::{Account, Contact, Login};
 use tubes_transport::{Gone, Stanzas};
-use xmpp_parsers::jid::BareJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::{Builder, Offer};
 
@@ -89,16 +89,49 @@ impl Tubes {
             .await;
     }
 
+    /// Comes into a chat room (XEP-0045): its address and, as the resource, the name that is wanted
+    /// there. Returns the name that it came to be, as others may have that one. A room that does not
+    /// exist is made.
+    ///
+    /// What is offered there is heard from now on, and who comes and leaves. When the room, or the link to
+    /// the server, was lost, the account comes back by itself, until it [leaves](Self::leave_room) or is
+    /// put out.
+    ///
+    /// # Errors
+    ///
+    /// The room does not let this account in, and why.
+    pub async fn enter(&self, room: FullJid) -> Result<FullJid, EnterError> {
+        self.0.enter(room, None).await
+    }
+
+    /// Comes into a chat room that wants a password. See [`enter`](Self::enter).
+    ///
+    /// # Errors
+    ///
+    /// The room does not let this account in, and why.
+    pub async fn enter_with_password(
+        &self,
+        room: FullJid,
+        password: impl Into<String>,
+    ) -> Result<FullJid, EnterError> {
+        self.0.enter(room, Some(password.into())).await
+    }
+
+    /// Closes all tubes in a room, and leaves it. Returns when that is done.
+    pub async fn leave_room(&self, room: &BareJid) {
+        self.0.leave_room(room.clone()).await;
+    }
+
     /// Offers a service to a contact: to every resource of it that does tubes, now and later,
-    /// until the tube is closed.
+    /// until the tube is closed; or to all who are in a room.
     pub async fn offer(&self, offer: Offer) -> Result<TubeId, OfferError> {
         let Offer {
-            peer,
+            audience,
             service,
             address,
             parameters,
         } = offer;
-        self.0.offer(peer, service, address, parameters).await
+        self.0.offer(audience, service, address, parameters).await
     }
 
     /// Accepts an offer: programs connect at `address` from now on. Returns where exactly, as

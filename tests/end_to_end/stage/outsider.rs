@@ -7,7 +7,7 @@ use tubes::{BareJid, FullJid};
 use tubes_ibb::Ibb;
 use tubes_initiation::Si;
 use tubes_protocol::ns;
-use tubes_protocol::tube::{StreamFor, TubeNumber, TubeOffer};
+use tubes_protocol::tube::{Setting, StreamFor, TubeNumber, TubeOffer};
 use tubes_server::Server;
 use tubes_session::{Session, SessionEvent, Subscribe};
 use tubes_transport::{
@@ -75,7 +75,11 @@ impl Outsider {
             local: self.session.jid().clone(),
             peer: peer.clone(),
             account: self.session.jid().clone(),
-            purpose: StreamFor { number: tube }.into(),
+            purpose: StreamFor {
+                number: tube,
+                setting: Setting::Private,
+            }
+            .into(),
             extensions: Vec::new(),
             stanzas: self.session.stanzas().clone(),
         };

@@ -23,9 +23,11 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tubes_local::{Totals, splice_until};
 use tubes_protocol::transcript::Transcript;
-use tubes_secure::{Binding, Distrust, Fingerprint, Judgement, Protection, SecureError, Terms};
+use tubes_secure::{
+    Binding, Distrust, Fingerprint, Judgement, Protection, SecureError, Terms, Whom,
+};
 use tubes_transport::{Bytestream, Opened, Request, Role, Tried};
-use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
@@ -38,6 +40,7 @@ use crate::failure;
 use crate::negotiator::{Admission, Open, Proposed};
 use crate::obituary::Obituary;
 use crate::traffic::Traffic;
+use crate::tube::Venue;
 
 /// One connection; ends by itself.
 #[derive(Debug)]
@@ -138,6 +141,8 @@ pub(crate) struct Name {
     pub(crate) peer: FullJid,
     /// What the tube was offered as, which both sides know.
     pub(crate) offer: Arc<Transcript>,
+    /// Where the tube is.
+    pub(crate) venue: Venue,
 }
 
 /// What there is to do.
@@ -209,15 +214,14 @@ impl Work {
         mut request: Request,
         tube: &Recipient<Disowned>,
     ) -> Result<Secured, Failure> {
-        let admission = self.env.negotiator.send(Open(request.peer.to_bare())).await;
+        let whom = self.who_is().await?;
+        let asked = self.name.venue.counted(&request.peer);
+        let admission = self.env.negotiator.send(Open(asked)).await;
         let Ok(Some(Admission { signalling, queue })) = admission else {
             return Err(failure::abandoned());
         };
         let _place = queue.enter().await.ok_or_else(failure::abandoned)?;
-        let contact = request.peer.to_bare();
-        request
-            .extensions
-            .extend(self.env.guard.abilities(&contact));
+        request.extensions.extend(self.env.guard.abilities(&whom));
         let opened = signalling.open(request).await.map_err(|error| {
             if failure::is_disowned(&error) {
                 // At most one for each connection.
@@ -225,15 +229,20 @@ impl Work {
             }
             failure::open(&error)
         })?;
-        let terms = self.judge(&contact, &opened.extensions).await;
+        let terms = self.judge(&whom, &opened.extensions).await;
         let terms = terms.map_err(|why| failure::distrust(&why))?;
-        self.secure(opened, Role::Requester, terms).await
+        self.secure(opened, Role::Requester, &whom, terms).await
     }
 
-    /// Decides by what the contact says of itself, and tells the application what was decided
+    async fn who_is(&self) -> Result<Whom, Failure> {
+        let whom = self.name.venue.who_is(&self.name.peer).await;
+        whom.ok_or_else(|| failure::not_there(&self.name.peer))
+    }
+
+    /// Decides by what the peer says of itself, and tells the application what was decided
     /// against it.
-    async fn judge(&self, contact: &BareJid, said: &[Element]) -> Result<Terms, Distrust> {
-        let terms = self.env.guard.judge(contact, said).await;
+    async fn judge(&self, whom: &Whom, said: &[Element]) -> Result<Terms, Distrust> {
+        let terms = self.env.guard.judge(whom, said).await;
         if let Err(why) = &terms {
             self.refused(why);
         }
@@ -241,8 +250,13 @@ impl Work {
     }
 
     /// Encrypts what was opened, if it was opened on such terms.
-    async fn secure(&self, opened: Opened, role: Role, terms: Terms) -> Result<Secured, Failure> {
-        let contact = self.name.peer.to_bare();
+    async fn secure(
+        &self,
+        opened: Opened,
+        role: Role,
+        whom: &Whom,
+        terms: Terms,
+    ) -> Result<Secured, Failure> {
         let Opened {
             stream,
             attempts,
@@ -251,7 +265,7 @@ impl Work {
         } = opened;
         let binding = Binding::new([transcript.as_slice(), self.name.offer.as_bytes()]);
         let guard = &self.env.guard;
-        let secured = guard.secure(stream, role, &contact, terms, &binding).await;
+        let secured = guard.secure(stream, role, whom, terms, &binding).await;
         let (stream, protection) = secured.map_err(|why| {
             if let SecureError::Distrust(why) = &why {
                 self.refused(why);
@@ -281,7 +295,7 @@ impl Work {
 
     fn decided(&self, decision: Decision, key: Option<Fingerprint>) {
         self.env.announcer.announce(Event::TrustDecided {
-            contact: self.name.peer.to_bare(),
+            contact: self.name.venue.counted(&self.name.peer),
             key,
             decision,
         });
@@ -293,8 +307,14 @@ impl Work {
         mut request: Request,
         service: Addr<ExportedEndpoint>,
     ) -> Result<(Waiting, Secured), Failure> {
-        let contact = request.peer.to_bare();
-        let terms = match self.judge(&contact, &proposed.proposal.extensions).await {
+        let whom = match self.who_is().await {
+            Ok(whom) => whom,
+            Err(failure) => {
+                proposed.decline(no_service(failure.kind));
+                return Err(failure);
+            }
+        };
+        let terms = match self.judge(&whom, &proposed.proposal.extensions).await {
             Ok(terms) => terms,
             Err(why) => {
                 proposed.decline(failure::distrust_for_peer(&why));
@@ -302,9 +322,7 @@ impl Work {
             }
         };
         if let Terms::Encrypted(_) = terms {
-            request
-                .extensions
-                .extend(self.env.guard.abilities(&contact));
+            request.extensions.extend(self.env.guard.abilities(&whom));
         }
         let socket = match service.send(Dial).await {
             Ok(Ok(socket)) => socket,
@@ -326,7 +344,7 @@ impl Work {
         let opened = signalling.accept(proposal, request).await;
         drop(place);
         let opened = opened.map_err(|error| failure::open(&error))?;
-        let secured = self.secure(opened, Role::Responder, terms).await?;
+        let secured = self.secure(opened, Role::Responder, &whom, terms).await?;
         Ok((service, secured))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::{ActorFutureExt, Addr, AsyncContext, Context, ResponseFuture, WrapFuture};
 use tokio::time::timeout;
 use tubes_protocol::ns;
-use tubes_protocol::tube::{StreamFor, TubeClose, TubeOffer};
+use tubes_protocol::tube::{Setting, StreamFor, TubeClose, TubeOffer};
 use tubes_transport::{Ask, Inbound, Tell};
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
@@ -13,7 +13,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 use super::{Party, SessionActor, Tube};
 use crate::limits;
 use crate::negotiator::{Proposed, Read, ReadAsk};
-use crate::tube::{About, OfferedAgain, PeerClosed, Presence, Propose, TubeActor, decline};
+use crate::tube::{About, OfferedAgain, PeerClosed, Presence, Propose, TubeActor, Venue, decline};
 
 impl SessionActor {
     pub(super) fn unclaimed(
@@ -52,7 +52,13 @@ impl SessionActor {
 
     /// A question goes to the negotiator; a proposal comes back and goes to its tube.
     fn asked(&mut self, ask: Ask, ctx: &mut Context<Self>) -> ResponseFuture<()> {
-        let reading = self.env.negotiator.send(ReadAsk(ask)).into_actor(self);
+        let asker = match self.stays.contains_key(&ask.from().to_bare()) {
+            // One occupant is not to use up what all others have.
+            true => ask.from().clone(),
+            false => ask.from().to_bare().into(),
+        };
+        let reading = self.env.negotiator.send(ReadAsk { ask, asker });
+        let reading = reading.into_actor(self);
         let (done, finished) = tokio::sync::oneshot::channel();
         ctx.spawn(reading.map(|read, actor, _| {
             let forward = match read {
@@ -82,9 +88,14 @@ impl SessionActor {
                 return None;
             }
         };
-        // The number alone opens nothing: it must be this contact's tube.
+        let setting = match self.stays.contains_key(&from) {
+            true => Setting::Room,
+            false => Setting::Private,
+        };
+        // The number alone opens nothing: it must be this contact's, or this room's, tube.
         let offered = self.tubes.values().find(|tube| {
-            matches!(tube.party, Party::Offered(_))
+            stream.setting == setting
+                && matches!(tube.party, Party::Offered(_))
                 && tube.number == stream.number
                 && tube.peer == from
         });
@@ -150,7 +161,7 @@ impl SessionActor {
         let about = About {
             tube,
             number,
-            peer: peer.clone(),
+            venue: Venue::Contact(peer.clone()),
             service: offer.service().to_owned(),
             parameters: offer.parameters().clone(),
         };

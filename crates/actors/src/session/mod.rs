@@ -9,6 +9,7 @@ mod devices;
 mod inbound;
 mod inquiries;
 mod orders;
+mod rooms;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,6 +24,9 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 use self::devices::Devices;
 pub(crate) use self::inquiries::{LatestLogin, LookUp};
 pub(crate) use self::orders::{Consent, Find, Leave, Offer, Welcome};
+pub use self::rooms::EnterError;
+use self::rooms::Stays;
+pub(crate) use self::rooms::{Enter, LeaveRoom, RoomNews, Stay};
 
 use crate::env::Env;
 use crate::event::{Event, TubeId};
@@ -30,6 +34,7 @@ use crate::failure;
 use crate::limits;
 use crate::negotiator::LoggedIn;
 use crate::obituary::Obituary;
+use crate::room;
 use crate::tube::{Close, PeerOffline, PeerOnline, TubeActor};
 
 /// One account.
@@ -46,6 +51,7 @@ pub(crate) struct SessionActor {
     /// Services that are welcome although no tube offers them yet.
     welcome: Vec<String>,
     devices: Devices,
+    stays: Stays,
     phase: Phase,
 }
 
@@ -95,6 +101,7 @@ impl SessionActor {
             features,
             welcome,
             devices,
+            stays: Stays::new(),
             phase: Phase::Live,
         }
     }
@@ -162,6 +169,10 @@ impl SessionActor {
                     stanzas: self.env.stanzas.clone(),
                 });
                 self.devices.logged_in(login.jid.to_bare());
+                for stay in self.stays.values() {
+                    // One for each login.
+                    stay.addr.do_send(room::Reset);
+                }
                 let (server, tls) = (login.server, login.tls);
                 Event::Online {
                     jid: login.jid,
@@ -218,6 +229,7 @@ impl Handler<Report> for SessionActor {
             SessionEvent::Link(link) => self.link(link),
             SessionEvent::Offline { jid, why } => return self.resource_offline(jid, &why),
             SessionEvent::Online { jid, abilities } => return self.resource_online(jid, abilities),
+            SessionEvent::Room(says) => return self.room_says(says, ctx),
             SessionEvent::Unclaimed { inbound, known } => {
                 return self.unclaimed(inbound, known, ctx);
             }

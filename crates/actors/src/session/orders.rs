@@ -1,5 +1,7 @@
 //! What the application orders.
 
+use std::time::Duration;
+
 use actix::{
     ActorContext, ActorFutureExt, Addr, Context, Handler, Message, MessageResult,
     ResponseActFuture, ResponseFuture, WrapFuture,
@@ -12,9 +14,9 @@ use xmpp_parsers::jid::BareJid;
 
 use super::{Party, Phase, SessionActor, Tube};
 use crate::account::OfferError;
-use crate::event::TubeId;
+use crate::event::{Audience, TubeId};
 use crate::limits;
-use crate::tube::{About, Close, PeerOnline, TubeActor};
+use crate::tube::{About, Close, PeerOnline, TubeActor, Venue};
 
 /// Deal with a contact.
 #[derive(Message)]
@@ -51,11 +53,11 @@ impl Handler<Welcome> for SessionActor {
     }
 }
 
-/// Offer a service to a contact.
+/// Offer a service to a contact, or in a room.
 #[derive(Message)]
 #[rtype(result = "Result<TubeId, OfferError>")]
 pub(crate) struct Offer {
-    pub(crate) peer: BareJid,
+    pub(crate) audience: Audience,
     pub(crate) service: String,
     pub(crate) address: Address,
     pub(crate) parameters: Parameters,
@@ -71,29 +73,34 @@ impl Handler<Offer> for SessionActor {
         if self.tubes.len() - self.joined() >= limits::OFFERS {
             return Err(OfferError::Full);
         }
-        let tube = self.offer(offer, ctx);
+        let room = offer.audience.jid().clone();
+        let Some(venue) = self.venue(offer.audience.clone()) else {
+            return Err(OfferError::NotInRoom(room));
+        };
+        let tube = self.offer(offer, venue, ctx);
         self.advertise(ctx);
         Ok(tube)
     }
 }
 
 impl SessionActor {
-    fn offer(&mut self, offer: Offer, ctx: &Context<Self>) -> TubeId {
+    fn offer(&mut self, offer: Offer, venue: Venue, ctx: &Context<Self>) -> TubeId {
+        let peer = venue.jid().clone();
         let (tube, obituary) = self.new_tube(ctx);
         let number = self.new_number();
         let about = About {
             tube,
             number,
-            peer: offer.peer.clone(),
+            venue,
             service: offer.service.clone(),
             parameters: offer.parameters,
         };
-        let online = self.online_of(&offer.peer);
+        let online = self.online_of(&peer);
         let addr = TubeActor::offer(self.env.clone(), about, offer.address, online, obituary);
         let entry = Tube {
             addr,
             number,
-            peer: offer.peer,
+            peer,
             party: Party::Offered(offer.service),
         };
         self.add(tube, entry);
@@ -151,7 +158,7 @@ impl Handler<Leave> for SessionActor {
         let tubes: Vec<_> = self.tubes.values().map(|tube| tube.addr.clone()).collect();
         let session = self.session.clone();
         let leaving = async move {
-            let _ = timeout(limits::LEAVE, close_all(tubes)).await;
+            let _ = timeout(limits::LEAVE, close_all(tubes, limits::WIND_DOWN_LEAVING)).await;
             session.close().await;
         };
         Box::pin(leaving.into_actor(self).map(|(), _, ctx| ctx.stop()))
@@ -159,12 +166,12 @@ impl Handler<Leave> for SessionActor {
 }
 
 /// All at once: each takes up to a few seconds.
-async fn close_all(tubes: Vec<Addr<TubeActor>>) {
+pub(super) async fn close_all(tubes: Vec<Addr<TubeActor>>, wind_down: Duration) {
     let mut closing = Vec::new();
     for tube in tubes {
         let close = Close {
             error: None,
-            wind_down: limits::WIND_DOWN_LEAVING,
+            wind_down,
         };
         closing.extend(tube.send(close).await);
     }

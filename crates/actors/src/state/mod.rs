@@ -6,9 +6,10 @@
 //! ```
 //!
 //! - [`State`]: the account, and what is on it (this file)
-//! - [`Tube`] and [`Connection`]: what it is made of (`tube.rs`)
+//! - [`Tube`] and [`Connection`]: what it is made of (`tube.rs`); [`Room`] (`room.rs`)
 //! - [`State::since`]: what must have happened between two states (`since.rs`)
 
+mod room;
 mod since;
 #[cfg(test)]
 mod tests;
@@ -17,8 +18,9 @@ mod tube;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 
+pub use self::room::Room;
 pub use self::tube::{Connection, Phase, Stage, Tube};
 
 use crate::event::{Direction, Event, TubeId};
@@ -33,6 +35,8 @@ pub struct State {
     pub link: Link,
     /// The contacts' resources that do tubes and are online.
     pub peers: BTreeSet<FullJid>,
+    /// The rooms that the account is in.
+    pub rooms: BTreeMap<BareJid, Room>,
     /// The tubes there are.
     pub tubes: BTreeMap<TubeId, Tube>,
 }
@@ -103,10 +107,17 @@ impl State {
                 direction: Direction::In,
                 ..
             } => {
-                if let Some(new) = Tube::begun_by(event) {
-                    self.tubes.entry(*tube).or_insert(new);
+                if let Some(known) = self.tubes.get_mut(tube) {
+                    known.handle(event);
+                } else if let Some(new) = Tube::begun_by(event) {
+                    self.tubes.insert(*tube, new);
                 }
             }
+            Event::OccupantCame { .. }
+            | Event::OccupantLeft { .. }
+            | Event::RoomEntered { .. }
+            | Event::RoomLeft { .. }
+            | Event::RoomLost { .. } => room::handle(&mut self.rooms, event),
             Event::ConnectionClosed { tube, .. }
             | Event::ConnectionOpened { tube, .. }
             | Event::ConnectionOpening { tube, .. }
@@ -127,6 +138,7 @@ impl State {
             for peer in std::mem::take(&mut self.peers) {
                 self.peer_offline(&peer);
             }
+            self.rooms.clear();
         }
         self.link = Link::Offline {
             reason: reason.to_owned(),

@@ -23,6 +23,7 @@ impl State {
         course.end(self);
         course.link(self);
         course.peers(self);
+        course.rooms(self);
         for (tube, there) in &self.tubes {
             course.tube(*tube, there);
         }
@@ -103,6 +104,20 @@ impl Course {
         }
     }
 
+    fn rooms(&mut self, goal: &State) {
+        for room in self.at.rooms.keys().cloned().collect::<Vec<_>>() {
+            if !goal.rooms.contains_key(&room) {
+                let error = Some(failure::missed());
+                self.step(Event::RoomLeft { room, error });
+            }
+        }
+        for (jid, room) in &goal.rooms {
+            for event in room.since(jid, self.at.rooms.get(jid)) {
+                self.step(event);
+            }
+        }
+    }
+
     fn tube(&mut self, tube: TubeId, there: &Tube) {
         if !self.at.tubes.contains_key(&tube) {
             self.begin(tube, there);
@@ -110,6 +125,11 @@ impl Course {
         let Some(here) = self.at.tubes.get(&tube).cloned() else {
             return;
         };
+        if here.peer != there.peer
+            && let Ok(peer) = there.peer.clone().try_into_full()
+        {
+            self.step(offered(tube, there, peer));
+        }
         for peer in there.offered_to.difference(&here.offered_to) {
             self.step(offered(tube, there, peer.clone()));
         }
@@ -189,6 +209,7 @@ fn offered(tube: TubeId, there: &Tube, peer: FullJid) -> Event {
         number: there.number,
         peer,
         service: there.service.clone(),
+        audience: there.audience.clone(),
         direction: there.direction,
         parameters: there.parameters.clone(),
     }
@@ -198,7 +219,7 @@ fn exported(tube: TubeId, there: &Tube, address: Address) -> Event {
     Event::TubeExported {
         tube,
         number: there.number,
-        contact: there.peer.to_bare(),
+        audience: there.audience.clone(),
         service: there.service.clone(),
         parameters: there.parameters.clone(),
         address,

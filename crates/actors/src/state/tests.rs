@@ -13,7 +13,7 @@ use tubes_secure::Protection;
 use xmpp_parsers::jid::FullJid;
 
 use super::{Link, Phase, Stage, State};
-use crate::event::{Direction, Event, TubeId};
+use crate::event::{Audience, Direction, Event, TubeId};
 use crate::failure;
 use crate::traffic::Traffic;
 
@@ -123,6 +123,7 @@ enum Happening {
     Connection(Index, Index, End),
     Link(bool),
     Peer(u8, End),
+    Room(u8, u8, u8),
     Tube(Index, u8, Change),
 }
 
@@ -157,6 +158,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => (index(), index(), end())
             .prop_map(|(tube, which, end)| Happening::Connection(tube, which, end)),
         3 => (0..4_u8, end()).prop_map(|(who, end)| Happening::Peer(who, end)),
+        3 => (0..2_u8, 0..3_u8, 0..5_u8).prop_map(|(room, who, what)| Happening::Room(room, who, what)),
         5 => (index(), 0..4_u8, change)
             .prop_map(|(tube, who, change)| Happening::Tube(tube, who, change)),
     ]
@@ -196,6 +198,7 @@ fn events(happenings: Vec<Happening>) -> Vec<Event> {
             Happening::Peer(who, End::Goes) => Event::PeerOffline {
                 peer: somebody(who),
             },
+            Happening::Room(room, who, what) => in_room(room, who, what),
             Happening::Tube(index, who, change) => match change {
                 Change::Close => closed(tube(index)),
                 Change::Listen => Event::Listening {
@@ -208,6 +211,22 @@ fn events(happenings: Vec<Happening>) -> Vec<Event> {
         });
     }
     events
+}
+
+fn in_room(room: u8, who: u8, what: u8) -> Event {
+    let occupant: FullJid = format!("room{room}@rooms.example/{who}").parse().unwrap();
+    let room = occupant.to_bare();
+    let own = occupant.clone();
+    match what {
+        0 => Event::OccupantCame {
+            occupant,
+            real: None,
+        },
+        1 => Event::OccupantLeft { occupant },
+        2 => Event::RoomEntered { own },
+        3 => Event::RoomLost { room },
+        _ => Event::RoomLeft { room, error: None },
+    }
 }
 
 fn after(events: &[Event]) -> State {
@@ -257,7 +276,7 @@ fn exported(tube: TubeId, who: u8) -> Event {
     Event::TubeExported {
         tube,
         number: 7,
-        contact: somebody(who).to_bare(),
+        audience: Audience::Contact(somebody(who).to_bare()),
         service: "x-test".to_owned(),
         parameters: Parameters::default(),
         address: address(),
@@ -269,6 +288,7 @@ fn offered(tube: TubeId, who: u8, direction: Direction) -> Event {
         tube,
         number: 7,
         peer: somebody(who),
+        audience: Audience::Contact(somebody(who).to_bare()),
         service: "x-test".to_owned(),
         direction,
         parameters: Parameters::default(),

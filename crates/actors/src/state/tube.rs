@@ -8,7 +8,7 @@ use tubes_protocol::tube::Parameters;
 use tubes_secure::Protection;
 use xmpp_parsers::jid::{FullJid, Jid};
 
-use crate::event::{Direction, Event};
+use crate::event::{Audience, Direction, Event};
 use crate::traffic::Traffic;
 
 /// A tube.
@@ -17,7 +17,9 @@ use crate::traffic::Traffic;
 pub struct Tube {
     /// Its number on the wire, unique only together with the peer.
     pub number: u32,
-    /// The other side: the contact to whom it is offered, or its resource that offers it.
+    /// Whom it is for: a contact, or all who are in a room.
+    pub audience: Audience,
+    /// The other side: the contact or the room to whom it is offered, or who offers it.
     pub peer: Jid,
     /// The service's name.
     pub service: String,
@@ -81,20 +83,22 @@ pub enum Stage {
 impl Tube {
     /// The tube that begins with this event, if one does.
     pub(super) fn begun_by(event: &Event) -> Option<Self> {
-        let (number, peer, service, direction, parameters, address) = match event.clone() {
+        let (number, audience, peer, service, direction, parameters, address) = match event.clone()
+        {
             Event::TubeExported {
                 number,
-                contact,
+                audience,
                 service,
                 parameters,
                 address,
                 ..
             } => {
                 let direction = Direction::Out;
-                let contact = contact.into();
+                let peer = audience.jid().clone().into();
                 (
                     number,
-                    contact,
+                    audience,
+                    peer,
                     service,
                     direction,
                     parameters,
@@ -104,15 +108,20 @@ impl Tube {
             Event::TubeOffered {
                 number,
                 peer,
+                audience,
                 service,
                 direction,
                 parameters,
                 ..
-            } => (number, peer.into(), service, direction, parameters, None),
+            } => {
+                let peer = peer.into();
+                (number, audience, peer, service, direction, parameters, None)
+            }
             _ => return None,
         };
         Some(Self {
             number,
+            audience,
             peer,
             service,
             direction,
@@ -150,9 +159,12 @@ impl Tube {
             Event::Listening { address, .. } if self.direction == Direction::In => {
                 self.address = Some(address.clone());
             }
-            Event::TubeOffered { peer, .. } if self.direction == Direction::Out => {
-                self.offered_to.insert(peer.clone());
-            }
+            Event::TubeOffered {
+                peer, direction, ..
+            } if *direction == self.direction => match direction {
+                Direction::In => self.peer = peer.clone().into(),
+                Direction::Out => drop(self.offered_to.insert(peer.clone())),
+            },
             Event::TubeOpened { .. } => self.phase = Phase::Open,
             _ => {}
         }

@@ -9,10 +9,11 @@ use tokio::sync::oneshot;
 use tubes_protocol::tube::TubeClose;
 use xmpp_parsers::jid::FullJid;
 
-use super::{Side, TubeActor, stop};
+use super::{Side, TubeActor, Venue, stop};
 use crate::endpoint::{self, ListeningEndpoint};
 use crate::event::Failure;
 use crate::limits;
+use crate::room::Withdraw;
 
 /// A tube on its way out.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl Handler<Close> for TubeActor {
         let closed = self.end.awaited();
         let tell = match &mut self.side {
             Side::Joined(joined) => joined.close(),
-            Side::Offered(offered) => offered.machine.handle_close(),
+            Side::Offered(offered) => offered.invitees.handle_close(),
         };
         self.close(error, tell, ctx);
         ctx.run_later(wind_down, |actor, _| actor.streams.abort());
@@ -63,6 +64,7 @@ impl TubeActor {
         let (now, tell_last) = tell.into_iter().partition(|jid| self.is_ours(jid));
         self.closing = Some(Closing { error, tell_last });
         self.tell_closed(now);
+        self.withdraw();
         let told = self.herald.flushed();
         let listener = match &mut self.side {
             Side::Joined(joined) => joined.listener.take(),
@@ -95,8 +97,19 @@ impl TubeActor {
         }
     }
 
+    fn withdraw(&self) {
+        if let (Side::Offered(_), Some(room)) = (&self.side, self.about.venue.room()) {
+            // One for each tube there was.
+            room.do_send(Withdraw(self.about.number));
+        }
+    }
+
     fn tell_closed(&self, peers: Vec<FullJid>) {
         let number = self.about.number;
+        if let Venue::Room(..) = self.about.venue {
+            // What is offered there stands in a presence.
+            return;
+        }
         for peer in peers {
             self.herald.tell(peer, TubeClose { number }.payloads());
         }
@@ -105,7 +118,7 @@ impl TubeActor {
     fn is_ours(&self, peer: &FullJid) -> bool {
         match &self.side {
             Side::Joined(joined) => joined.ours,
-            Side::Offered(offered) => offered.machine.is_ours(peer),
+            Side::Offered(offered) => offered.invitees.is_ours(peer),
         }
     }
 }

@@ -9,7 +9,7 @@ use actix::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tubes_local::{Access, Address, BindError, Listener};
-use tubes_protocol::tube::{Joiner, Refusal, StreamFor};
+use tubes_protocol::tube::{Ended, Joiner, Refusal, StreamFor};
 use tubes_transport::StreamId;
 use xmpp_parsers::jid::FullJid;
 
@@ -62,14 +62,7 @@ impl TubeActor {
         presence: Presence,
         obituary: Obituary,
     ) -> Addr<Self> {
-        env.announcer.announce(Event::TubeOffered {
-            tube: about.tube,
-            number: about.number.value(),
-            peer: offerer.clone(),
-            service: about.service.clone(),
-            direction: Direction::In,
-            parameters: about.parameters.clone(),
-        });
+        env.announcer.announce(about.invitation(offerer.clone()));
         let machine = match presence {
             Presence::Unseen => Joiner::unseen(Instant::now()),
             Presence::Other | Presence::Ours => Joiner::new(),
@@ -100,6 +93,7 @@ impl TubeActor {
         let peer = joined.offerer.clone();
         let purpose = StreamFor {
             number: self.about.number,
+            setting: self.about.venue.setting(),
         }
         .into();
         let request = self.request(new_stream(), peer.clone(), purpose);
@@ -112,6 +106,21 @@ impl TubeActor {
         };
         self.streams.launch(&self.env, peer, job, ctx);
         Ok(())
+    }
+}
+
+impl About {
+    /// What the application hears of a tube that `offerer` offers.
+    fn invitation(&self, offerer: FullJid) -> Event {
+        Event::TubeOffered {
+            tube: self.tube,
+            number: self.number.value(),
+            peer: offerer,
+            audience: self.venue.audience(),
+            service: self.service.clone(),
+            direction: Direction::In,
+            parameters: self.parameters.clone(),
+        }
     }
 }
 
@@ -138,6 +147,39 @@ impl Handler<OfferedAgain> for TubeActor {
         if let Side::Joined(joined) = &mut self.side {
             joined.machine.handle_offered_again();
             self.rearm(ctx);
+        }
+    }
+}
+
+/// Whoever offered the tube in a room does so no more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Left(pub(crate) Ended);
+
+impl Handler<Left> for TubeActor {
+    type Result = ();
+
+    fn handle(&mut self, Left(why): Left, ctx: &mut Self::Context) {
+        if let Side::Joined(joined) = &mut self.side
+            && joined.machine.handle_closed().is_some()
+        {
+            self.ended(why, ctx);
+        }
+    }
+}
+
+/// Whoever offers the tube in a room goes by another name.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct OffererRenamed(pub(crate) FullJid);
+
+impl Handler<OffererRenamed> for TubeActor {
+    type Result = ();
+
+    fn handle(&mut self, OffererRenamed(to): OffererRenamed, _: &mut Self::Context) {
+        if let Side::Joined(joined) = &mut self.side {
+            joined.offerer = to.clone();
+            self.env.announcer.announce(self.about.invitation(to));
         }
     }
 }

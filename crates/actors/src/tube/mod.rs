@@ -11,9 +11,11 @@
 mod closing;
 mod end;
 mod herald;
+mod invitees;
 mod joined;
 mod offered;
 mod streams;
+mod venue;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,13 +24,14 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnH
 use tubes_protocol::transcript::Transcript;
 use tubes_protocol::tube::{Ended, Parameters, TubeNumber, TubeOffer, Whose};
 use tubes_transport::{Request, StreamId};
-use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
 
 pub(crate) use self::closing::Close;
 pub use self::joined::AcceptError;
-pub(crate) use self::joined::{Accept, Attach, OfferedAgain, Presence};
+pub(crate) use self::joined::{Accept, Attach, Left, OfferedAgain, OffererRenamed, Presence};
 pub(crate) use self::offered::{Propose, decline};
+pub(crate) use self::venue::Venue;
 
 use self::closing::Closing;
 use self::end::End;
@@ -60,7 +63,7 @@ impl TubeActor {
         let announcer = env.announcer.clone();
         let end = End::of(about.tube, about.number, announcer, obituary);
         let end = Arc::new(end);
-        let streams = Streams::new(about.tube, Arc::clone(&end), about.transcript());
+        let streams = Streams::new(&about, Arc::clone(&end));
         let herald = Herald::new(&env.runtime, env.stanzas.clone());
         Self {
             env,
@@ -78,9 +81,8 @@ impl TubeActor {
     fn request(&self, stream: StreamId, peer: FullJid, purpose: Element) -> Request {
         Request {
             stream,
-            local: self.env.local.borrow().clone(),
+            local: self.about.venue.local(&self.env),
             peer,
-            // Rooms are not there yet: both sides speak as who they are.
             account: self.env.local.borrow().clone(),
             purpose,
             extensions: Vec::new(),
@@ -95,7 +97,7 @@ impl TubeActor {
         }
         let due = match &self.side {
             Side::Joined(joined) => joined.machine.poll_timeout(),
-            Side::Offered(offered) => offered.machine.poll_timeout(),
+            Side::Offered(offered) => offered.invitees.poll_timeout(),
         };
         self.timer = due.map(|due| {
             ctx.run_later(
@@ -109,7 +111,7 @@ impl TubeActor {
         let now = Instant::now();
         let ended = match &mut self.side {
             Side::Joined(joined) => joined.machine.handle_timeout(now),
-            Side::Offered(offered) => offered.machine.handle_timeout(now),
+            Side::Offered(offered) => offered.invitees.handle_timeout(now),
         };
         match ended {
             Some(ended) => self.ended(ended, ctx),
@@ -119,7 +121,11 @@ impl TubeActor {
 
     /// The other side ended the tube, or left it.
     fn ended(&mut self, ended: Ended, ctx: &mut Context<Self>) {
-        let error = failure::ended(ended, self.about.peer.as_str());
+        let peer = match (&self.side, &self.about.venue) {
+            (Side::Joined(joined), Venue::Room(..)) => joined.offerer.as_str(),
+            (_, venue) => venue.jid().as_str(),
+        };
+        let error = failure::ended(ended, peer);
         self.close(Some(error), Vec::new(), ctx);
     }
 }
@@ -148,7 +154,7 @@ impl Actor for TubeActor {
 pub(crate) struct About {
     pub(crate) tube: TubeId,
     pub(crate) number: TubeNumber,
-    pub(crate) peer: BareJid,
+    pub(crate) venue: Venue,
     pub(crate) service: String,
     pub(crate) parameters: Parameters,
 }
@@ -207,7 +213,7 @@ impl Handler<PeerOffline> for TubeActor {
         let now = Instant::now();
         match &mut self.side {
             Side::Joined(joined) => joined.offline(&resource, now),
-            Side::Offered(offered) => offered.machine.handle_offline(&resource, whose, now),
+            Side::Offered(offered) => offered.invitees.handle_offline(&resource, whose, now),
         }
         self.rearm(ctx);
     }
@@ -225,7 +231,7 @@ impl Handler<PeerClosed> for TubeActor {
         let ended = match &mut self.side {
             Side::Joined(joined) if joined.offerer == from => joined.machine.handle_closed(),
             Side::Joined(_) => None,
-            Side::Offered(offered) => offered.machine.handle_declined(&from, Instant::now()),
+            Side::Offered(offered) => offered.invitees.handle_declined(&from, Instant::now()),
         };
         match ended {
             Some(ended) => self.ended(ended, ctx),

@@ -6,18 +6,20 @@ use tubes_protocol::tube::{Announce, Offerer, StreamFor, TubeClose, TubeOffer};
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use super::{About, PeerOnline, Side, TubeActor};
+use super::invitees::{Invitees, Phase};
+use super::{About, PeerOnline, Side, TubeActor, Venue};
 use crate::bytestream::Job;
 use crate::endpoint::ExportedEndpoint;
 use crate::env::Env;
 use crate::event::{Direction, Event};
 use crate::negotiator::Proposed;
 use crate::obituary::Obituary;
+use crate::room::Publish;
 
 /// What only the offering side has.
 #[derive(Debug)]
 pub(super) struct Offered {
-    pub(super) machine: Offerer,
+    pub(super) invitees: Invitees,
     service: Addr<ExportedEndpoint>,
 }
 
@@ -34,17 +36,21 @@ impl TubeActor {
         env.announcer.announce(Event::TubeExported {
             tube: about.tube,
             number: about.number.value(),
-            contact: about.peer.clone(),
+            audience: about.venue.audience(),
             service: about.service.clone(),
             parameters: about.parameters.clone(),
             address: address.clone(),
         });
         let service = ExportedEndpoint::new(env.runtime.clone(), address).start();
         let side = Side::Offered(Offered {
-            machine: Offerer::new(),
+            invitees: match &about.venue {
+                Venue::Contact(_) => Invitees::Contact(Offerer::new()),
+                Venue::Room(..) => Invitees::Room(Phase::Open),
+            },
             service,
         });
         let mut tube = Self::new(env, about, side, obituary);
+        tube.publish();
         for PeerOnline { resource, ours } in online {
             tube.offer_to(resource, ours);
         }
@@ -56,8 +62,23 @@ impl TubeActor {
         let Side::Offered(offered) = &mut self.side else {
             return;
         };
-        if let Some(announce) = offered.machine.handle_online(resource.clone(), ours) {
+        if let Some(announce) = offered.invitees.handle_online(resource.clone(), ours) {
             self.announce(resource, announce);
+        }
+    }
+
+    /// In a room everybody is told at once, and whoever comes later.
+    fn publish(&self) {
+        let about = &self.about;
+        let offer = TubeOffer::new(
+            about.number,
+            about.service.clone(),
+            about.parameters.clone(),
+        );
+        if let (Some(room), Ok(offer)) = (about.venue.room(), offer) {
+            let tube = about.tube;
+            // One for each tube there is.
+            room.do_send(Publish { tube, offer });
         }
     }
 
@@ -81,6 +102,7 @@ impl TubeActor {
             tube,
             number: number.value(),
             peer: resource,
+            audience: self.about.venue.audience(),
             service,
             direction: Direction::Out,
             parameters,
@@ -101,7 +123,7 @@ impl Handler<Propose> for TubeActor {
             return decline(*proposed, &DefinedCondition::Forbidden);
         };
         let peer = proposed.proposal.peer.clone();
-        let first = match offered.machine.handle_connect(&peer) {
+        let first = match offered.invitees.handle_connect(&peer) {
             Ok(first) => first,
             Err(refusal) => {
                 tracing::warn!(%peer, tube = %self.about.tube, %refusal, "connection refused");

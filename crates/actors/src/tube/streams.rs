@@ -8,8 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use xmpp_parsers::jid::FullJid;
 
-use super::TubeActor;
 use super::end::End;
+use super::{About, TubeActor, Venue};
 use crate::bytestream::{Abort, BytestreamActor, Job, Name};
 use crate::env::Env;
 use crate::event::TubeId;
@@ -28,18 +28,20 @@ pub(super) struct Streams {
     wind_down: CancellationToken,
     /// What was offered, as both sides know it.
     offer: Arc<Transcript>,
+    venue: Venue,
 }
 
 impl Streams {
-    pub(super) fn new(tube: TubeId, end: Arc<End>, offer: Transcript) -> Self {
+    pub(super) fn new(about: &About, end: Arc<End>) -> Self {
         Self {
-            tube,
+            tube: about.tube,
             end,
             open: HashMap::new(),
             count: 0,
             places: Arc::new(Semaphore::new(limits::CONNECTIONS_PER_TUBE)),
             wind_down: CancellationToken::new(),
-            offer: Arc::new(offer),
+            offer: Arc::new(about.transcript()),
+            venue: about.venue.clone(),
         }
     }
 
@@ -63,6 +65,7 @@ impl Streams {
             connection,
             peer,
             offer: Arc::clone(&self.offer),
+            venue: self.venue.clone(),
         };
         let wind_down = self.wind_down.clone();
         let actor = BytestreamActor::launch(env, name, job, wind_down, obituary);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use tubes::{Access, Address, BareJid, PublicKey};
 
+use super::party::{From, To};
 use super::values::{parse_contact, parse_key, parse_service};
 use crate::parameter::Parameter;
 
@@ -25,9 +26,8 @@ pub(crate) struct Offer {
     /// Where the service listens: tcp:HOST:PORT, HOST:PORT, unix:PATH, abstract:NAME or -
     pub(crate) address: Address,
 
-    /// The contact to share it with
-    #[arg(long, value_name = "JID", value_parser = parse_contact)]
-    pub(crate) to: BareJid,
+    #[command(flatten)]
+    pub(crate) to: To,
 
     /// What kind of service it is, for example ssh or http
     #[arg(long, value_name = "NAME", value_parser = parse_service)]
@@ -40,9 +40,8 @@ pub(crate) struct Offer {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Accept {
-    /// The contact whose offer to wait for
-    #[arg(long, value_name = "JID", value_parser = parse_contact)]
-    pub(crate) from: BareJid,
+    #[command(flatten)]
+    pub(crate) from: From,
 
     /// Accept this kind of service only
     #[arg(long, value_name = "NAME", value_parser = parse_service)]

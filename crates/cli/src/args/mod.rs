@@ -1,6 +1,7 @@
 //! The command line, as users type it.
 
 mod commands;
+mod party;
 mod values;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ pub(crate) use self::commands::{
     Accept, CONNECT_PATIENCE, Completions, Connect, Demo, Discover, Man, NamedDevice, Offer, Trust,
     TrustCommand,
 };
+pub(crate) use self::party::{Party, Room};
 use self::values::parse_jid;
 pub(crate) use self::values::{Encryption, Format, Proxy, Server, Tls, Transport};
 
@@ -102,9 +104,10 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Try everything out on this machine: a server, two accounts, a service used through a tube
     Demo(Demo),
-    /// Share the service that listens at an address
+    /// Share the service that listens at an address with a contact, or with a chat room
     Offer(Offer),
-    /// Accept the tube that a contact offers, and listen for the programs that use it
+    /// Accept the tube that a contact, or somebody in a chat room, offers, and listen for the
+    /// programs that use it
     Accept(Accept),
     /// Connect standard input and output to a contact's tube, once
     Connect(Connect),

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use tubes::{BareJid, Jid, PublicKey, TransportName};
+use tubes::{BareJid, Jid, PublicKey, ResourcePart, TransportName};
 
 /// Where a server is, without asking DNS for its services.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -153,6 +153,22 @@ pub(super) fn parse_contact(text: &str) -> Result<BareJid, String> {
     match jid.resource() {
         Some(resource) => Err(format!("leave /{resource} out: a contact is a bare JID")),
         None => Ok(jid.into_bare()),
+    }
+}
+
+/// A room is a bare JID, too; the name there is an option of its own.
+pub(super) fn parse_room(text: &str) -> Result<BareJid, String> {
+    let jid = parse_jid(text)?;
+    match jid.resource() {
+        Some(nick) => Err(format!("leave /{nick} out, and write --nick {nick}")),
+        None => Ok(jid.into_bare()),
+    }
+}
+
+pub(super) fn parse_nick(text: &str) -> Result<String, String> {
+    match ResourcePart::new(text) {
+        Ok(nick) => Ok(nick.to_string()),
+        Err(why) => Err(format!("nobody can go by `{text}` in a room: {why}")),
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 use tubes::{
-    AcceptError, Address, BareJid, Direction, Event, Failure, FailureKind, FullJid, Listener,
-    TubeId, Tubes,
+    AcceptError, Address, Audience, BareJid, Direction, Event, Failure, FailureKind, FullJid,
+    Listener, TubeId, Tubes,
 };
 
-use super::{name, used_once};
+use super::{meet, used_once};
 use crate::args::{Accept, Global};
 use crate::exit::Stop;
 use crate::feed::Feed;
@@ -33,20 +33,30 @@ pub(crate) async fn run(
         // Better now than when the contact has offered something in vain.
         drop(Listener::bind(&accept.listen, accept.access).await?);
     }
+    let party = accept.from.party();
+    let party = party.ok_or_else(|| Stop::Usage("name --from or --room".to_owned()))?;
     let online = Online::log_in(global, accept.service.as_deref(), output, interrupt).await?;
     online
         .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
-            name(tubes, &accept.from, global).await;
+            let audience = meet(tubes, &party, global).await?;
             let what = accept.service.as_deref().unwrap_or("a service");
-            feed.remark(&format!("waiting for {} to offer {what}", accept.from))?;
-            one_after_another(tubes, feed, &accept).await
+            feed.remark(&match &audience {
+                Audience::Contact(contact) => format!("waiting for {contact} to offer {what}"),
+                Audience::Room(room) => format!("waiting for somebody in {room} to offer {what}"),
+            })?;
+            one_after_another(tubes, feed, audience.jid(), &accept).await
         })
         .await
 }
 
 /// One tube at a time, always at the same address.
-async fn one_after_another(tubes: &Tubes, feed: &mut Feed, accept: &Accept) -> Result<(), Stop> {
-    let mut offers = Offers::new(&accept.from, accept.service.as_deref());
+async fn one_after_another(
+    tubes: &Tubes,
+    feed: &mut Feed,
+    from: &BareJid,
+    accept: &Accept,
+) -> Result<(), Stop> {
+    let mut offers = Offers::new(from, accept.service.as_deref());
     let mut listen = accept.listen.clone();
     loop {
         let invitation = loop {
@@ -80,7 +90,7 @@ async fn one_after_another(tubes: &Tubes, feed: &mut Feed, accept: &Accept) -> R
                 continue;
             }
         }
-        feed.remark(&format!("waiting for the next offer of {}", accept.from))?;
+        feed.remark(&format!("waiting for the next offer of {from}"))?;
     }
 }
 

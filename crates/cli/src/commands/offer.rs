@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use tubes::{
-    Address, BareJid, Direction, Event, Failure, FailureKind, FullJid, Parameters, TubeId, Tubes,
+    Address, Audience, BareJid, Direction, Event, Failure, FailureKind, FullJid, Parameters,
+    TubeId, Tubes,
 };
 
-use super::{name, used_once};
+use super::{meet, used_once};
 use crate::args::{Global, Offer};
 use crate::exit::Stop;
 use crate::feed::Feed;
@@ -22,25 +23,50 @@ pub(crate) async fn run(global: &Global, offer: Offer, interrupt: &Interrupt) ->
         output = output.beside_stdio()?;
     }
     let parameters = together(offer.parameters)?;
-    let wanted = tubes::Offer::new(offer.to.clone(), offer.service.clone(), offer.address)
-        .with_parameters(parameters);
+    let party = offer.to.party();
+    let party = party.ok_or_else(|| Stop::Usage("name --to or --room".to_owned()))?;
 
     let online = Online::log_in(global, None, output, interrupt).await?;
     online
         .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
-            name(tubes, &offer.to, global).await;
-            feed.remark(&format!(
-                "offering {} to {} as soon as it is online; interrupt to end",
-                offer.service, offer.to
-            ))?;
+            let audience = meet(tubes, &party, global).await?;
+            feed.remark(&announcement(&offer.service, &audience))?;
+            let wanted = tubes::Offer::to(audience.clone(), offer.service, offer.address)
+                .with_parameters(parameters);
             if only_one {
                 let tube = tubes.offer(wanted).await?;
-                used_once(feed, tube).await
-            } else {
-                again_and_again(tubes, feed, &wanted, &offer.to).await
+                return used_once(feed, tube).await;
+            }
+            match audience {
+                Audience::Contact(contact) => again_and_again(tubes, feed, &wanted, &contact).await,
+                Audience::Room(_) => {
+                    let tube = tubes.offer(wanted).await?;
+                    in_room(feed, tube).await
+                }
             }
         })
         .await
+}
+
+fn announcement(service: &str, audience: &Audience) -> String {
+    match audience {
+        Audience::Contact(contact) => {
+            format!("offering {service} to {contact} as soon as it is online; interrupt to end")
+        }
+        Audience::Room(room) => format!("offering {service} to all in {room}; interrupt to end"),
+    }
+}
+
+/// A tube in a room ends when this side is put out of it.
+async fn in_room(feed: &mut Feed, tube: TubeId) -> Result<(), Stop> {
+    loop {
+        match feed.next().await? {
+            Event::TubeClosed {
+                tube: which, error, ..
+            } if which == tube => return error.map_or(Ok(()), |failure| Err(failure.into())),
+            _ => {}
+        }
+    }
 }
 
 /// Offers until interrupted: a contact that has left or closed the tube may come back.
@@ -50,10 +76,10 @@ async fn again_and_again(
     wanted: &tubes::Offer,
     peer: &BareJid,
 ) -> Result<(), Stop> {
-    let mut audience = Audience::default();
+    let mut crowd = Crowd::default();
     loop {
         let tube = tubes.offer(wanted.clone()).await?;
-        let failure = closed(feed, tube, peer, &mut audience).await?;
+        let failure = closed(feed, tube, peer, &mut crowd).await?;
         match failure.as_ref().map(|failure| failure.kind) {
             // An offer waits for the contact by itself.
             Some(FailureKind::Gone) => {
@@ -65,14 +91,14 @@ async fn again_and_again(
                 feed.remark(&format!(
                     "{peer} closed it; offering again when another program of it comes online"
                 ))?;
-                while !audience.has_somebody_new() {
+                while !crowd.has_somebody_new() {
                     let event = feed.next().await?;
-                    audience.note(&event, peer);
+                    crowd.note(&event, peer);
                 }
             }
             Some(_) => return failure.map_or(Ok(()), |failure| Err(failure.into())),
         }
-        audience.forget_the_offer();
+        crowd.forget_the_offer();
     }
 }
 
@@ -81,11 +107,11 @@ async fn closed(
     feed: &mut Feed,
     tube: TubeId,
     peer: &BareJid,
-    audience: &mut Audience,
+    crowd: &mut Crowd,
 ) -> Result<Option<Failure>, Stop> {
     loop {
         let event = feed.next().await?;
-        audience.note(&event, peer);
+        crowd.note(&event, peer);
         match event {
             Event::TubeClosed {
                 tube: which, error, ..
@@ -97,7 +123,7 @@ async fn closed(
 
 /// The contact's resources that do tubes and are online, and whether each was offered ours.
 #[derive(Debug, Default)]
-struct Audience(BTreeMap<FullJid, Told>);
+struct Crowd(BTreeMap<FullJid, Told>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
@@ -105,7 +131,7 @@ enum Told {
     Nothing,
 }
 
-impl Audience {
+impl Crowd {
     fn note(&mut self, event: &Event, contact: &BareJid) {
         match event {
             Event::PeerOffline { peer } => drop(self.0.remove(peer)),
@@ -158,45 +184,45 @@ mod tests {
         format!("fernand@example.org/{resource}").parse().unwrap()
     }
 
-    fn note(audience: &mut Audience, event: &Event) {
-        audience.note(event, &fernand("any").to_bare());
+    fn note(crowd: &mut Crowd, event: &Event) {
+        crowd.note(event, &fernand("any").to_bare());
     }
 
-    fn offered(resource: &str) -> Audience {
-        Audience(BTreeMap::from([(fernand(resource), Told::Offered)]))
+    fn offered(resource: &str) -> Crowd {
+        Crowd(BTreeMap::from([(fernand(resource), Told::Offered)]))
     }
 
     #[test]
     fn whoever_closed_the_tube_is_not_asked_again() {
-        let mut audience = offered("laptop");
+        let mut crowd = offered("laptop");
         let peer = fernand("laptop");
-        note(&mut audience, &Event::PeerOnline { peer });
-        assert!(!audience.has_somebody_new());
+        note(&mut crowd, &Event::PeerOnline { peer });
+        assert!(!crowd.has_somebody_new());
     }
 
     #[test]
     fn another_program_of_the_contact_is_asked() {
-        let mut audience = offered("laptop");
+        let mut crowd = offered("laptop");
         let peer = fernand("phone");
-        note(&mut audience, &Event::PeerOnline { peer });
-        assert!(audience.has_somebody_new());
+        note(&mut crowd, &Event::PeerOnline { peer });
+        assert!(crowd.has_somebody_new());
     }
 
     #[test]
     fn one_that_left_and_returned_is_asked() {
-        let mut audience = offered("laptop");
+        let mut crowd = offered("laptop");
         let peer = fernand("laptop");
-        note(&mut audience, &Event::PeerOffline { peer: peer.clone() });
-        assert!(!audience.has_somebody_new());
-        note(&mut audience, &Event::PeerOnline { peer });
-        assert!(audience.has_somebody_new());
+        note(&mut crowd, &Event::PeerOffline { peer: peer.clone() });
+        assert!(!crowd.has_somebody_new());
+        note(&mut crowd, &Event::PeerOnline { peer });
+        assert!(crowd.has_somebody_new());
     }
 
     #[test]
     fn somebody_else_is_nobody() {
-        let mut audience = offered("laptop");
+        let mut crowd = offered("laptop");
         let peer = "alice@example.org/laptop".parse().unwrap();
-        note(&mut audience, &Event::PeerOnline { peer });
-        assert!(!audience.has_somebody_new());
+        note(&mut crowd, &Event::PeerOnline { peer });
+        assert!(!crowd.has_somebody_new());
     }
 }

@@ -80,6 +80,15 @@ pub(crate) fn lines(report: &Report) -> String {
         ),
         Report::Proof(proof) => proven(proof),
         Report::Resource(resource) => described(resource),
+        Report::RoomEntered { room, nick } => {
+            format!("in {} as {}", harmless(room), harmless(nick))
+        }
+        Report::RoomLeft { room, error } => match error {
+            None => format!("left {}", harmless(room)),
+            Some(Why { message, .. }) => {
+                format!("out of {}: {}", harmless(room), harmless(message))
+            }
+        },
         Report::SafetyNumber {
             contact, number, ..
         } => format!("{number}\nis what {} has to see, too", harmless(contact)),
@@ -94,12 +103,14 @@ pub(crate) fn lines(report: &Report) -> String {
         },
         Report::TubeOffered {
             tube,
-            peer,
+            party,
             service,
             direction,
             parameters,
         } => {
-            let (peer, service) = (harmless(peer), harmless(service));
+            let peer = party.peer.as_ref().or(party.room.as_ref());
+            let peer = harmless(peer.map_or("", String::as_str));
+            let service = harmless(service);
             let with = with(parameters);
             match direction {
                 Direction::In => format!("{peer} offers {service} as tube {tube}{with}"),
@@ -134,6 +145,7 @@ fn protected(protection: &Protection) -> &'static str {
     match protection.trust {
         None => "NOT encrypted from end to end",
         Some("verified") => "encrypted and verified",
+        Some("occupant") => "encrypted, unverified",
         Some(_) => "encrypted",
     }
 }

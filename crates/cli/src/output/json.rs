@@ -32,7 +32,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::report::{Direction, FellBack, Typed, Why};
+    use super::super::report::{Direction, FellBack, Party, Typed, Why};
     use super::*;
 
     /// The event as a reader parses it, after its time was checked and taken off.
@@ -59,7 +59,10 @@ mod tests {
         ];
         let report = Report::TubeOffered {
             tube: 7,
-            peer: "fernand@example.org".to_owned(),
+            party: Party {
+                room: None,
+                peer: Some("fernand@example.org".to_owned()),
+            },
             service: "ssh".to_owned(),
             direction: Direction::Out,
             parameters: parameters

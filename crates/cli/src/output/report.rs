@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use tubes::{BareJid, Decision, Failure, Fingerprint, Judgement, Standing, Value};
+use tubes::{
+    Audience, BareJid, Decision, Failure, Fingerprint, FullJid, Jid, Judgement, Standing, Value,
+};
 
 use crate::exit::{Kind, Trouble};
 use crate::parameter;
@@ -64,6 +66,14 @@ pub(crate) enum Report {
         key: String,
         number: String,
     },
+    RoomEntered {
+        room: String,
+        nick: String,
+    },
+    RoomLeft {
+        room: String,
+        error: Option<Why>,
+    },
     Throttled {
         bytes_per_second: u64,
     },
@@ -74,7 +84,8 @@ pub(crate) enum Report {
     },
     TubeOffered {
         tube: u32,
-        peer: String,
+        #[serde(flatten)]
+        party: Party,
         service: String,
         direction: Direction,
         parameters: BTreeMap<String, Typed>,
@@ -100,6 +111,34 @@ impl Report {
             ok: verdict == Verdict::Ok,
             verdict,
             detail,
+        }
+    }
+}
+
+/// Who offers a tube, or to whom it is offered.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Party {
+    /// The room in which it is offered, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) room: Option<String>,
+    /// The other side; nobody in particular, if this side offers in a room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) peer: Option<String>,
+}
+
+impl Party {
+    pub(crate) fn new(audience: &Audience, peer: &FullJid, direction: tubes::Direction) -> Self {
+        let peer = Some(peer.to_string());
+        match (audience, direction) {
+            (Audience::Room(room), tubes::Direction::In) => Self {
+                room: Some(room.to_string()),
+                peer,
+            },
+            (Audience::Room(room), tubes::Direction::Out) => Self {
+                room: Some(room.to_string()),
+                peer: None,
+            },
+            (Audience::Contact(_), _) => Self { room: None, peer },
         }
     }
 }
@@ -151,7 +190,7 @@ pub(crate) struct Protection {
     pub(crate) encrypted: bool,
     /// The other device's key.
     pub(crate) key: Option<String>,
-    /// Why it is trusted: `verified`, `pinned`, or `first`.
+    /// Why it is trusted: `verified`, `pinned`, or `first`; `occupant` if nobody knows whose it is.
     pub(crate) trust: Option<&'static str>,
 }
 
@@ -164,6 +203,7 @@ impl From<tubes::Protection> for Protection {
                 trust: Some(match judgement {
                     Judgement::Known(Standing::Verified) => "verified",
                     Judgement::First => "first",
+                    Judgement::Occupant => "occupant",
                     _ => "pinned",
                 }),
             },
@@ -189,11 +229,7 @@ pub(crate) struct Trust {
 
 impl Trust {
     /// None for what a later version may decide.
-    pub(crate) fn new(
-        contact: &BareJid,
-        key: Option<Fingerprint>,
-        decision: Decision,
-    ) -> Option<Self> {
+    pub(crate) fn new(contact: &Jid, key: Option<Fingerprint>, decision: Decision) -> Option<Self> {
         let (decision, reason) = match decision {
             Decision::Pinned => ("pinned", None),
             Decision::Plain => ("plain", None),

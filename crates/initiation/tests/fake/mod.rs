@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tubes_initiation::Si;
 use tubes_protocol::ns;
 use tubes_protocol::si::SiRequest;
-use tubes_protocol::tube::{StreamFor, TubeNumber};
+use tubes_protocol::tube::{Setting, StreamFor, TubeNumber};
 use tubes_testkit::Hub;
 use tubes_transport::{
     Ask, Attempt, Bytestream, ConnectError, Gone, Inbound, Kind, OpenError, Opened, Patience, Plan,
@@ -266,7 +266,11 @@ pub(crate) fn gabbles_request(methods: &[&str]) -> SiRequest {
 
 pub(crate) fn purpose() -> Element {
     let number = TubeNumber::new(7).unwrap();
-    StreamFor { number }.into()
+    StreamFor {
+        number,
+        setting: Setting::Private,
+    }
+    .into()
 }
 
 pub(crate) fn alice() -> FullJid {

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tubes_ibb::Ibb;
 use tubes_initiation::Si;
-use tubes_protocol::tube::{StreamFor, TubeNumber};
+use tubes_protocol::tube::{Setting, StreamFor, TubeNumber};
 use tubes_testkit::{Fate, Hub};
 use tubes_transport::{Bytestream, Inbound, Reading, Request, Signalling, Stanzas, StreamId};
 use xmpp_parsers::jid::FullJid;
@@ -178,7 +178,11 @@ fn request(stanzas: &Stanzas, local: FullJid, peer: FullJid) -> Request {
         account: local.clone(),
         local,
         peer,
-        purpose: StreamFor { number }.into(),
+        purpose: StreamFor {
+            number,
+            setting: Setting::Private,
+        }
+        .into(),
         extensions: Vec::new(),
         stanzas: stanzas.clone(),
     }

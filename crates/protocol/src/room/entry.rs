@@ -2,10 +2,14 @@
 //!
 //! ```text
 //!   Entering ──own presence──► Inside ──own leave, by whatever──► Outside
-//!      │  └── name is taken: another one ──┐  │
-//!      │◄─────────────────────────────────┘  └── not known there any more: enters again
+//!      │                        │  ▲
+//!      │             room lost  ▼  │ own presence
+//!      │                      Returning ──── refused ──► Outside
 //!      └── refused ──► Outside
 //! ```
+//!
+//! A name that is taken is tried in other forms. A room that is not reached at the moment is entered
+//! later by who was in there before.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +27,16 @@ pub struct Entry {
     nick: String,
     tries: u32,
     phase: Phase,
-    others: BTreeMap<Occupant, Option<FullJid>>,
+    others: BTreeMap<Occupant, Known>,
+}
+
+/// What the room lets be seen of an occupant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Whose occupant it is.
+    pub real: Option<FullJid>,
+    /// What the service calls it. See [`Told::id`].
+    pub id: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +44,8 @@ enum Phase {
     Entering,
     Inside,
     Outside,
+    /// Has been inside, and comes back by itself.
+    Returning,
 }
 
 /// What follows from what the room says.
@@ -49,6 +64,8 @@ pub enum Step {
         /// The name.
         nick: Occupant,
     },
+    /// Ask so again after a while: the room is not there at the moment.
+    EnterLater,
     /// This side is in the room.
     Entered {
         /// Its name there.
@@ -89,6 +106,8 @@ pub enum Exit {
     Refused(DefinedCondition),
     /// It was put out.
     Removed(Removal),
+    /// The room does not answer.
+    Silent,
 }
 
 impl Entry {
@@ -115,17 +134,17 @@ impl Entry {
         self.phase == Phase::Inside
     }
 
-    /// Whose occupant somebody is, where that may be seen. A name is no identity: somebody else may
-    /// have it the next moment.
-    pub fn real(&self, occupant: &str) -> Option<&FullJid> {
-        self.others.get(occupant)?.as_ref()
+    /// What is known of somebody who is there. A name is no identity: somebody else may have it the
+    /// next moment.
+    pub fn known(&self, occupant: &str) -> Option<&Known> {
+        self.others.get(occupant)
     }
 
     /// An occupant is there.
     pub fn handle_available(&mut self, occupant: &str, told: &Told) -> Option<Step> {
         match self.phase {
             Phase::Outside => None,
-            Phase::Entering if told.is_own() => {
+            Phase::Entering | Phase::Returning if told.is_own() => {
                 // The service may have given another name (§7.2.3).
                 occupant.clone_into(&mut self.nick);
                 self.phase = Phase::Inside;
@@ -140,60 +159,93 @@ impl Entry {
     }
 
     /// An occupant is there no more, or under that name.
-    pub fn handle_unavailable(&mut self, occupant: &str, told: &Told) -> Option<Step> {
+    pub fn handle_unavailable(&mut self, occupant: &str, told: &Told) -> Vec<Step> {
         if self.phase == Phase::Outside {
-            return None;
+            return Vec::new();
         }
         let is_own = told.is_own() || self.is_inside() && occupant == self.nick;
         match (is_own, told.is_renamed(), &told.nick) {
-            (true, true, Some(nick)) => self.named(nick),
-            (true, ..) => Some(self.out(told)),
-            (false, true, Some(nick)) => {
-                let real = self.others.remove(occupant)?;
-                self.others.insert(nick.clone(), real);
-                Some(Step::Renamed {
-                    from: occupant.to_owned(),
-                    to: nick.clone(),
-                })
+            (true, true, Some(nick)) => self.named(nick).into_iter().collect(),
+            (true, ..) => self.out(told),
+            (false, true, Some(nick)) => self.renamed(occupant, nick).into_iter().collect(),
+            (false, ..) => {
+                let left = self.others.remove(occupant).map(|_| Step::Left {
+                    occupant: occupant.to_owned(),
+                });
+                left.into_iter().collect()
             }
-            (false, ..) => self.others.remove(occupant).map(|_| Step::Left {
-                occupant: occupant.to_owned(),
-            }),
         }
     }
 
     /// The room refuses what was asked for.
     pub fn handle_error(&mut self, condition: &DefinedCondition) -> Option<Step> {
         match (self.phase, condition) {
-            (Phase::Entering, DefinedCondition::Conflict) if self.tries < TRIES => {
+            (Phase::Entering | Phase::Returning, DefinedCondition::Conflict)
+                if self.tries < TRIES =>
+            {
                 self.tries += 1;
                 self.nick = format!("{}-{}", self.wanted, self.tries + 1);
                 Some(self.enter())
             }
-            (Phase::Entering, condition) => {
-                self.phase = Phase::Outside;
-                Some(Step::Out {
-                    why: Some(Exit::Refused(condition.clone())),
-                    reason: None,
-                })
+            (Phase::Returning, condition) if may_pass(condition) => Some(Step::EnterLater),
+            (Phase::Entering | Phase::Returning, condition) => {
+                Some(self.exit(Exit::Refused(condition.clone())))
             }
             // Of something else, such as a name that somebody has.
             (Phase::Inside | Phase::Outside, _) => None,
         }
     }
 
+    /// Nothing has come of the wish to enter, for longer than that takes.
+    pub fn handle_silence(&mut self) -> Option<Step> {
+        match self.phase {
+            Phase::Entering => Some(self.exit(Exit::Silent)),
+            Phase::Returning => Some(Step::EnterLater),
+            Phase::Inside | Phase::Outside => None,
+        }
+    }
+
+    /// This side asked itself, by its name in the room, for a sign of life, and the room refuses that
+    /// (XEP-0410 §3.2).
+    pub fn handle_ping_refused(&mut self, condition: &DefinedCondition) -> Vec<Step> {
+        let is_inside = matches!(
+            condition,
+            // The client's own answers, and that to a name that has just changed.
+            DefinedCondition::FeatureNotImplemented
+                | DefinedCondition::ItemNotFound
+                | DefinedCondition::ServiceUnavailable
+                // Who knows.
+                | DefinedCondition::RemoteServerNotFound
+                | DefinedCondition::RemoteServerTimeout
+        );
+        match self.phase {
+            Phase::Inside if !is_inside => self.handle_lost(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The room does not know this side any more, or the session was lost (XEP-0410): what was known
     /// of it is worth nothing, and this side enters again.
     pub fn handle_lost(&mut self) -> Vec<Step> {
-        if self.phase == Phase::Outside {
-            return Vec::new();
-        }
         let mut steps = self.all_left();
-        self.phase = Phase::Entering;
+        match self.phase {
+            Phase::Outside => return Vec::new(),
+            Phase::Inside => self.phase = Phase::Returning,
+            Phase::Entering | Phase::Returning => {}
+        }
+        steps.push(self.enter_anew());
+        steps
+    }
+
+    /// The time has come to try it again.
+    pub fn handle_timeout(&mut self) -> Option<Step> {
+        (self.phase == Phase::Returning).then(|| self.enter_anew())
+    }
+
+    fn enter_anew(&mut self) -> Step {
         self.tries = 0;
         self.nick.clone_from(&self.wanted);
-        steps.push(self.enter());
-        steps
+        self.enter()
     }
 
     fn enter(&self) -> Step {
@@ -206,8 +258,12 @@ impl Entry {
         if self.others.len() >= OCCUPANTS && !self.others.contains_key(occupant) {
             return None;
         }
-        let before = self.others.insert(occupant.to_owned(), told.real.clone());
-        let is_news = before.is_none_or(|before| before != told.real);
+        let known = Known {
+            real: told.real.clone(),
+            id: told.id.clone(),
+        };
+        let before = self.others.insert(occupant.to_owned(), known);
+        let is_news = before.is_none_or(|before| before.real != told.real);
         is_news.then(|| Step::Came {
             occupant: occupant.to_owned(),
             real: told.real.clone(),
@@ -224,19 +280,58 @@ impl Entry {
         })
     }
 
-    fn out(&mut self, told: &Told) -> Step {
+    fn renamed(&mut self, from: &str, to: &str) -> Option<Step> {
+        let known = self.others.remove(from)?;
+        self.others.insert(to.to_owned(), known);
+        Some(Step::Renamed {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        })
+    }
+
+    fn out(&mut self, told: &Told) -> Vec<Step> {
+        let removal = told.removal();
+        if let Some(Removal::Failed | Removal::ShutDown) = removal {
+            // Nobody wanted that.
+            let mut steps = self.all_left();
+            self.phase = Phase::Returning;
+            steps.push(Step::EnterLater);
+            return steps;
+        }
+        let mut steps = self.all_left();
+        self.phase = Phase::Outside;
+        steps.push(Step::Out {
+            why: removal.map(Exit::Removed),
+            reason: told.reason.clone(),
+        });
+        steps
+    }
+
+    fn exit(&mut self, why: Exit) -> Step {
         self.phase = Phase::Outside;
         self.others.clear();
-        Step::Out {
-            why: told.removal().map(Exit::Removed),
-            reason: told.reason.clone(),
-        }
+        let (why, reason) = (Some(why), None);
+        Step::Out { why, reason }
     }
 
     fn all_left(&mut self) -> Vec<Step> {
         let others = std::mem::take(&mut self.others).into_keys();
         others.map(|occupant| Step::Left { occupant }).collect()
     }
+}
+
+/// Whether a room that says so may be there again later.
+fn may_pass(condition: &DefinedCondition) -> bool {
+    matches!(
+        condition,
+        DefinedCondition::InternalServerError
+            | DefinedCondition::ItemNotFound
+            | DefinedCondition::RecipientUnavailable
+            | DefinedCondition::RemoteServerNotFound
+            | DefinedCondition::RemoteServerTimeout
+            | DefinedCondition::ResourceConstraint
+            | DefinedCondition::ServiceUnavailable
+    )
 }
 
 /// Names that are tried after the one that is wanted.

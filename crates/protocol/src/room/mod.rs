@@ -20,7 +20,7 @@ mod listing;
 mod presence;
 
 pub use self::board::{Board, Change};
-pub use self::entry::{Entry, Exit, Step};
+pub use self::entry::{Entry, Exit, Known, Step};
 pub use self::listing::Listing;
 pub use self::presence::{Removal, Told};
 

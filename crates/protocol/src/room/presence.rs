@@ -15,6 +15,9 @@ pub struct Told {
     codes: BTreeSet<u16>,
     /// Whose occupant it is, where the room lets that be seen.
     pub real: Option<FullJid>,
+    /// What the service calls it as long as the room exists (XEP-0421). It is the service's word only
+    /// where the room says that it knows of such names.
+    pub id: Option<String>,
     /// The name that it has from now on, if it changes.
     pub nick: Option<String>,
     /// What people said of it.
@@ -26,8 +29,15 @@ pub struct Told {
 impl Told {
     /// What stands among the payloads of a presence.
     pub fn among<'a>(payloads: impl IntoIterator<Item = &'a Element>) -> Self {
-        let mut payloads = payloads.into_iter();
-        let Some(told) = payloads.find(|payload| payload.is("x", ns::MUC_USER)) else {
+        let (mut told, mut id) = (None, None);
+        for payload in payloads {
+            if payload.is("x", ns::MUC_USER) {
+                told = Some(payload);
+            } else if payload.is("occupant-id", ns::OCCUPANT_ID) {
+                id = payload.attr("id");
+            }
+        }
+        let Some(told) = told else {
             return Self::default();
         };
         let item = child(told, "item");
@@ -36,6 +46,7 @@ impl Told {
         let reason = destroyed.or(item).and_then(|what| child(what, "reason"));
         Self {
             codes: told.children().take(CHILDREN).filter_map(code).collect(),
+            id: id.filter(|id| id.len() <= ID).map(ToOwned::to_owned),
             real: of_item("jid").and_then(|jid| jid.parse().ok()),
             nick: of_item("nick").map(ToOwned::to_owned),
             reason: reason.map(Element::text),
@@ -109,6 +120,9 @@ fn code(status: &Element) -> Option<u16> {
     }
     status.attr("code")?.parse().ok()
 }
+
+/// Bytes in a name that the service gives.
+const ID: usize = 256;
 
 /// Children that are looked at; there are a handful.
 const CHILDREN: usize = 32;

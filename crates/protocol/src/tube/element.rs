@@ -174,11 +174,23 @@ impl From<TubeClose> for Element {
     }
 }
 
-/// `<stream tube='…'/>` in a Stream Initiation: a connection through a tube is asked for.
+/// `<stream tube='…'/>` in a Stream Initiation, `<muc-stream/>` in a room: a connection through a tube is
+/// asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamFor {
     /// Which tube.
     pub number: TubeNumber,
+    /// Where it was offered.
+    pub setting: Setting,
+}
+
+/// Where a tube is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// To a contact.
+    Private,
+    /// In a chat room, to everybody there.
+    Room,
 }
 
 impl StreamFor {
@@ -192,19 +204,30 @@ impl TryFrom<&Element> for StreamFor {
     type Error = TubeError;
 
     fn try_from(stream: &Element) -> Result<Self, TubeError> {
-        if !stream.is("stream", ns::TUBES) {
-            return Err(TubeError::Foreign);
-        }
+        let settings = [Setting::Private, Setting::Room];
+        let setting = settings
+            .into_iter()
+            .find(|setting| stream.is(setting.element(), ns::TUBES))
+            .ok_or(TubeError::Foreign)?;
         let number = TubeNumber::read(stream, "tube")?;
-        Ok(Self { number })
+        Ok(Self { number, setting })
     }
 }
 
 impl From<StreamFor> for Element {
     fn from(stream: StreamFor) -> Self {
-        Self::builder("stream", ns::TUBES)
+        Self::builder(stream.setting.element(), ns::TUBES)
             .attr(xml_ncname!("tube").into(), stream.number.value())
             .build()
+    }
+}
+
+impl Setting {
+    fn element(self) -> &'static str {
+        match self {
+            Self::Private => "stream",
+            Self::Room => "muc-stream",
+        }
     }
 }
 

@@ -16,7 +16,7 @@ mod offerer;
 mod parameters;
 
 pub(crate) use self::element::SERVICE;
-pub use self::element::{StreamFor, TubeClose, TubeNumber, TubeOffer};
+pub use self::element::{Setting, StreamFor, TubeClose, TubeNumber, TubeOffer};
 pub use self::error::TubeError;
 pub use self::joiner::Joiner;
 pub use self::offerer::{Announce, Offerer, Whose};
@@ -29,6 +29,8 @@ pub enum Ended {
     ByPeer,
     /// Every resource of the peer that was offered it declined.
     Declined,
+    /// Whoever offered it in a room has left that, and the tube with it.
+    Left,
     /// The peer went offline and did not return.
     PeerGone,
 }

@@ -94,6 +94,9 @@ pub enum Judgement {
     Known(Standing),
     /// The first device of the contact's that was ever met: trusted from now on.
     First,
+    /// Of somebody in a room: the same device for as long as this visit lasts, and nobody has said
+    /// whose.
+    Occupant,
     /// Not the one that is known. Remembered, for people to decide.
     Other,
     /// A device that was revoked.
@@ -103,7 +106,7 @@ pub enum Judgement {
 impl Judgement {
     /// Whether the bytestream may be.
     pub fn is_trusted(self) -> bool {
-        matches!(self, Self::Known(_) | Self::First)
+        matches!(self, Self::Known(_) | Self::First | Self::Occupant)
     }
 }
 
@@ -187,7 +190,7 @@ impl Contacts {
         match judgement {
             Judgement::First => self.add(contact, key, Standing::Pinned, now),
             Judgement::Other => self.add(contact, key, Standing::Pending, now),
-            Judgement::Known(_) | Judgement::Revoked => {}
+            Judgement::Known(_) | Judgement::Occupant | Judgement::Revoked => {}
         }
         judgement
     }

@@ -64,7 +64,7 @@ impl Bench {
     }
 
     /// `lost`, `reset`, `resumed`; `ask`: asks Fernand's laptop; `claim SID`: claims a stream of
-    /// its; `consent JID`; a number: so many seconds pass.
+    /// its; `consent JID`, `attend JID`, `forsake JID`; a number: so many seconds pass.
     fn order(&mut self, order: &str) {
         let (word, rest) = order.split_once(' ').unwrap_or((order, ""));
         match word {
@@ -87,6 +87,15 @@ impl Bench {
                 if let Ok(jid) = rest.parse::<Jid>() {
                     let jid = jid.to_bare();
                     self.router.handle_consent(jid, Subscribe::Yes, self.now);
+                }
+            }
+            "attend" | "forsake" => {
+                if let Ok(room) = rest.parse::<Jid>() {
+                    let room = room.to_bare();
+                    match word {
+                        "attend" => self.router.handle_attend(room),
+                        _ => self.router.handle_forsake(&room),
+                    }
                 }
             }
             seconds => {
@@ -152,6 +161,10 @@ impl Bench {
                 }
                 // Dropped unread, as by somebody who does not know what to do with it: a
                 // question is answered by that.
+                SessionEvent::Room(says) => {
+                    let room = says.room();
+                    assert!(self.router.rooms.attends(&room), "nobody attends {room}");
+                }
                 SessionEvent::Unclaimed { .. } | SessionEvent::Offline { .. } => {}
                 SessionEvent::Link(_) => panic!("that is the pump's to say"),
             }

@@ -1,0 +1,337 @@
+//! The actor of a stay in a chat room.
+//!
+//! ```text
+//!   Entering ──► Inside ⇄ Returning ──► Outside
+//! ```
+//!
+//! What presences mean is decided by [`Entry`] (who is there) and [`Board`] (what they offer). What that
+//! means for tubes is [`News`] for the account, which has the tubes.
+//!
+//! - this file: what follows from what the room says
+//! - `orders.rs`: what the account and its tubes want
+//! - `talk.rs`: what is said to the room
+
+mod orders;
+mod talk;
+
+use std::collections::BTreeMap;
+
+use actix::{
+    Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle,
+};
+use tokio::sync::{oneshot, watch};
+use tubes_protocol::room::{Board, Change, Entry, Listing, Occupant, Step, Told};
+use tubes_protocol::tube::{Ended, TubeNumber, TubeOffer};
+use tubes_session::{RoomSays, Session};
+use xmpp_parsers::jid::{BareJid, FullJid};
+
+pub(crate) use self::orders::{Leave, Publish, Reset, WhoIs, Withdraw};
+
+use crate::env::Env;
+use crate::event::{Event, Failure, TubeId};
+use crate::failure;
+use crate::obituary::Obituary;
+use crate::session::{RoomNews, SessionActor};
+
+/// This account in one room.
+#[derive(Debug)]
+pub(crate) struct RoomActor {
+    env: Env,
+    session: Session,
+    owner: Addr<SessionActor>,
+    room: BareJid,
+    password: Option<String>,
+    entry: Entry,
+    board: Board,
+    /// What this account offers here.
+    offers: BTreeMap<TubeNumber, Offered>,
+    /// The name here, under which tubes speak.
+    address: watch::Sender<FullJid>,
+    names: Names,
+    due: Option<SpawnHandle>,
+    entered: Option<oneshot::Sender<Result<FullJid, Failure>>>,
+    leaving: Vec<oneshot::Sender<()>>,
+    _obituary: Obituary,
+}
+
+/// Whose word the names are that presences bear beside the nick (XEP-0421).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    /// Anybody's, as far as it is known.
+    Anybodys,
+    /// The service's.
+    OfService,
+}
+
+/// A tube that this account offers in the room.
+#[derive(Debug)]
+struct Offered {
+    tube: TubeId,
+    offer: TubeOffer,
+    stands: Stands,
+}
+
+/// How far the application has heard of an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stands {
+    /// It is yet to be made.
+    Unmade,
+    /// It was made, in a stay that is over.
+    Before,
+    /// It stands in the room.
+    Now,
+}
+
+/// What an account needs to come into a room.
+pub(crate) struct Start {
+    pub(crate) env: Env,
+    pub(crate) session: Session,
+    pub(crate) owner: Addr<SessionActor>,
+    pub(crate) nick: String,
+    pub(crate) room: BareJid,
+    pub(crate) password: Option<String>,
+    pub(crate) address: watch::Sender<FullJid>,
+    /// Told once, when this side is in the room, or is not let in.
+    pub(crate) entered: oneshot::Sender<Result<FullJid, Failure>>,
+    pub(crate) obituary: Obituary,
+}
+
+/// What follows for the account's tubes.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Somebody offers a tube.
+    Offered { by: FullJid, offer: TubeOffer },
+    /// This side is in the room no more, for this reason, if it did not want to leave.
+    Out(Option<Failure>),
+    /// Somebody goes by another name.
+    Renamed { from: FullJid, to: FullJid },
+    /// A tube is offered no more.
+    Withdrawn {
+        by: FullJid,
+        number: TubeNumber,
+        why: Ended,
+    },
+}
+
+impl RoomActor {
+    pub(crate) fn start(start: Start) -> Addr<Self> {
+        let (entry, first) = Entry::new(&start.nick);
+        let actor = Self {
+            env: start.env,
+            session: start.session,
+            owner: start.owner,
+            room: start.room,
+            password: start.password,
+            entry,
+            board: Board::new(),
+            offers: BTreeMap::new(),
+            address: start.address,
+            names: Names::Anybodys,
+            due: None,
+            entered: Some(start.entered),
+            leaving: Vec::new(),
+            _obituary: start.obituary,
+        };
+        Self::create(move |ctx| {
+            let mut actor = actor;
+            actor.follow([first], ctx);
+            actor
+        })
+    }
+
+    /// Does what follows; what is said to the room goes out in one go, and in order.
+    fn follow(
+        &mut self,
+        steps: impl IntoIterator<Item = Step>,
+        ctx: &mut Context<Self>,
+    ) -> Vec<News> {
+        let mut news = Vec::new();
+        let mut sayings = Vec::new();
+        for step in steps {
+            match step {
+                Step::Came { occupant, real } => self.came(&occupant, real),
+                Step::Enter { nick } => {
+                    sayings.extend(self.entrance(&nick));
+                    self.expect(talk::ENTRANCE, ctx);
+                }
+                Step::EnterLater => {
+                    self.env.announcer.announce(Event::RoomLost {
+                        room: self.room.clone(),
+                    });
+                    self.again_later(ctx);
+                }
+                Step::Entered { nick, is_new } => {
+                    self.inside(&nick, is_new, ctx);
+                    sayings.extend(self.listing());
+                }
+                Step::Left { occupant } => news.extend(self.left(&occupant)),
+                Step::Named { nick } => self.named(&nick),
+                Step::Out { why, reason } => {
+                    let failure = why.map(|why| failure::room(&self.room, &why, reason.as_deref()));
+                    news.extend(self.gone(failure, ctx));
+                }
+                Step::Renamed { from, to } => news.extend(self.renamed(&from, &to)),
+            }
+        }
+        self.say(sayings, ctx);
+        news
+    }
+
+    fn came(&self, occupant: &str, real: Option<FullJid>) {
+        if let Some(occupant) = self.occupant(occupant) {
+            let event = Event::OccupantCame { occupant, real };
+            self.env.announcer.announce(event);
+        }
+    }
+
+    fn left(&mut self, occupant: &str) -> Vec<News> {
+        let changes = self.board.handle_left(occupant);
+        if let Some(occupant) = self.occupant(occupant) {
+            self.env.guard.visits().forget(&occupant);
+            let event = Event::OccupantLeft { occupant };
+            self.env.announcer.announce(event);
+        }
+        self.news(changes, Ended::Left)
+    }
+
+    fn renamed(&mut self, from: &str, to: &str) -> Vec<News> {
+        let changes = self.board.handle_renamed(from, to);
+        if let (Some(from), Some(to)) = (self.occupant(from), self.occupant(to)) {
+            self.env.guard.visits().rename(&from, &to);
+            let real = self.entry.known(to.resource().as_str());
+            let real = real.and_then(|known| known.real.clone());
+            let announcer = &self.env.announcer;
+            announcer.announce(Event::OccupantLeft { occupant: from });
+            announcer.announce(Event::OccupantCame { occupant: to, real });
+        }
+        self.news(changes, Ended::Left)
+    }
+
+    fn inside(&mut self, nick: &str, is_new: bool, ctx: &mut Context<Self>) {
+        if let Some(due) = self.due.take() {
+            ctx.cancel_future(due);
+        }
+        self.named(nick);
+        match is_new {
+            true => self.unlock(ctx),
+            false => self.settle(),
+        }
+        self.look_around(ctx);
+        self.watch(ctx);
+    }
+
+    fn named(&mut self, nick: &str) {
+        if let Some(own) = self.occupant(nick) {
+            self.address.send_replace(own.clone());
+            self.env.announcer.announce(Event::RoomEntered { own });
+        }
+    }
+
+    /// Whoever waits for this hears that it is done.
+    fn settle(&mut self) {
+        if let Some(entered) = self.entered.take() {
+            // It may have stopped waiting.
+            let _ = entered.send(Ok(self.address.borrow().clone()));
+        }
+    }
+
+    fn gone(&mut self, failure: Option<Failure>, ctx: &mut Context<Self>) -> Vec<News> {
+        let changes = self.board.handle_gone();
+        let mut news = self.news(changes, Ended::Left);
+        self.env.guard.visits().end(&self.room);
+        self.env.announcer.announce(Event::RoomLeft {
+            room: self.room.clone(),
+            error: failure.clone(),
+        });
+        if let Some(entered) = self.entered.take() {
+            let why = failure.clone().unwrap_or_else(failure::abandoned);
+            let _ = entered.send(Err(why));
+        }
+        news.push(News::Out(failure));
+        ctx.stop();
+        news
+    }
+
+    fn news(&self, changes: Vec<Change>, why: Ended) -> Vec<News> {
+        let news = changes.into_iter().filter_map(|change| {
+            Some(match change {
+                Change::Offered { occupant, offer } => News::Offered {
+                    by: self.occupant(&occupant)?,
+                    offer,
+                },
+                Change::Renamed { from, to } => News::Renamed {
+                    from: self.occupant(&from)?,
+                    to: self.occupant(&to)?,
+                },
+                Change::Withdrawn { occupant, number } => News::Withdrawn {
+                    by: self.occupant(&occupant)?,
+                    number,
+                    why,
+                },
+            })
+        });
+        news.collect()
+    }
+
+    fn occupant(&self, nick: &str) -> Option<FullJid> {
+        // A name that came as one.
+        self.room.with_resource_str(nick).ok()
+    }
+
+    fn heard(&mut self, says: RoomSays, ctx: &mut Context<Self>) -> Vec<News> {
+        match says {
+            RoomSays::Available { occupant, payloads } => {
+                let nick: Occupant = occupant.resource().to_string();
+                let told = Told::among(&payloads);
+                let is_own = told.is_own() || nick == self.entry.nick();
+                let steps = self.entry.handle_available(&nick, &told);
+                let mut news = self.follow(steps, ctx);
+                // Who is beyond the bound, or outside, is nobody.
+                if !is_own && self.entry.known(&nick).is_some() {
+                    let listing = Listing::among(&payloads);
+                    let changes = self.board.handle_presence(&nick, listing);
+                    news.extend(self.news(changes, Ended::ByPeer));
+                }
+                news
+            }
+            RoomSays::Unavailable { occupant, payloads } => {
+                let nick = occupant.resource().as_str();
+                let told = Told::among(&payloads);
+                let steps = self.entry.handle_unavailable(nick, &told);
+                self.follow(steps, ctx)
+            }
+            RoomSays::Refused { why, .. } => {
+                let Some(why) = why else { return Vec::new() };
+                let step = self.entry.handle_error(&why.defined_condition);
+                self.follow(step, ctx)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tells the account what did not come of something that the room said.
+    fn report(&self, news: Vec<News>) {
+        if !news.is_empty() {
+            let room = self.room.clone();
+            // A few for each time that a timer goes off, and for each login.
+            self.owner.do_send(RoomNews { room, news });
+        }
+    }
+}
+
+impl Actor for RoomActor {
+    type Context = Context<Self>;
+}
+
+/// The room says something.
+#[derive(Message)]
+#[rtype(result = "Vec<News>")]
+pub(crate) struct Heard(pub(crate) RoomSays);
+
+impl Handler<Heard> for RoomActor {
+    type Result = MessageResult<Heard>;
+
+    fn handle(&mut self, Heard(says): Heard, ctx: &mut Self::Context) -> Self::Result {
+        MessageResult(self.heard(says, ctx))
+    }
+}
