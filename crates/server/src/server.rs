@@ -41,7 +41,9 @@ impl Server {
         let rooms = BareJid::new(&rooms).map_err(|_| StartError::Domain(rooms))?;
         let identity = Identity::new(domain.as_str())?;
         let running = match kind {
-            ServerKind::Embedded => Running::Embedded(Embedded::start(&setup, &domain, &identity)?),
+            ServerKind::Embedded => {
+                Running::Embedded(Embedded::start(&setup, &domain, &rooms, &identity)?)
+            }
             ServerKind::Prosody => {
                 Running::Prosody(Prosody::start(&setup, &domain, &identity).await?)
             }
@@ -187,6 +189,15 @@ impl Server {
         let name = format!("{name}-{:08x}", rand::random::<u32>());
         let password = format!("{:016x}", rand::random::<u64>());
         self.add_account(&name, &password).await
+    }
+
+    /// Makes the embedded server forget a room without a word to its occupants, as happens when
+    /// a service fails, and says whether there was such a room. The others cannot: there is none.
+    pub fn forget_room(&self, room: &BareJid) -> bool {
+        match &self.running {
+            Running::Embedded(server) => server.forget_room(room),
+            Running::Prosody(_) | Running::Ejabberd(_) => false,
+        }
     }
 
     /// Kills the server: nobody is told, connections break, those through its proxy too, and
