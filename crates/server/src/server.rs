@@ -98,6 +98,9 @@ impl Server {
     }
 
     /// Its room service (XEP-0045): everybody may make rooms there, and none outlives the server.
+    ///
+    /// Nobody there is limited in how much he says, nor by [`Setup::with_stock_limits`] beyond what
+    /// that does to his own stream.
     pub fn rooms(&self) -> &BareJid {
         &self.rooms
     }

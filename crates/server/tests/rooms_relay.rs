@@ -32,6 +32,7 @@ on_every_kind![
     the_owner_may_forbid_questions,
     the_service_and_its_rooms_are_described,
     no_room_outlives_the_server,
+    the_owner_alone_is_given_the_form,
 ];
 
 async fn a_question_and_its_answer_cross_the_room(kind: ServerKind) {
@@ -284,6 +285,24 @@ async fn no_room_outlives_the_server(kind: ServerKind) {
         assert!(has(&own, Status::RoomHasBeenCreated), "{own:?}");
         server.restart().await.unwrap();
     }
+}
+
+async fn the_owner_alone_is_given_the_form(kind: ServerKind) {
+    let Some((stage, mut alice, mut fernand)) = Stage::with_two(kind).await else {
+        return;
+    };
+    let question = || Iq::Get {
+        from: None,
+        to: Some(stage.room.clone().into()),
+        id: "form".to_owned(),
+        payload: Element::bare("query", "http://jabber.org/protocol/muc#owner"),
+    };
+    let query = payload(alice.ask(question()).await);
+    let form = query.get_child("x", "jabber:x:data").unwrap();
+    let mut names = form.children().filter_map(|field| field.attr("var"));
+    assert!(names.any(|name| name == "muc#roomconfig_whois"), "{form:?}");
+    let answer = fernand.ask(question()).await;
+    assert_eq!(condition(&answer), DefinedCondition::Forbidden);
 }
 
 /// So many bytes that nobody but the two understands.
