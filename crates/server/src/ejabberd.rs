@@ -24,7 +24,7 @@ use crate::{
     ca::Identity,
     kind::find,
     probe::{self, Ports},
-    setup::{Encryption, proxy_name},
+    setup::{Encryption, proxy_name, rooms_name},
     supervised::Supervised,
 };
 
@@ -196,6 +196,7 @@ fn config(folder: &Path, setup: &Setup, domain: &BareJid, ports: Ports<3>, secre
     let shaper = if setup.stock_limits { "normal" } else { "none" };
     let refused = if setup.plain { "" } else { "\n  - \"plain\"" };
     let stanza_size = setup.stanza_size;
+    let rooms = rooms_name(domain);
     let proxy = match ports.proxy {
         Some(port) => proxy(&proxy_name(domain), ports.at(port)),
         None => String::new(),
@@ -257,6 +258,19 @@ modules:
   mod_disco: {{}}
   mod_http_api: {{}}
   mod_last: {{}}
+  mod_muc:
+    host: "{rooms}"
+    access: all
+    access_create: all
+    access_persistent: none
+    min_message_interval: 0
+    min_presence_interval: 0
+    room_shaper: none
+    user_message_shaper: none
+    user_presence_shaper: none
+    default_room_options:
+      allow_query_users: true
+      persistent: false
   mod_offline: {{}}
   mod_ping: {{}}
   mod_privacy: {{}}

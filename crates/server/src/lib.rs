@@ -9,6 +9,7 @@
 //!
 //! - [`Server`]: a running server of any kind, and its accounts (`server.rs`)
 //! - [`ServerKind`]: which one, and whether it is installed (`kind.rs`)
+//! - [`Server::rooms`]: the room service (XEP-0045) that each of them has (`server.rs`)
 //! - [`Setup`]: domain, first accounts, limits, a proxy for bytestreams (`setup.rs`)
 //! - [`Ca`]: the root certificate that clients are to trust (`ca.rs`)
 //! - [`Proxy`]: the embedded server's proxy for SOCKS5 bytestreams (XEP-0065), which also does

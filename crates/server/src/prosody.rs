@@ -10,7 +10,7 @@ use crate::{
     ca::Identity,
     kind::find,
     probe::{self, Ports},
-    setup::{Encryption, proxy_name},
+    setup::{Encryption, proxy_name, rooms_name},
     supervised::Supervised,
 };
 
@@ -165,6 +165,8 @@ storage = "internal"
 ssl = {{ certificate = {certificate}, key = {key} }}
 VirtualHost {domain}
 {proxy}
+Component {rooms} "muc"
+    storage = "memory"
 "#,
         data = lua(&format!("{folder}/data")),
         pid = lua(&format!("{folder}/pid")),
@@ -172,6 +174,7 @@ VirtualHost {domain}
         key = lua(&format!("{folder}/key.pem")),
         stanza_size = setup.stanza_size,
         domain = lua(domain.as_str()),
+        rooms = lua(&rooms_name(domain)),
     )
 }
 

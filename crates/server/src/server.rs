@@ -7,7 +7,7 @@ use xmpp_parsers::jid::{BareJid, NodePart};
 
 use crate::{
     AccountError, Ca, ServerKind, Setup, StartError, ca::Identity, ejabberd::Ejabberd,
-    embedded::Embedded, probe, prosody::Prosody, supervised::Supervised,
+    embedded::Embedded, probe, prosody::Prosody, setup::rooms_name, supervised::Supervised,
 };
 
 /// A running server. Dropping it stops it and removes all that it left; that may block for a
@@ -15,6 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Server {
     domain: BareJid,
+    rooms: BareJid,
     ca: Ca,
     running: Running,
     /// Keep the ports of a server that was killed.
@@ -36,9 +37,13 @@ impl Server {
             .ok()
             .filter(|domain| domain.node().is_none())
             .ok_or_else(|| StartError::Domain(setup.domain.clone()))?;
+        let rooms = rooms_name(&domain);
+        let rooms = BareJid::new(&rooms).map_err(|_| StartError::Domain(rooms))?;
         let identity = Identity::new(domain.as_str())?;
         let running = match kind {
-            ServerKind::Embedded => Running::Embedded(Embedded::start(&setup, &domain, &identity)?),
+            ServerKind::Embedded => {
+                Running::Embedded(Embedded::start(&setup, &domain, &rooms, &identity)?)
+            }
             ServerKind::Prosody => {
                 Running::Prosody(Prosody::start(&setup, &domain, &identity).await?)
             }
@@ -48,6 +53,7 @@ impl Server {
         };
         let server = Self {
             domain,
+            rooms,
             ca: identity.ca,
             running,
             keepers: Vec::new(),
@@ -89,6 +95,14 @@ impl Server {
     /// The domain that it serves, and that its certificate is for.
     pub fn domain(&self) -> &BareJid {
         &self.domain
+    }
+
+    /// Its room service (XEP-0045): everybody may make rooms there, and none outlives the server.
+    ///
+    /// Nobody there is limited in how much he says, nor by [`Setup::with_stock_limits`] beyond what
+    /// that does to his own stream.
+    pub fn rooms(&self) -> &BareJid {
+        &self.rooms
     }
 
     /// Where it waits for clients that then ask for TLS (RFC 6120 §5).
@@ -178,6 +192,15 @@ impl Server {
         let name = format!("{name}-{:08x}", rand::random::<u32>());
         let password = format!("{:016x}", rand::random::<u64>());
         self.add_account(&name, &password).await
+    }
+
+    /// Makes the embedded server forget a room without a word to its occupants, as happens when
+    /// a service fails, and says whether there was such a room. The others cannot: there is none.
+    pub fn forget_room(&self, room: &BareJid) -> bool {
+        match &self.running {
+            Running::Embedded(server) => server.forget_room(room),
+            Running::Prosody(_) | Running::Ejabberd(_) => false,
+        }
     }
 
     /// Kills the server: nobody is told, connections break, those through its proxy too, and

@@ -156,6 +156,11 @@ pub(crate) fn proxy_name(domain: &BareJid) -> String {
     format!("proxy.{domain}")
 }
 
+/// What the room service of a domain is called (XEP-0045).
+pub(crate) fn rooms_name(domain: &BareJid) -> String {
+    format!("rooms.{domain}")
+}
+
 /// A domain that no resolver will ever know (RFC 6761 §6.2).
 const DOMAIN: &str = "tubes.test";
 

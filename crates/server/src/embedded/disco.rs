@@ -74,8 +74,9 @@ impl State {
     }
 
     fn services(&self) -> Vec<Item> {
-        let jid = |bytestreams: &Bytestreams| bytestreams.jid().clone().into();
-        self.bytestreams.iter().map(jid).map(item).collect()
+        let proxy = self.bytestreams.iter().map(Bytestreams::jid);
+        let services = proxy.chain([self.rooms.jid()]);
+        services.map(|jid| item(jid.clone().into())).collect()
     }
 
     fn resources(&self, account: &BareJid) -> Vec<Item> {

@@ -23,6 +23,7 @@ use xmpp_parsers::{
 use super::{
     bytestreams::Bytestreams,
     outbox::{Outbox, Outgoings},
+    rooms::Rooms,
     roster::Contact,
     scram::Secret,
 };
@@ -36,11 +37,12 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub(super) fn new(domain: BareJid) -> Self {
+    pub(super) fn new(domain: BareJid, rooms: BareJid) -> Self {
         let state = State {
             domain: domain.clone(),
             accounts: BTreeMap::new(),
             bytestreams: None,
+            rooms: Rooms::new(rooms),
             drawn: 0,
         };
         Self {
@@ -115,11 +117,17 @@ impl Hub {
         self.state().bytestreams = Some(bytestreams);
     }
 
+    /// Forgets a room without a word to anybody, and says whether there was one.
+    pub(super) fn forget_room(&self, room: &BareJid) -> bool {
+        self.state().rooms.forget(room)
+    }
+
     /// Forgets who was connected, without a word to anybody: all connections are gone, those to
-    /// the proxy too.
+    /// the proxy too, and with them the rooms.
     pub(super) fn forget_sessions(&self) {
         let mut state = self.state();
         state.bytestreams = None;
+        state.rooms.forget_all();
         for account in state.accounts.values_mut() {
             account.sessions.clear();
         }
@@ -152,6 +160,7 @@ pub(super) struct State {
     pub(super) domain: BareJid,
     pub(super) accounts: BTreeMap<BareJid, Account>,
     pub(super) bytestreams: Option<Bytestreams>,
+    pub(super) rooms: Rooms,
     drawn: u64,
 }
 

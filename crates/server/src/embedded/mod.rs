@@ -4,10 +4,10 @@
 //! - `client`, `meter`, `outbox`: one connection, and what waits for it
 //! - `hub`, `route`, `disco`: who is there, and where stanzas go
 //! - `presence`, `subscription`, `roster`: who may see whom
+//! - `rooms`: the room service that it offers (XEP-0045)
 //! - `listeners`, `bytestreams`: where it listens, and the proxy that it offers (XEP-0065)
 //!
-//! Deliberately absent so far: stream management (XEP-0198), rooms (XEP-0045), a store for
-//! messages to nobody, pre-approved subscriptions, privacy lists, other servers. A subscription
+//! Deliberately absent so far: stream management (XEP-0198), a store for messages to nobody, pre-approved subscriptions, privacy lists, other servers. A subscription
 //! request is kept without what else was in its stanza.
 
 mod bytestreams;
@@ -19,6 +19,7 @@ mod login;
 mod meter;
 mod outbox;
 mod presence;
+mod rooms;
 mod roster;
 mod route;
 mod sasl;
@@ -58,10 +59,11 @@ impl Embedded {
     pub(crate) fn start(
         setup: &Setup,
         domain: &BareJid,
+        rooms: &BareJid,
         identity: &Identity,
     ) -> Result<Self, StartError> {
         let door = Door {
-            hub: Arc::new(Hub::new(domain.clone())),
+            hub: Arc::new(Hub::new(domain.clone(), rooms.clone())),
             tls: TlsAcceptor::from(Arc::new(identity.tls()?)),
             plain: setup.plain,
             stanza_size: setup.stanza_size,
@@ -108,6 +110,11 @@ impl Embedded {
 
     pub(crate) fn proxy_address(&self) -> Option<SocketAddr> {
         Some(self.addresses.proxy.as_ref()?.1)
+    }
+
+    /// Forgets a room without a word to anybody, and says whether there was one.
+    pub(crate) fn forget_room(&self, room: &BareJid) -> bool {
+        self.door.hub.forget_room(room)
     }
 
     pub(crate) fn add_account(&self, jid: &BareJid, password: &str) -> Result<(), AccountError> {

@@ -24,6 +24,10 @@ impl State {
             ))
         };
         match (presence.to.clone(), &presence.type_) {
+            (Some(to), _) if self.rooms.serve(&to) => {
+                self.mine(me)?;
+                return Some(Parcel::small(me, self.rooms.presence(me, presence)?));
+            }
             (None, Type::None) => self.become_available(me, presence),
             (None, Type::Unavailable) => self.become_unavailable(me, presence),
             (None, _) => return refused(DefinedCondition::BadRequest),
@@ -62,6 +66,7 @@ impl State {
         if session.presence.take().is_some() {
             self.broadcast(me, &presence);
         }
+        self.rooms.depart(me, &presence);
         for to in directed {
             if !self.sees(&to.to_bare(), &me.account) {
                 self.post(&to, &presence);

@@ -24,6 +24,12 @@ impl State {
 
     /// Tells the sender of a stanza that it did not arrive.
     pub(super) fn bounce(&self, stanza: &Stanza) {
+        if let Some(seat) = sender(stanza).and_then(|from| from.try_as_full().ok())
+            && self.rooms.serve(seat)
+        {
+            self.rooms.bounce(seat, stanza);
+            return;
+        }
         let condition = DefinedCondition::ServiceUnavailable;
         let Some(answer) = error(stanza, ErrorType::Cancel, condition) else {
             return;
@@ -44,6 +50,9 @@ impl State {
             .unwrap_or_else(|| me.account.clone().into());
         if let Some(bytestreams) = self.bytestreams.as_ref().filter(|proxy| to == *proxy.jid()) {
             return Some(Parcel::small(me, bytestreams.answer(me, iq)?));
+        }
+        if self.rooms.serve(&to) {
+            return self.rooms.iq(me, iq, size);
         }
         if to.domain() != self.domain.domain() {
             let condition = DefinedCondition::RemoteServerNotFound;
@@ -77,6 +86,9 @@ impl State {
             .to
             .get_or_insert_with(|| me.account.clone().into())
             .clone();
+        if self.rooms.serve(&to) {
+            return self.rooms.message(me, message, size);
+        }
         let foreign = to.domain() != self.domain.domain();
         let outboxes = match to.try_as_full() {
             Ok(full) => match self.session(full) {
@@ -193,6 +205,14 @@ pub(super) fn stanza_error(kind: ErrorType, condition: DefinedCondition) -> Stan
         defined_condition: condition,
         texts: Default::default(),
         other: None,
+    }
+}
+
+fn sender(stanza: &Stanza) -> Option<&Jid> {
+    match stanza {
+        Stanza::Iq(iq) => iq.from(),
+        Stanza::Message(message) => message.from.as_ref(),
+        Stanza::Presence(presence) => presence.from.as_ref(),
     }
 }
 
