@@ -6,7 +6,7 @@ mod client;
 mod room;
 
 use client::Client;
-use room::{Stage, condition, has, presences, question, refusal, said, set, tubes};
+use room::{Stage, condition, has, presences, refusal, said, set, tubes};
 use tubes_server::ServerKind;
 use xmpp_parsers::{
     disco::{DiscoItemsQuery, DiscoItemsResult},
@@ -16,7 +16,6 @@ use xmpp_parsers::{
         Muc,
         user::{Affiliation, Role, Status},
     },
-    ping::Ping,
     presence::{Presence, Type},
     stanza_error::DefinedCondition,
 };
@@ -36,7 +35,6 @@ on_every_kind![
     only_moderators_see_who_it_is_unless_the_owner_shows_it_to_all,
     a_presence_from_outside_is_refused,
     who_knocks_twice_is_shown_everybody_again,
-    two_sessions_of_an_account_may_share_a_nickname,
     whose_resource_is_taken_leaves,
 ];
 
@@ -362,41 +360,6 @@ async fn who_knocks_twice_is_shown_everybody_again(kind: ServerKind) {
     let own = stage.enter(&mut fernand, "fernand").await;
     assert!(has(&own, Status::SelfPresence), "{own:?}");
     stage.sees(&mut fernand, "alice", &Type::None).await;
-}
-
-async fn two_sessions_of_an_account_may_share_a_nickname(kind: ServerKind) {
-    let Some(stage) = Stage::new(kind).await else {
-        return;
-    };
-    let account = stage.server.fresh_account("alice").await.unwrap();
-    let mut desk = Client::come_online(stage.server, &account, "desk").await;
-    stage.enter(&mut desk, "alice").await;
-    stage.configure(&mut desk, &[]).await;
-    let mut sofa = Client::come_online(stage.server, &account, "sofa").await;
-    sofa.send(stage.knock("alice")).await;
-    if kind == ServerKind::Embedded {
-        // The real ones make one occupant of both.
-        let why = refusal(&stage, &mut sofa).await;
-        assert_eq!(why, DefinedCondition::Conflict);
-        stage.enter(&mut sofa, "alice-too").await;
-        return;
-    }
-    let own = stage.sees(&mut sofa, "alice", &Type::None).await;
-    assert!(has(&own, Status::SelfPresence), "{own:?}");
-    let mut fernand = stage.online("fernand").await;
-    stage.enter(&mut fernand, "fernand").await;
-    let seat = stage.occupant("alice");
-    fernand
-        .send(Iq::from_get("ping", Ping).with_to(seat.into()))
-        .await;
-    // One of the two is asked: in Prosody the first, in ejabberd the last who came. What is seen
-    // of both is in Prosody what either showed last, in ejabberd what the last who came shows.
-    let asked = match kind {
-        ServerKind::Prosody => &mut desk,
-        _ => &mut sofa,
-    };
-    let ping = question(asked).await;
-    assert_eq!(ping.from(), Some(&stage.occupant("fernand").into()));
 }
 
 async fn whose_resource_is_taken_leaves(kind: ServerKind) {
