@@ -6,7 +6,7 @@ mod client;
 mod room;
 
 use client::Client;
-use room::{Stage, condition, has, question, set};
+use room::{Stage, condition, has, question, refusal, set};
 use tokio_xmpp::Stanza;
 use tubes_server::{Server, ServerKind, Setup};
 use xmpp_parsers::{
@@ -30,6 +30,7 @@ on_every_kind![
     a_word_to_all_reaches_all,
     a_word_to_one_reaches_one,
     the_owner_may_forbid_questions,
+    two_sessions_of_an_account_may_share_a_nickname,
     the_service_and_its_rooms_are_described,
     no_room_outlives_the_server,
     the_owner_alone_is_given_the_form,
@@ -203,6 +204,41 @@ async fn the_owner_may_forbid_questions(kind: ServerKind) {
     // The room itself is still asked.
     let answer = stage.ping(&mut fernand, "fernand").await;
     assert!(matches!(answer, Iq::Result { .. }), "{answer:?}");
+}
+
+async fn two_sessions_of_an_account_may_share_a_nickname(kind: ServerKind) {
+    let Some(stage) = Stage::new(kind).await else {
+        return;
+    };
+    let account = stage.server.fresh_account("alice").await.unwrap();
+    let mut desk = Client::come_online(stage.server, &account, "desk").await;
+    stage.enter(&mut desk, "alice").await;
+    stage.configure(&mut desk, &[]).await;
+    let mut sofa = Client::come_online(stage.server, &account, "sofa").await;
+    sofa.send(stage.knock("alice")).await;
+    if kind == ServerKind::Embedded {
+        // The real ones make one occupant of both.
+        let why = refusal(&stage, &mut sofa).await;
+        assert_eq!(why, DefinedCondition::Conflict);
+        stage.enter(&mut sofa, "alice-too").await;
+        return;
+    }
+    let own = stage.sees(&mut sofa, "alice", &Type::None).await;
+    assert!(has(&own, Status::SelfPresence), "{own:?}");
+    let mut fernand = stage.online("fernand").await;
+    stage.enter(&mut fernand, "fernand").await;
+    let seat = stage.occupant("alice");
+    fernand
+        .send(Iq::from_get("ping", Ping).with_to(seat.into()))
+        .await;
+    // One of the two is asked: in Prosody the first, in ejabberd the last who came. What is seen
+    // of both is in Prosody what either showed last, in ejabberd what the last who came shows.
+    let asked = match kind {
+        ServerKind::Prosody => &mut desk,
+        _ => &mut sofa,
+    };
+    let ping = question(asked).await;
+    assert_eq!(ping.from(), Some(&stage.occupant("fernand").into()));
 }
 
 async fn the_service_and_its_rooms_are_described(kind: ServerKind) {
