@@ -29,6 +29,7 @@ mod panics;
 mod pressure;
 mod reconnecting;
 mod reports;
+mod rooms;
 mod secrecy;
 mod sockets;
 mod strangers;

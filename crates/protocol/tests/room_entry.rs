@@ -192,7 +192,7 @@ fn a_ping_that_is_refused_tells_whether_this_side_is_inside() {
         (DefinedCondition::NotAllowed, false),
         (DefinedCondition::ServiceUnavailable, true),
         (DefinedCondition::FeatureNotImplemented, true),
-        (DefinedCondition::ItemNotFound, true),
+        (DefinedCondition::ItemNotFound, false),
         (DefinedCondition::RemoteServerTimeout, true),
     ] {
         let mut entry = inside();

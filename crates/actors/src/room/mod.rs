@@ -168,7 +168,7 @@ impl RoomActor {
                 Step::Named { nick } => self.named(&nick),
                 Step::Out { why, reason } => {
                     let failure = why.map(|why| failure::room(&self.room, &why, reason.as_deref()));
-                    news.extend(self.gone(failure, ctx));
+                    news.extend(self.gone(failure));
                 }
                 Step::Renamed { from, to } => news.extend(self.renamed(&from, &to)),
             }
@@ -235,7 +235,7 @@ impl RoomActor {
         }
     }
 
-    fn gone(&mut self, failure: Option<Failure>, ctx: &mut Context<Self>) -> Vec<News> {
+    fn gone(&mut self, failure: Option<Failure>) -> Vec<News> {
         let changes = self.board.handle_gone();
         let mut news = self.news(changes, Ended::Left);
         self.env.guard.visits().end(&self.room);
@@ -248,7 +248,6 @@ impl RoomActor {
             let _ = entered.send(Err(why));
         }
         news.push(News::Out(failure));
-        ctx.stop();
         news
     }
 
@@ -321,6 +320,19 @@ impl RoomActor {
 
 impl Actor for RoomActor {
     type Context = Context<Self>;
+}
+
+/// The account has taken note that this side is out: nothing follows.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct End;
+
+impl Handler<End> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, End: End, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
 }
 
 /// The room says something.

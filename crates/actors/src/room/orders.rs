@@ -109,8 +109,8 @@ impl Handler<Leave> for RoomActor {
         let farewell = self.farewell();
         self.say([farewell], ctx);
         // A room that does not take note is left all the same.
-        ctx.run_later(PATIENCE, |actor, ctx| {
-            let news = actor.gone(None, ctx);
+        ctx.run_later(PATIENCE, |actor, _| {
+            let news = actor.gone(None);
             actor.report(news);
         });
         MessageResult(answer)

@@ -136,9 +136,12 @@ impl RoomActor {
         let due = ctx.run_later(WATCH, |actor, ctx| {
             actor.due = None;
             let own = actor.address.borrow().clone();
-            let asking = ask(actor, own.into(), Question::Get, Ping.into());
-            ctx.spawn(asking.into_actor(actor).map(|answer, actor, ctx| {
-                if let Err(AskError::Refused(error)) = answer {
+            let asking = ask(actor, own.clone().into(), Question::Get, Ping.into());
+            ctx.spawn(asking.into_actor(actor).map(move |answer, actor, ctx| {
+                let is_named_so = *actor.address.borrow() == own;
+                if let Err(AskError::Refused(error)) = answer
+                    && is_named_so
+                {
                     let steps = actor.entry.handle_ping_refused(&error.defined_condition);
                     let news = actor.follow(steps, ctx);
                     actor.report(news);

@@ -148,7 +148,7 @@ impl SessionActor {
         for news in news {
             match news {
                 News::Offered { by, offer } => self.offered_in_room(room, &by, &offer, ctx),
-                News::Out(failure) => self.out(room, failure),
+                News::Out(failure) => self.out(room, failure, ctx),
                 News::Renamed { from, to } => telling.extend(self.offerer_renamed(&from, &to)),
                 News::Withdrawn { by, number, why } => {
                     let joined = self.joined_from(&by);
@@ -229,8 +229,11 @@ impl SessionActor {
     }
 
     /// This side is in the room no more, and so are its tubes.
-    fn out(&mut self, room: &BareJid, failure: Option<Failure>) {
-        self.stays.remove(room);
+    fn out(&mut self, room: &BareJid, failure: Option<Failure>, ctx: &mut Context<Self>) {
+        if let Some(stay) = self.stays.remove(room) {
+            // Once, to each room there is.
+            stay.addr.do_send(room::End);
+        }
         for tube in self.tubes_with(room) {
             // Once, to each tube there is.
             tube.do_send(Close {
@@ -239,10 +242,9 @@ impl SessionActor {
             });
         }
         let (session, room) = (self.session.clone(), room.clone());
-        // Not before what the tubes have open there was told.
-        self.env
-            .runtime
-            .spawn(async move { session.forsake(room).await });
+        // Before it can be entered again.
+        let forsaking = async move { session.forsake(room).await };
+        ctx.wait(forsaking.into_actor(self));
     }
 
     /// Whom a tube is for, and where.
@@ -285,7 +287,7 @@ pub(crate) struct RoomGone(BareJid);
 impl Handler<RoomGone> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, RoomGone(room): RoomGone, _: &mut Self::Context) {
+    fn handle(&mut self, RoomGone(room): RoomGone, ctx: &mut Self::Context) {
         // It has said so itself, unless it panicked.
         let is_gone = |stay: &Stay| !stay.addr.connected();
         if self.stays.get(&room).is_some_and(is_gone) {
@@ -294,7 +296,7 @@ impl Handler<RoomGone> for SessionActor {
                 room: room.clone(),
                 error: error.clone(),
             });
-            self.out(&room, error);
+            self.out(&room, error, ctx);
         }
     }
 }

@@ -205,14 +205,14 @@ impl Entry {
         }
     }
 
-    /// This side asked itself, by its name in the room, for a sign of life, and the room refuses that
-    /// (XEP-0410 §3.2).
+    /// This side asked itself, by the name that it has in the room, for a sign of life, and the room
+    /// refuses that (XEP-0410 §3.2).
     pub fn handle_ping_refused(&mut self, condition: &DefinedCondition) -> Vec<Step> {
         let is_inside = matches!(
             condition,
-            // The client's own answers, and that to a name that has just changed.
+            // The client's own answers. (`item-not-found`, which XEP-0410 has for a name that has just
+            // changed, servers also answer for rooms that are not there.)
             DefinedCondition::FeatureNotImplemented
-                | DefinedCondition::ItemNotFound
                 | DefinedCondition::ServiceUnavailable
                 // Who knows.
                 | DefinedCondition::RemoteServerNotFound

@@ -1,0 +1,114 @@
+//! How tubes in rooms end.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tubes::FailureKind;
+use tubes_server::Server;
+
+use super::{Occupant, fresh_room, is_served, kick};
+use crate::stage::{connect, exchange, patiently};
+
+crate::on_each_server!(
+    a_tube_ends_with_its_withdrawal,
+    a_tube_ends_when_who_offers_it_leaves,
+    a_tube_ends_when_who_offers_it_is_kicked,
+    who_is_kicked_loses_its_tubes_and_hears_why,
+    who_leaves_a_room_stays_online,
+);
+
+async fn a_tube_ends_with_its_withdrawal(server: &Server) {
+    let (mut alice, mut fernand) = both(server).await;
+    let (tube, address) = fernand.accept_of(&alice.own).await;
+    is_served(&address).await;
+    alice.person.tubes.close(alice.offered).await;
+    assert_eq!(alice.person.closed(alice.offered).await, None);
+    let why = fernand.person.closed(tube).await.unwrap();
+    assert_eq!(why.kind, FailureKind::Closed);
+    assert!(exchange(&address).await.is_err());
+    leave(alice, fernand).await;
+}
+
+async fn a_tube_ends_when_who_offers_it_leaves(server: &Server) {
+    let (alice, mut fernand) = both(server).await;
+    let (tube, address) = fernand.accept_of(&alice.own).await;
+    is_served(&address).await;
+    alice.person.leave().await;
+    // It takes leave of its tubes first.
+    let why = fernand.person.closed(tube).await.unwrap();
+    assert!(
+        matches!(why.kind, FailureKind::Closed | FailureKind::Gone),
+        "{why:?}"
+    );
+    fernand.person.leave().await;
+}
+
+async fn a_tube_ends_when_who_offers_it_is_kicked(server: &Server) {
+    let (alice, mut fernand) = both(server).await;
+    // Who has made the room may put others out.
+    let mut alice = alice;
+    let (tube, address) = alice.accept_of(&fernand.own).await;
+    let mut program = patiently("a program is let in", connect(&address))
+        .await
+        .unwrap();
+    program.write_all(b"hello").await.unwrap();
+    let mut heard = [0; 5];
+    program.read_exact(&mut heard).await.unwrap();
+    let room = alice.own.to_bare();
+    alice.person.command(&room, &kick("fernand")).await;
+    let why = alice.person.closed(tube).await.unwrap();
+    assert_eq!(why.kind, FailureKind::Gone);
+    let rest = patiently("the connection ends", program.read(&mut heard)).await;
+    assert!(rest.is_err(), "{rest:?}");
+    fernand.person.out_of(&room).await.unwrap();
+    leave(alice, fernand).await;
+}
+
+async fn who_is_kicked_loses_its_tubes_and_hears_why(server: &Server) {
+    let (alice, mut fernand) = both(server).await;
+    let room = alice.own.to_bare();
+    let (joined, _) = fernand.accept_of(&alice.own).await;
+    alice.person.command(&room, &kick("fernand")).await;
+    let why = fernand.person.out_of(&room).await.unwrap();
+    assert_eq!(why.kind, FailureKind::Closed);
+    assert!(
+        why.message.contains("kicked") && why.message.contains("enough"),
+        "{why}"
+    );
+    let offered = fernand.offered;
+    assert_eq!(
+        fernand.person.closed(offered).await.unwrap().kind,
+        FailureKind::Closed
+    );
+    assert_eq!(fernand.person.closed(joined).await.is_some(), true);
+    leave(alice, fernand).await;
+}
+
+async fn who_leaves_a_room_stays_online(server: &Server) {
+    let (alice, mut fernand) = both(server).await;
+    let room = alice.own.to_bare();
+    let (joined, _) = fernand.accept_of(&alice.own).await;
+    let leaving = fernand.person.tubes.leave_room(&room);
+    patiently("the room is left", leaving).await;
+    assert_eq!(fernand.person.out_of(&room).await, None);
+    assert_eq!(fernand.person.closed(joined).await, None);
+    assert!(fernand.person.tubes.state().rooms.is_empty());
+    // And may come again.
+    let wanted = fernand.own.clone();
+    let again = patiently("it is entered", fernand.person.tubes.enter(wanted)).await;
+    assert_eq!(again.unwrap(), fernand.own);
+    fernand.person.offered_by(&alice.own).await;
+    leave(alice, fernand).await;
+}
+
+/// Alice, who has made the room, and Fernand.
+async fn both(server: &Server) -> (Occupant, Occupant) {
+    let room = fresh_room(server);
+    let alice = Occupant::in_room(server, &room, "alice").await;
+    let fernand = Occupant::in_room(server, &room, "fernand").await;
+    (alice, fernand)
+}
+
+async fn leave(alice: Occupant, fernand: Occupant) {
+    fernand.person.leave().await;
+    alice.person.leave().await;
+    drop((alice.echo, fernand.echo));
+}
