@@ -18,8 +18,8 @@ use crate::control::{self, Crew};
 use crate::event::{Audience, TubeId};
 use crate::limits;
 use crate::session::{
-    Consent, Enter, EnterError, Find, LatestLogin, Leave, LeaveRoom, LookUp, Offer, SessionActor,
-    Welcome,
+    Consent, Enter, EnterError, Find, LatestLogin, Leave, LeaveRoom, LookUp, Offer, RenameInRoom,
+    SessionActor, Welcome,
 };
 use crate::state::State;
 use crate::tube::{Accept, AcceptError, Attach, Close, TubeActor};
@@ -187,6 +187,12 @@ impl Account {
     ) -> Result<FullJid, EnterError> {
         let entered = self.0.actor.send(Enter { wanted, password }).await;
         entered.map_err(|_| EnterError::Closed)?
+    }
+
+    /// Goes by another name in a room from now on, if nobody has it.
+    pub async fn rename_in_room(&self, to: FullJid) {
+        // An account that is closed is in no room.
+        let _ = self.0.actor.send(RenameInRoom(to)).await;
     }
 
     /// Closes all tubes in a room, and leaves it.

@@ -117,6 +117,13 @@ impl Tubes {
         self.0.enter(room, Some(password.into())).await
     }
 
+    /// Goes by another name in a room that this account is in, if nobody has it there: then
+    /// [`RoomEntered`](tubes_actors::Event::RoomEntered) says so. In-band connections there break, as the room knows
+    /// nobody by the former name any more; others, and the tubes, go on.
+    pub async fn rename_in_room(&self, to: FullJid) {
+        self.0.rename_in_room(to).await;
+    }
+
     /// Closes all tubes in a room, and leaves it. Returns when that is done.
     pub async fn leave_room(&self, room: &BareJid) {
         self.0.leave_room(room.clone()).await;

@@ -1,11 +1,11 @@
 //! How tubes in rooms end.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tubes::FailureKind;
 use tubes_server::Server;
 
-use super::{Occupant, fresh_room, is_served, kick};
-use crate::stage::{connect, exchange, patiently};
+use super::{both, is_served, kick, leave, program_at};
+use crate::stage::{exchange, patiently};
 
 crate::on_each_server!(
     a_tube_ends_with_its_withdrawal,
@@ -42,21 +42,15 @@ async fn a_tube_ends_when_who_offers_it_leaves(server: &Server) {
 }
 
 async fn a_tube_ends_when_who_offers_it_is_kicked(server: &Server) {
-    let (alice, mut fernand) = both(server).await;
-    // Who has made the room may put others out.
-    let mut alice = alice;
+    let (mut alice, mut fernand) = both(server).await;
     let (tube, address) = alice.accept_of(&fernand.own).await;
-    let mut program = patiently("a program is let in", connect(&address))
-        .await
-        .unwrap();
-    program.write_all(b"hello").await.unwrap();
-    let mut heard = [0; 5];
-    program.read_exact(&mut heard).await.unwrap();
+    let mut program = program_at(&address).await;
     let room = alice.own.to_bare();
+    // Who has made the room may put others out.
     alice.person.command(&room, &kick("fernand")).await;
     let why = alice.person.closed(tube).await.unwrap();
     assert_eq!(why.kind, FailureKind::Gone);
-    let rest = patiently("the connection ends", program.read(&mut heard)).await;
+    let rest = patiently("the connection ends", program.read(&mut [0; 5])).await;
     assert!(rest.is_err(), "{rest:?}");
     fernand.person.out_of(&room).await.unwrap();
     leave(alice, fernand).await;
@@ -97,18 +91,4 @@ async fn who_leaves_a_room_stays_online(server: &Server) {
     assert_eq!(again.unwrap(), fernand.own);
     fernand.person.offered_by(&alice.own).await;
     leave(alice, fernand).await;
-}
-
-/// Alice, who has made the room, and Fernand.
-async fn both(server: &Server) -> (Occupant, Occupant) {
-    let room = fresh_room(server);
-    let alice = Occupant::in_room(server, &room, "alice").await;
-    let fernand = Occupant::in_room(server, &room, "fernand").await;
-    (alice, fernand)
-}
-
-async fn leave(alice: Occupant, fernand: Occupant) {
-    fernand.person.leave().await;
-    alice.person.leave().await;
-    drop((alice.echo, fernand.echo));
 }

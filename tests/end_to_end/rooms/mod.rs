@@ -3,9 +3,12 @@
 mod ending;
 mod meeting;
 mod names;
+mod outage;
+mod trust;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tubes::{
     Access, Address, Audience, BareJid, Direction, Event, Failure, FullJid, Offer, TubeId,
 };
@@ -13,7 +16,7 @@ use tubes_server::Server;
 use tubes_transport::{Patience, Question};
 use xmpp_parsers::minidom::Element;
 
-use crate::stage::{Family, Person, Service, Serving, echo, exchange, patiently};
+use crate::stage::{Family, Person, Service, Serving, Stream, connect, echo, exchange, patiently};
 
 /// A room that nobody has been in yet.
 fn fresh_room(server: &Server) -> BareJid {
@@ -96,6 +99,15 @@ impl Person {
         .await
     }
 
+    /// The account goes by this name in a room.
+    async fn is_called(&mut self, name: &FullJid) {
+        self.event(|event| match event {
+            Event::RoomEntered { own } if own == name => Some(()),
+            _ => None,
+        })
+        .await;
+    }
+
     /// This tube was closed, and why.
     async fn closed(&mut self, wanted: TubeId) -> Option<Failure> {
         self.event(|event| match event {
@@ -136,4 +148,37 @@ async fn is_served(address: &Address) {
     patiently("the service answers", exchange(address))
         .await
         .unwrap();
+}
+
+/// A program whose connection has said something and heard it.
+async fn program_at(address: &Address) -> Stream {
+    let mut program = patiently("a program is let in", connect(address))
+        .await
+        .unwrap();
+    says_back(&mut program).await;
+    program
+}
+
+/// The echo at the other end of it is there.
+async fn says_back(program: &mut Stream) {
+    program.write_all(b"hello").await.unwrap();
+    let mut heard = [0; 5];
+    patiently("the echo answers", program.read_exact(&mut heard))
+        .await
+        .unwrap();
+    assert_eq!(&heard, b"hello");
+}
+
+/// Alice, who has made the room, and Fernand.
+async fn both(server: &Server) -> (Occupant, Occupant) {
+    let room = fresh_room(server);
+    let alice = Occupant::in_room(server, &room, "alice").await;
+    let fernand = Occupant::in_room(server, &room, "fernand").await;
+    (alice, fernand)
+}
+
+async fn leave(alice: Occupant, fernand: Occupant) {
+    fernand.person.leave().await;
+    alice.person.leave().await;
+    drop((alice.echo, fernand.echo));
 }

@@ -25,7 +25,7 @@ use tubes_protocol::tube::{Ended, TubeNumber, TubeOffer};
 use tubes_session::{RoomSays, Session};
 use xmpp_parsers::jid::{BareJid, FullJid};
 
-pub(crate) use self::orders::{Leave, Publish, Reset, WhoIs, Withdraw};
+pub(crate) use self::orders::{Leave, Publish, Rename, Reset, WhoIs, Withdraw};
 
 use crate::env::Env;
 use crate::event::{Event, Failure, TubeId};

@@ -59,6 +59,22 @@ impl RoomActor {
     }
 }
 
+/// Go by another name, if nobody has it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Rename(pub(crate) FullJid);
+
+impl Handler<Rename> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, Rename(to): Rename, ctx: &mut Self::Context) {
+        if self.entry.is_inside() {
+            let listing = self.listing_at(to);
+            self.say([listing], ctx);
+        }
+    }
+}
+
 /// Find out who somebody is, as far as it can be known; nothing if it is not there.
 #[derive(Message)]
 #[rtype(result = "Option<Whom>")]

@@ -70,9 +70,14 @@ impl RoomActor {
                 self.env.announcer.announce(Event::TubeOpened { tube });
             }
         }
+        self.listing_at(own)
+    }
+
+    /// What is offered, said under this name: another one than the own is the wish to have it.
+    pub(super) fn listing_at(&self, to: FullJid) -> Saying {
         let offers = self.offers.values().map(|offered| offered.offer.clone());
         Saying {
-            to: own,
+            to,
             showing: Showing::Available,
             payloads: vec![Element::from(&Listing::new(offers))],
         }
@@ -212,4 +217,4 @@ pub(super) const ENTRANCE: Duration = Duration::from_secs(30);
 const RESPITE: Duration = Duration::from_secs(10);
 
 /// How often this side asks whether it is still there.
-const WATCH: Duration = Duration::from_secs(60);
+const WATCH: Duration = Duration::from_secs(30);

@@ -26,7 +26,7 @@ pub(crate) use self::inquiries::{LatestLogin, LookUp};
 pub(crate) use self::orders::{Consent, Find, Leave, Offer, Welcome};
 pub use self::rooms::EnterError;
 use self::rooms::Stays;
-pub(crate) use self::rooms::{Enter, LeaveRoom, RoomNews, Stay};
+pub(crate) use self::rooms::{Enter, LeaveRoom, RenameInRoom, RoomNews, Stay};
 
 use crate::env::Env;
 use crate::event::{Event, TubeId};

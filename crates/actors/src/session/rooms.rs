@@ -301,6 +301,25 @@ impl Handler<RoomGone> for SessionActor {
     }
 }
 
+/// Go by another name in a room.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct RenameInRoom(pub(crate) FullJid);
+
+impl Handler<RenameInRoom> for SessionActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, RenameInRoom(to): RenameInRoom, _: &mut Self::Context) -> Self::Result {
+        let stay = self.stays.get(&to.to_bare()).cloned();
+        Box::pin(async move {
+            if let Some(stay) = stay {
+                // A room that is gone knows no names.
+                let _ = stay.addr.send(room::Rename(to)).await;
+            }
+        })
+    }
+}
+
 /// Leave a room. Its tubes are closed first.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -275,6 +275,8 @@ impl Entry {
             return None;
         }
         nick.clone_into(&mut self.nick);
+        // Who comes back does so under the last name.
+        nick.clone_into(&mut self.wanted);
         Some(Step::Named {
             nick: nick.to_owned(),
         })

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use tubes_protocol::ns as tubes_ns;
+use tubes_protocol::room::Told;
 use tubes_transport::{Gone, Patience, Question};
 use xmpp_parsers::caps::Caps;
 use xmpp_parsers::disco::DiscoInfoQuery;
@@ -60,6 +61,11 @@ impl Router {
     /// Hears no more of a room. What was asked of its occupants nobody answers any more.
     pub(crate) fn handle_forsake(&mut self, room: &BareJid) {
         self.rooms.forsake(room);
+        self.room_gone(room);
+    }
+
+    /// What was under way with anybody there comes to nothing.
+    fn room_gone(&mut self, room: &BareJid) {
         let peers = self.switchboard.peers();
         for occupant in peers.into_iter().filter(|peer| peer.to_bare() == *room) {
             self.peer_gone(&occupant);
@@ -73,8 +79,12 @@ impl Router {
 
     pub(super) fn handle_presence(&mut self, presence: Presence, now: Instant) {
         if let Some(says) = self.rooms.read(&presence) {
-            if let RoomSays::Unavailable { occupant, .. } = &says {
-                self.peer_gone(&occupant.clone().into());
+            if let RoomSays::Unavailable { occupant, payloads } = &says {
+                match Told::among(payloads).is_own() {
+                    // Nobody there hears this side any more, or not as who it was.
+                    true => self.room_gone(&says.room()),
+                    false => self.peer_gone(&occupant.clone().into()),
+                }
             }
             self.events.push_back(SessionEvent::Room(says));
             return;
