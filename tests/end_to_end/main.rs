@@ -31,6 +31,7 @@ mod reconnecting;
 mod reports;
 mod rooms;
 mod secrecy;
+mod sharing;
 mod sockets;
 mod strangers;
 mod tampering;

@@ -18,8 +18,8 @@ use crate::control::{self, Crew};
 use crate::event::{Audience, TubeId};
 use crate::limits;
 use crate::session::{
-    Consent, Enter, EnterError, Find, LatestLogin, Leave, LeaveRoom, LookUp, Offer, RenameInRoom,
-    SessionActor, Welcome,
+    AlreadyShared, Consent, Enter, EnterError, Find, LatestLogin, Leave, LeaveRoom, LookUp, Offer,
+    RenameInRoom, SessionActor, ShareSession, SharedSession, Welcome,
 };
 use crate::state::State;
 use crate::tube::{Accept, AcceptError, Attach, Close, TubeActor};
@@ -45,6 +45,8 @@ pub struct Start {
     pub signallings: Vec<Arc<dyn Signalling>>,
     /// Services for which offers are welcome.
     pub services: Vec<String>,
+    /// What else the application can do, to be told in disco#info.
+    pub features: Vec<String>,
     /// Whom to trust with what.
     pub guard: Guard,
 }
@@ -85,6 +87,18 @@ pub enum OfferError {
     Invalid(#[from] tubes_protocol::tube::TubeError),
 }
 
+/// Why the session is not shared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShareError {
+    /// Some part of the application has it.
+    #[error(transparent)]
+    Already(#[from] AlreadyShared),
+    /// The account is closed, or lost.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
 impl Account {
     /// Logs in and starts the actors. Must be called within a tokio runtime: all sockets of the
     /// account's tubes will belong to it.
@@ -93,6 +107,7 @@ impl Account {
             credentials,
             signallings,
             services,
+            features: others,
             guard,
         } = start;
         let mut features: Vec<_> = signallings
@@ -100,6 +115,7 @@ impl Account {
             .flat_map(|signalling| signalling.features())
             .collect();
         features.push(tubes_protocol::ns::TUBES.to_owned());
+        features.extend(others);
         if guard.is_public() {
             features.push(publication::NOTIFY.to_owned());
         }
@@ -170,6 +186,12 @@ impl Account {
     /// The way to say things of one's own over the account's session.
     pub fn stanzas(&self) -> &Stanzas {
         &self.0.stanzas
+    }
+
+    /// Uses the account's session for things of the application's own, beside the tubes.
+    pub async fn share_session(&self) -> Result<SharedSession, ShareError> {
+        let shared = self.0.actor.send(ShareSession).await;
+        Ok(shared.map_err(|_| Gone::Session)??)
     }
 
     /// Says in disco#info that offers of these services are welcome.

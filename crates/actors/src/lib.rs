@@ -40,10 +40,10 @@ pub mod state;
 mod traffic;
 mod tube;
 
-pub use self::account::{Account, OfferError, Start, StartError};
+pub use self::account::{Account, OfferError, ShareError, Start, StartError};
 pub use self::announcer::Events;
 pub use self::event::{Audience, Decision, Direction, Event, Failure, FailureKind, TubeId};
-pub use self::session::EnterError;
+pub use self::session::{AlreadyShared, EnterError, Heard, SharedSession};
 pub use self::state::State;
 pub use self::traffic::Traffic;
 pub use self::tube::AcceptError;

@@ -28,6 +28,7 @@ pub struct Builder {
     ladder: Option<Vec<Arc<dyn Transport>>>,
     more: Vec<Arc<dyn Signalling>>,
     services: Vec<String>,
+    features: Vec<String>,
     encryption: Encryption,
     exceptions: Vec<(BareJid, Encryption)>,
     keys: Option<PathBuf>,
@@ -42,6 +43,7 @@ impl Builder {
             ladder: None,
             more: Vec::new(),
             services: Vec::new(),
+            features: Vec::new(),
             encryption: Encryption::default(),
             exceptions: Vec::new(),
             keys: None,
@@ -80,6 +82,13 @@ impl Builder {
     /// others all the same.
     pub fn services<S: Into<String>>(mut self, services: impl IntoIterator<Item = S>) -> Self {
         self.services = services.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says in disco#info that this client can do these things, too: those that the application does
+    /// itself over a [shared session](Tubes::share_session).
+    pub fn features<S: Into<String>>(mut self, features: impl IntoIterator<Item = S>) -> Self {
+        self.features = features.into_iter().map(Into::into).collect();
         self
     }
 
@@ -128,6 +137,7 @@ impl Builder {
             credentials: self.account,
             signallings: [si].into_iter().chain(self.more).collect(),
             services: self.services,
+            features: self.features,
             guard,
         };
         // A login is tens of kilobytes, which every function that awaits this would carry along.

@@ -38,8 +38,9 @@ pub use self::offer::Offer;
 pub use self::tubes::Tubes;
 
 pub use tubes_actors::{
-    AcceptError, Audience, Decision, Direction, EnterError, Event, Events, Failure, FailureKind,
-    OfferError, StartError, State, Traffic, TubeId, state,
+    AcceptError, AlreadyShared, Audience, Decision, Direction, EnterError, Event, Events, Failure,
+    FailureKind, Heard, OfferError, ShareError, SharedSession, StartError, State, Traffic, TubeId,
+    state,
 };
 pub use tubes_ibb::Ibb;
 pub use tubes_local::{Access, Address, AddressError, BindError, Listener, Socket};

@@ -1,6 +1,9 @@
 //! The handle of an account and its tubes.
 
-use tubes_actors::{AcceptError, EnterError, Events, OfferError, State, Subscribe, TubeId};
+use tubes_actors::{
+    AcceptError, EnterError, Events, OfferError, ShareError, SharedSession, State, Subscribe,
+    TubeId,
+};
 use tubes_local::{Access, Address, Socket};
 use tubes_session::{Account, Contact, Login};
 use tubes_transport::{Gone, Stanzas};
@@ -80,6 +83,29 @@ impl Tubes {
     /// the queues, and the server's limits, with the tubes.
     pub fn stanzas(&self) -> &Stanzas {
         self.0.stanzas()
+    }
+
+    /// Uses the account's session beside the tubes, for messages, presences and questions of one's own: a
+    /// chat client that also offers tubes. One part of the application at a time has it; dropping it
+    /// gives it back.
+    ///
+    /// # Errors
+    ///
+    /// Another part has it, or the account is closed.
+    ///
+    /// ```no_run
+    /// # async fn example(tubes: tubes::Tubes) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut session = tubes.share_session().await?;
+    /// while let Some(heard) = session.next().await {
+    ///     if let tubes::Heard::Message(message) = heard {
+    ///         println!("{:?}: {:?}", message.from, message.bodies);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn share_session(&self) -> Result<SharedSession, ShareError> {
+        self.0.share_session().await
     }
 
     /// Announces that offers of these services are welcome, instead of the former ones.

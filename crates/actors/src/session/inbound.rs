@@ -10,7 +10,7 @@ use tubes_transport::{Ask, Inbound, Tell};
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 
-use super::{Party, SessionActor, Tube};
+use super::{Heard, Party, SessionActor, Tube};
 use crate::limits;
 use crate::negotiator::{Proposed, Read, ReadAsk};
 use crate::tube::{About, OfferedAgain, PeerClosed, Presence, Propose, TubeActor, Venue, decline};
@@ -64,7 +64,7 @@ impl SessionActor {
             let forward = match read {
                 Ok(Read::Proposed(proposed)) => actor.proposed(proposed),
                 Ok(Read::Foreign(ask)) => {
-                    foreign(ask);
+                    actor.foreign(ask);
                     None
                 }
                 Ok(Read::Answered) | Err(_) => None,
@@ -210,13 +210,16 @@ impl Tube {
     }
 }
 
-/// Nobody here knows what it means. With a `sid` it belongs to a bytestream that is not there
-/// (XEP-0047 §2.2, XEP-0065 §5.3).
-fn foreign(ask: Ask) {
-    if ask.payload().attr("sid").is_some() {
-        ask.refuse_with(ErrorType::Cancel, DefinedCondition::ItemNotFound);
-    } else {
-        ask.refuse_with(ErrorType::Cancel, DefinedCondition::ServiceUnavailable);
+impl SessionActor {
+    /// Nobody here knows what it means; the application may. With a `sid` it belongs to a bytestream
+    /// that is not there (XEP-0047 §2.2, XEP-0065 §5.3).
+    fn foreign(&mut self, ask: Ask) {
+        if ask.payload().attr("sid").is_some() {
+            ask.refuse_with(ErrorType::Cancel, DefinedCondition::ItemNotFound);
+        } else {
+            // Without anybody to hear it, it is refused by that.
+            self.hand_on(Heard::Ask(ask));
+        }
     }
 }
 
