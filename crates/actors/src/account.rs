@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::Addr;
 use tokio::sync::oneshot;
-use tubes_local::{Access, Address, Socket};
+use tubes_local::{Access, Address, Export, Listener, Socket};
 use tubes_protocol::tube::{Parameters, TubeNumber, TubeOffer};
 use tubes_secure::{Guard, StoreError, publication};
 use tubes_session::{Contact, Login, LoginError, Session, Subscribe};
@@ -19,7 +19,7 @@ use crate::event::TubeId;
 use crate::limits;
 use crate::session::{Consent, Find, LatestLogin, Leave, LookUp, Offer, SessionActor, Welcome};
 use crate::state::State;
-use crate::tube::{Accept, AcceptError, Attach, Close, TubeActor};
+use crate::tube::{Accept, AcceptAt, AcceptError, Attach, Close, TubeActor};
 
 /// A running account. Cheap to clone; when the last clone is dropped the account is closed.
 #[derive(Clone, Debug)]
@@ -171,13 +171,13 @@ impl Account {
         let _ = self.0.actor.send(Welcome(services)).await;
     }
 
-    /// Offers the service at `address` to a contact: to every resource of it that does tubes,
+    /// Offers what is exported to a contact: to every resource of it that does tubes,
     /// now and later.
     pub async fn offer(
         &self,
         peer: BareJid,
         service: String,
-        address: Address,
+        export: Export,
         parameters: Parameters,
     ) -> Result<TubeId, OfferError> {
         // Whatever is wrong with it is better known now than when the peer comes online.
@@ -189,7 +189,7 @@ impl Account {
         let offer = Offer {
             peer,
             service,
-            address,
+            export,
             parameters,
         };
         let sent = self.0.actor.send(offer).await;
@@ -205,6 +205,19 @@ impl Account {
     ) -> Result<Address, AcceptError> {
         let tube = self.find(tube).await.ok_or(AcceptError::Gone)?;
         tube.send(Accept { address, access })
+            .await
+            .map_err(|_| AcceptError::Gone)?
+    }
+
+    /// Accepts a tube and lets programs in at a socket that listens already, in the runtime that
+    /// the account was started in; returns its address.
+    pub async fn accept_at(
+        &self,
+        tube: TubeId,
+        listener: Listener,
+    ) -> Result<Address, AcceptError> {
+        let tube = self.find(tube).await.ok_or(AcceptError::Gone)?;
+        tube.send(AcceptAt(listener))
             .await
             .map_err(|_| AcceptError::Gone)?
     }

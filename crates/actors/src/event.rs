@@ -135,8 +135,8 @@ pub enum Event {
         service: String,
         /// What the service's clients have to know.
         parameters: Parameters,
-        /// Where the service is.
-        address: Address,
+        /// Where the service is; none if a command is run for each connection.
+        address: Option<Address>,
     },
     /// A tube is offered: to this account, or by it to a resource of the contact.
     TubeOffered {

@@ -10,6 +10,7 @@
 //! # Layout
 //! - [`Address`]: where a local service is, or where programs are to find one
 //! - [`Access`]: which programs may use what listens there
+//! - [`Sharing`]: which other users may use the file of a Unix socket
 //! - [`Listener`]: lets programs in
 //! - [`Export`]: what a peer's programs get to: a service, told who connects or not, or a
 //!   [`Command`] for each connection
@@ -35,6 +36,7 @@ mod listener;
 mod outcome;
 mod path;
 mod process;
+mod sharing;
 mod socket;
 mod splice;
 mod stdio;
@@ -49,6 +51,7 @@ pub use export::{Caller, Export};
 pub use header::PEER_TLV;
 pub use listener::{AcceptError, Listener};
 pub use outcome::{Outcome, SpliceError};
+pub use sharing::{Group, GroupError, Mode, ModeError, Sharing};
 pub use socket::{Socket, Source};
 pub use splice::{splice, splice_until};
 pub use totals::Totals;

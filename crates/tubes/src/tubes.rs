@@ -1,7 +1,7 @@
 //! The handle of an account and its tubes.
 
 use tubes_actors::{AcceptError, Events, OfferError, State, Subscribe, TubeId};
-use tubes_local::{Access, Address, Socket};
+use tubes_local::{Access, Address, Listener, Socket};
 use tubes_session::{Account, Contact, Login};
 use tubes_transport::{Gone, Stanzas};
 use xmpp_parsers::jid::BareJid;
@@ -95,10 +95,10 @@ impl Tubes {
         let Offer {
             peer,
             service,
-            address,
+            export,
             parameters,
         } = offer;
-        self.0.offer(peer, service, address, parameters).await
+        self.0.offer(peer, service, export, parameters).await
     }
 
     /// Accepts an offer: programs connect at `address` from now on. Returns where exactly, as
@@ -110,6 +110,17 @@ impl Tubes {
         access: Access,
     ) -> Result<Address, AcceptError> {
         self.0.accept(tube, address, access).await
+    }
+
+    /// Accepts an offer: programs are let in at a socket that listens already. Returns its
+    /// address. The listener is to be made in the runtime that the account was started in, as its
+    /// sockets stay there; it is closed with the tube, or at once if the tube is not accepted.
+    pub async fn accept_at(
+        &self,
+        tube: TubeId,
+        listener: Listener,
+    ) -> Result<Address, AcceptError> {
+        self.0.accept_at(tube, listener).await
     }
 
     /// Accepts an offer, if that was not done, and connects a socket in hand through the tube.

@@ -306,7 +306,8 @@ impl Work {
                 .extensions
                 .extend(self.env.guard.abilities(&contact));
         }
-        let socket = match service.send(Dial).await {
+        let peer = self.name.peer.clone();
+        let socket = match service.send(Dial { peer }).await {
             Ok(Ok(socket)) => socket,
             undialled => {
                 let failure = match undialled {

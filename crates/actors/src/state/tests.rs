@@ -260,7 +260,7 @@ fn exported(tube: TubeId, who: u8) -> Event {
         contact: somebody(who).to_bare(),
         service: "x-test".to_owned(),
         parameters: Parameters::default(),
-        address: address(),
+        address: Some(address()),
     }
 }
 

@@ -27,7 +27,7 @@ use xmpp_parsers::minidom::Element;
 
 pub(crate) use self::closing::Close;
 pub use self::joined::AcceptError;
-pub(crate) use self::joined::{Accept, Attach, OfferedAgain, Presence};
+pub(crate) use self::joined::{Accept, AcceptAt, Attach, OfferedAgain, Presence};
 pub(crate) use self::offered::{Propose, decline};
 
 use self::closing::Closing;

@@ -1,9 +1,10 @@
-//! `tubes offer`: shares the service that listens at an address.
+//! `tubes offer`: shares the service that listens at an address, or a command.
 
 use std::collections::BTreeMap;
 
 use tubes::{
-    Address, BareJid, Direction, Event, Failure, FailureKind, FullJid, Parameters, TubeId, Tubes,
+    BareJid, Command, Direction, Event, Export, Failure, FailureKind, FullJid, Parameters, TubeId,
+    Tubes,
 };
 
 use super::{name, used_once};
@@ -16,13 +17,14 @@ use crate::output::Output;
 use crate::parameter::Parameter;
 
 pub(crate) async fn run(global: &Global, offer: Offer, interrupt: &Interrupt) -> Result<(), Stop> {
-    let only_one = offer.address == Address::Stdio;
+    let export = exported(&offer)?;
+    let only_one = export.is_for_one();
     let mut output = Output::new(global.output);
     if only_one {
         output = output.beside_stdio()?;
     }
     let parameters = together(offer.parameters)?;
-    let wanted = tubes::Offer::new(offer.to.clone(), offer.service.clone(), offer.address)
+    let wanted = tubes::Offer::of(offer.to.clone(), offer.service.clone(), export)
         .with_parameters(parameters);
 
     let online = Online::log_in(global, None, output, interrupt).await?;
@@ -41,6 +43,18 @@ pub(crate) async fn run(global: &Global, offer: Offer, interrupt: &Interrupt) ->
             }
         })
         .await
+}
+
+/// What the command line wants to be shared.
+fn exported(offer: &Offer) -> Result<Export, Stop> {
+    match (&offer.exec, &offer.address) {
+        (Some(line), _) => Ok(Command::shell(line).into()),
+        (None, Some(address)) if offer.proxy_protocol => {
+            Ok(Export::from(address.clone()).with_proxy_header())
+        }
+        (None, Some(address)) => Ok(address.clone().into()),
+        (None, None) => Err(Stop::Usage("name an ADDRESS, or --exec".to_owned())),
+    }
 }
 
 /// Offers until interrupted: a contact that has left or closed the tube may come back.
