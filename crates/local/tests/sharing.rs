@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tubes_local::{Access, Address, Group, Listener, Sharing};
 
@@ -34,7 +35,6 @@ async fn others_let_in(access: Access, sharing: Sharing) -> (bool, bool) {
     );
     let serving = async {
         loop {
-            use tokio::io::AsyncWriteExt;
             let (mut socket, _) = listener.accept().await.unwrap();
             socket.write_all(b"welcome\n").await.unwrap();
         }
