@@ -11,7 +11,7 @@ use crate::export::Caller;
 /// The header of the PROXY protocol, version 2, to say first at this socket.
 ///
 /// Its command is PROXY, and it has addresses, although the peer has none that would mean anything
-/// to the service: haproxy and nginx pass over everything in a header whose command is LOCAL or
+/// to the service: haproxy and nginx read no fields of a header whose command is LOCAL or
 /// whose family is unspecified, who connects included. The addresses are those of this
 /// connection to the service, which it would see without a header; where there are none, at a Unix
 /// socket, `0.0.0.0`, which no rule about who is trusted takes for this machine.
