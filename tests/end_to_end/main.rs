@@ -15,6 +15,7 @@ mod closing;
 mod crowds;
 mod declining;
 mod embedding;
+mod exports;
 mod fairness;
 mod faults;
 mod gabble;

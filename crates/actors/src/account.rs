@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::Addr;
 use tokio::sync::oneshot;
-use tubes_local::{Access, Address, Socket};
+use tubes_local::{Access, Address, Export, Listener, Socket};
 use tubes_protocol::tube::{Parameters, TubeNumber, TubeOffer};
 use tubes_secure::{Guard, StoreError, publication};
 use tubes_session::{Contact, Login, LoginError, Session, Subscribe};
@@ -22,7 +22,7 @@ use crate::session::{
     RenameInRoom, SessionActor, ShareSession, SharedSession, Welcome,
 };
 use crate::state::State;
-use crate::tube::{Accept, AcceptError, Attach, Close, TubeActor};
+use crate::tube::{Accept, AcceptAt, AcceptError, Attach, Close, TubeActor};
 
 /// A running account. Cheap to clone; when the last clone is dropped the account is closed.
 #[derive(Clone, Debug)]
@@ -223,13 +223,13 @@ impl Account {
         let _ = self.0.actor.send(LeaveRoom(room)).await;
     }
 
-    /// Offers the service at `address` to a contact: to every resource of it that does tubes,
+    /// Offers what is exported to a contact: to every resource of it that does tubes,
     /// now and later; or to all who are in a room.
     pub async fn offer(
         &self,
         audience: Audience,
         service: String,
-        address: Address,
+        export: Export,
         parameters: Parameters,
     ) -> Result<TubeId, OfferError> {
         // Whatever is wrong with it is better known now than when the peer comes online.
@@ -241,7 +241,7 @@ impl Account {
         let offer = Offer {
             audience,
             service,
-            address,
+            export,
             parameters,
         };
         let sent = self.0.actor.send(offer).await;
@@ -257,6 +257,19 @@ impl Account {
     ) -> Result<Address, AcceptError> {
         let tube = self.find(tube).await.ok_or(AcceptError::Gone)?;
         tube.send(Accept { address, access })
+            .await
+            .map_err(|_| AcceptError::Gone)?
+    }
+
+    /// Accepts a tube and lets programs in at a socket that listens already, in the runtime that
+    /// the account was started in; returns its address.
+    pub async fn accept_at(
+        &self,
+        tube: TubeId,
+        listener: Listener,
+    ) -> Result<Address, AcceptError> {
+        let tube = self.find(tube).await.ok_or(AcceptError::Gone)?;
+        tube.send(AcceptAt(listener))
             .await
             .map_err(|_| AcceptError::Gone)?
     }

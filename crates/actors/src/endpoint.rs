@@ -1,4 +1,4 @@
-//! The actors of the local sockets: one listens, one dials the exported service.
+//! The actors of the local sockets: one listens, one opens connections to what is exported.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ use actix::{
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{AbortHandle, JoinHandle};
-use tubes_local::{Address, Listener, Socket, dial};
+use tubes_local::{Caller, Export, Listener, Socket};
+use xmpp_parsers::jid::FullJid;
 
 use crate::bytestream::Waiting;
 use crate::event::Failure;
@@ -148,20 +149,23 @@ async fn accept(
     }
 }
 
-/// Dials the exported service, once for each connection.
+/// Dials the exported service, or runs the exported command, once for each connection.
 #[derive(Debug)]
 pub(crate) struct ExportedEndpoint {
     runtime: Handle,
-    address: Address,
+    export: Export,
+    /// What the peers know it by.
+    service: String,
     /// Standard input and output can be given to one connection only.
     is_spent: bool,
 }
 
 impl ExportedEndpoint {
-    pub(crate) fn new(runtime: Handle, address: Address) -> Self {
+    pub(crate) fn new(runtime: Handle, export: Export, service: String) -> Self {
         Self {
             runtime,
-            address,
+            export,
+            service,
             is_spent: false,
         }
     }
@@ -174,19 +178,28 @@ impl Actor for ExportedEndpoint {
 /// A new connection to the service is needed.
 #[derive(Message)]
 #[rtype(result = "Result<Socket, Failure>")]
-pub(crate) struct Dial;
+pub(crate) struct Dial {
+    /// Whose program it is for.
+    pub(crate) peer: FullJid,
+}
 
 impl Handler<Dial> for ExportedEndpoint {
     type Result = ResponseFuture<Result<Socket, Failure>>;
 
-    fn handle(&mut self, Dial: Dial, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Dial { peer }: Dial, _: &mut Self::Context) -> Self::Result {
         if self.is_spent {
             return Box::pin(async { Err(failure::spent()) });
         }
-        self.is_spent = self.address == Address::Stdio;
-        let address = self.address.clone();
+        self.is_spent = self.export.is_for_one();
+        let export = self.export.clone();
+        let caller = Caller {
+            peer: peer.to_string(),
+            service: self.service.clone(),
+        };
         // On the embedder's runtime, where the socket is to live.
-        let dialled = self.runtime.spawn(async move { dial(&address).await });
+        let dialled = self
+            .runtime
+            .spawn(async move { export.open(&caller).await });
         Box::pin(async move {
             let dialled = dialled.await.map_err(|_| failure::internal())?;
             dialled.map_err(|error| failure::dial(&error))

@@ -165,8 +165,8 @@ pub enum Event {
         service: String,
         /// What the service's clients have to know.
         parameters: Parameters,
-        /// Where the service is.
-        address: Address,
+        /// Where the service is; none if a command is run for each connection.
+        address: Option<Address>,
     },
     /// A tube is offered: to this account, or by it to a resource of the contact, or in a room.
     TubeOffered {
@@ -239,6 +239,12 @@ impl Audience {
         match self {
             Self::Contact(jid) | Self::Room(jid) => jid,
         }
+    }
+}
+
+impl From<BareJid> for Audience {
+    fn from(contact: BareJid) -> Self {
+        Self::Contact(contact)
     }
 }
 

@@ -43,7 +43,10 @@ pub use tubes_actors::{
     state,
 };
 pub use tubes_ibb::Ibb;
-pub use tubes_local::{Access, Address, AddressError, BindError, Listener, Socket};
+pub use tubes_local::{
+    Access, AccessError, Address, AddressError, BindError, Command, Export, Group, GroupError,
+    Listener, Mode, ModeError, PEER_TLV, Sharing, Socket,
+};
 pub use tubes_protocol::disco::Abilities;
 pub use tubes_protocol::tube::{ParameterError, Parameters, Refusal, TubeError, Value};
 pub use tubes_secure::{

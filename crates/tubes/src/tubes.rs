@@ -4,7 +4,7 @@ use tubes_actors::{
     AcceptError, EnterError, Events, OfferError, ShareError, SharedSession, State, Subscribe,
     TubeId,
 };
-use tubes_local::{Access, Address, Socket};
+use tubes_local::{Access, Address, Listener, Socket};
 use tubes_session::{Account, Contact, Login};
 use tubes_transport::{Gone, Stanzas};
 use xmpp_parsers::jid::{BareJid, FullJid};
@@ -161,10 +161,10 @@ impl Tubes {
         let Offer {
             audience,
             service,
-            address,
+            export,
             parameters,
         } = offer;
-        self.0.offer(audience, service, address, parameters).await
+        self.0.offer(audience, service, export, parameters).await
     }
 
     /// Accepts an offer: programs connect at `address` from now on. Returns where exactly, as
@@ -176,6 +176,17 @@ impl Tubes {
         access: Access,
     ) -> Result<Address, AcceptError> {
         self.0.accept(tube, address, access).await
+    }
+
+    /// Accepts an offer: programs are let in at a socket that listens already. Returns its
+    /// address. The listener is to be made in the runtime that the account was started in, as its
+    /// sockets stay there; it is closed with the tube, or at once if the tube is not accepted.
+    pub async fn accept_at(
+        &self,
+        tube: TubeId,
+        listener: Listener,
+    ) -> Result<Address, AcceptError> {
+        self.0.accept_at(tube, listener).await
     }
 
     /// Accepts an offer, if that was not done, and connects a socket in hand through the tube.

@@ -324,7 +324,8 @@ impl Work {
         if let Terms::Encrypted(_) = terms {
             request.extensions.extend(self.env.guard.abilities(&whom));
         }
-        let socket = match service.send(Dial).await {
+        let peer = self.name.peer.clone();
+        let socket = match service.send(Dial { peer }).await {
             Ok(Ok(socket)) => socket,
             undialled => {
                 let failure = match undialled {

@@ -256,6 +256,19 @@ impl Handler<Accept> for TubeActor {
     }
 }
 
+/// Accept the tube and let programs in at a socket that listens already.
+#[derive(Message)]
+#[rtype(result = "Result<Address, AcceptError>")]
+pub(crate) struct AcceptAt(pub(crate) Listener);
+
+impl Handler<AcceptAt> for TubeActor {
+    type Result = Result<Address, AcceptError>;
+
+    fn handle(&mut self, AcceptAt(listener): AcceptAt, ctx: &mut Self::Context) -> Self::Result {
+        self.listen(listener, ctx)
+    }
+}
+
 impl TubeActor {
     fn listen(&mut self, listener: Listener, ctx: &Context<Self>) -> Result<Address, AcceptError> {
         let Side::Joined(joined) = &mut self.side else {

@@ -29,7 +29,9 @@ use xmpp_parsers::minidom::Element;
 
 pub(crate) use self::closing::Close;
 pub use self::joined::AcceptError;
-pub(crate) use self::joined::{Accept, Attach, Left, OfferedAgain, OffererRenamed, Presence};
+pub(crate) use self::joined::{
+    Accept, AcceptAt, Attach, Left, OfferedAgain, OffererRenamed, Presence,
+};
 pub(crate) use self::offered::{Propose, decline};
 pub(crate) use self::venue::Venue;
 
