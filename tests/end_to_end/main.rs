@@ -23,6 +23,7 @@ mod gabble_socks5;
 mod halves;
 mod ladder;
 mod leaving;
+mod limits;
 mod listener;
 mod login;
 mod outage;

@@ -16,7 +16,7 @@ use crate::announcer::{Announcer, Events, ListeningPost};
 use crate::bytestream::Waiting;
 use crate::control::{self, Crew};
 use crate::event::{Audience, TubeId};
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::session::{
     AlreadyShared, Consent, Enter, EnterError, Find, LatestLogin, Leave, LeaveRoom, LookUp, Offer,
     RenameInRoom, SessionActor, ShareSession, SharedSession, Welcome,
@@ -47,6 +47,8 @@ pub struct Start {
     pub services: Vec<String>,
     /// What else the application can do, to be told in disco#info.
     pub features: Vec<String>,
+    /// How much to take on.
+    pub limits: Limits,
     /// Whom to trust with what.
     pub guard: Guard,
 }
@@ -108,6 +110,7 @@ impl Account {
             signallings,
             services,
             features: others,
+            limits,
             guard,
         } = start;
         let mut features: Vec<_> = signallings
@@ -135,6 +138,7 @@ impl Account {
             signallings,
             features,
             services,
+            limits,
             guard,
             jid,
         };

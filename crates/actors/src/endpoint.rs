@@ -1,6 +1,5 @@
 //! The actors of the local sockets: one listens, one opens connections to what is exported.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
@@ -8,7 +7,7 @@ use actix::{
     MessageResult, Recipient, ResponseFuture, WrapFuture,
 };
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle};
 use tubes_local::{Caller, Export, Listener, Socket};
 use xmpp_parsers::jid::FullJid;
@@ -17,6 +16,7 @@ use crate::bytestream::Waiting;
 use crate::event::Failure;
 use crate::failure;
 use crate::obituary::Obituary;
+use crate::seats::{Seat, TubeSeats};
 
 /// Lets programs into a joined tube.
 ///
@@ -40,10 +40,10 @@ impl ListeningEndpoint {
     pub(crate) fn launch(
         runtime: &Handle,
         listener: Listener,
-        places: Arc<Semaphore>,
+        seats: TubeSeats,
         owner: Owner,
     ) -> Addr<Self> {
-        let task = runtime.spawn(accept(owner.obituary, listener, places, owner.connected));
+        let task = runtime.spawn(accept(owner.obituary, listener, seats, owner.connected));
         Self {
             abort: task.abort_handle(),
             task: Some(task),
@@ -110,7 +110,7 @@ pub(crate) struct Unheard(pub(crate) Failure);
 #[rtype(result = "()")]
 pub(crate) struct Connected {
     pub(crate) program: Waiting,
-    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) seat: Seat,
 }
 
 /// Accepts until the listener is of no use any more; returns why.
@@ -118,12 +118,12 @@ async fn accept(
     // Outlives the listener: what is declared first is dropped last.
     _obituary: Obituary,
     listener: Listener,
-    places: Arc<Semaphore>,
+    seats: TubeSeats,
     tube: Recipient<Connected>,
 ) -> Failure {
     let mut warned: Option<Instant> = None;
     loop {
-        let Ok(permit) = Arc::clone(&places).acquire_owned().await else {
+        let Some(seat) = seats.wait().await else {
             return failure::internal();
         };
         let socket = match listener.accept().await {
@@ -143,7 +143,7 @@ async fn accept(
             Err(error) => return failure::listener(&error.to_string()),
         };
         let program = Waiting::new(socket);
-        if tube.send(Connected { program, permit }).await.is_err() {
+        if tube.send(Connected { program, seat }).await.is_err() {
             return failure::abandoned();
         }
     }

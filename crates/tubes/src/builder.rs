@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use directories::BaseDirs;
 use tokio::task::spawn_blocking;
-use tubes_actors::{Events, Start, StartError};
+use tubes_actors::{Events, Limits, Start, StartError};
 use tubes_ibb::Ibb;
 use tubes_initiation::Si;
 use tubes_secure::{Encryption, Guard, TrustStore};
@@ -29,6 +29,7 @@ pub struct Builder {
     more: Vec<Arc<dyn Signalling>>,
     services: Vec<String>,
     features: Vec<String>,
+    limits: Limits,
     encryption: Encryption,
     exceptions: Vec<(BareJid, Encryption)>,
     keys: Option<PathBuf>,
@@ -44,6 +45,7 @@ impl Builder {
             more: Vec::new(),
             services: Vec::new(),
             features: Vec::new(),
+            limits: Limits::default(),
             encryption: Encryption::default(),
             exceptions: Vec::new(),
             keys: None,
@@ -89,6 +91,13 @@ impl Builder {
     /// itself over a [shared session](Tubes::share_session).
     pub fn features<S: Into<String>>(mut self, features: impl IntoIterator<Item = S>) -> Self {
         self.features = features.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How much to take on, from contacts and for programs, instead of the defaults. Accounts that are
+    /// given clones of one value count their connections together.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -138,6 +147,7 @@ impl Builder {
             signallings: [si].into_iter().chain(self.more).collect(),
             services: self.services,
             features: self.features,
+            limits: self.limits,
             guard,
         };
         // A login is tens of kilobytes, which every function that awaits this would carry along.

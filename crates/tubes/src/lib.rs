@@ -39,8 +39,8 @@ pub use self::tubes::Tubes;
 
 pub use tubes_actors::{
     AcceptError, AlreadyShared, Audience, Decision, Direction, EnterError, Event, Events, Failure,
-    FailureKind, Heard, OfferError, ShareError, SharedSession, StartError, State, Traffic, TubeId,
-    state,
+    FailureKind, Heard, Limit, Limits, OfferError, ShareError, SharedSession, StartError, State,
+    Traffic, TubeId, state,
 };
 pub use tubes_ibb::Ibb;
 pub use tubes_local::{

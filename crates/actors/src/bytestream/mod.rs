@@ -18,7 +18,6 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient,
     WrapFuture,
 };
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tubes_local::{Totals, splice_until};
@@ -39,6 +38,7 @@ use crate::event::{Decision, Event, Failure, FailureKind, TubeId};
 use crate::failure;
 use crate::negotiator::{Admission, Open, Proposed};
 use crate::obituary::Obituary;
+use crate::seats::Seat;
 use crate::traffic::Traffic;
 use crate::tube::Venue;
 
@@ -152,14 +152,14 @@ pub(crate) enum Job {
         proposed: Box<Proposed>,
         request: Request,
         service: Addr<ExportedEndpoint>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     },
     /// Our program connects to the peer's service.
     Ask {
         program: Waiting,
         request: Request,
         tube: Recipient<Disowned>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     },
 }
 
@@ -185,26 +185,26 @@ impl Work {
                 proposed,
                 request,
                 service,
-                permit,
+                seat,
             } => {
                 let (waiting, secured) = self.answer(*proposed, request, service).await?;
                 Ok(Opening {
                     source: waiting.source(),
                     waiting,
                     secured,
-                    _permit: permit,
+                    _seat: seat,
                 })
             }
             Job::Ask {
                 program,
                 request,
                 tube,
-                permit,
+                seat,
             } => Ok(Opening {
                 secured: self.ask(request, &tube).await?,
                 waiting: program,
                 source: None,
-                _permit: permit,
+                _seat: seat,
             }),
         }
     }
@@ -354,7 +354,7 @@ impl Work {
             mut waiting,
             secured,
             source,
-            _permit,
+            _seat,
         } = opening;
         let Some(socket) = waiting.take() else {
             return Err(failure::internal());
@@ -387,7 +387,7 @@ struct Opening {
     /// Where the service sees the connection come from.
     source: Option<String>,
     /// The connection's place in the tube.
-    _permit: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 /// An open bytestream that may carry what programs say.

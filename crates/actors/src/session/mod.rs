@@ -149,12 +149,6 @@ impl SessionActor {
         self.tubes.values().filter(joined).count()
     }
 
-    /// How many tubes this contact has offered.
-    fn joined_with(&self, peer: &BareJid) -> usize {
-        let joined = |tube: &&Tube| tube.peer == *peer && matches!(tube.party, Party::Joined(_));
-        self.tubes.values().filter(joined).count()
-    }
-
     /// The tubes with this contact.
     fn tubes_with(&self, peer: &BareJid) -> Vec<Addr<TubeActor>> {
         let with = |tube: &&Tube| tube.peer == *peer;

@@ -70,7 +70,7 @@ impl Handler<Offer> for SessionActor {
         if self.phase != Phase::Live {
             return Err(OfferError::Closed);
         }
-        if self.tubes.len() - self.joined() >= limits::OFFERS {
+        if self.tubes.len() - self.joined() >= self.env.seats.limits.offers {
             return Err(OfferError::Full);
         }
         let room = offer.audience.jid().clone();

@@ -65,7 +65,7 @@ impl TubeActor {
         let announcer = env.announcer.clone();
         let end = End::of(about.tube, about.number, announcer, obituary);
         let end = Arc::new(end);
-        let streams = Streams::new(&about, Arc::clone(&end));
+        let streams = Streams::new(&about, Arc::clone(&end), env.seats.of_tube());
         let herald = Herald::new(&env.runtime, env.stanzas.clone());
         Self {
             env,

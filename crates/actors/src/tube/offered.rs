@@ -131,7 +131,8 @@ impl Handler<Propose> for TubeActor {
             }
         };
         let service = offered.service.clone();
-        let Some(permit) = self.streams.place() else {
+        let counted = self.about.venue.counted(&peer);
+        let Some(seat) = self.streams.seats.for_peer(counted) else {
             return decline(*proposed, &DefinedCondition::ResourceConstraint);
         };
         if first {
@@ -145,7 +146,7 @@ impl Handler<Propose> for TubeActor {
             proposed,
             request,
             service,
-            permit,
+            seat,
         };
         self.streams.launch(&self.env, peer, job, ctx);
     }
