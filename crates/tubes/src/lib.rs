@@ -31,10 +31,20 @@
 
 mod builder;
 mod offer;
+mod server;
+mod stream_tube;
 mod tubes;
 
 pub use self::builder::{Builder, TransportName, UnknownTransport, state_folder};
 pub use self::offer::Offer;
+pub use self::server::{
+    ExportError, Exportable, ParametersGenerator, RequestId, ServeError, ServerBuilder,
+    ServerEvent, StreamTubeServer, TubeRequest,
+};
+pub use self::stream_tube::{
+    AddError, Audience, ConnectionEnd, Feed, Monitoring, Rules, StreamTube, StreamTubes,
+    TubeConnection,
+};
 pub use self::tubes::Tubes;
 
 pub use tubes_actors::{
