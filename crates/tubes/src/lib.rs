@@ -30,12 +30,17 @@
 //! Several accounts may live in one process.
 
 mod builder;
+mod client;
 mod offer;
 mod server;
 mod stream_tube;
 mod tubes;
 
 pub use self::builder::{Builder, TransportName, UnknownTransport, state_folder};
+pub use self::client::{
+    Answer, ClientBuilder, ClientEvent, ConnectError, Connection, Invitation, Policy,
+    StreamTubeClient,
+};
 pub use self::offer::Offer;
 pub use self::server::{
     ExportError, Exportable, ParametersGenerator, RequestId, ServeError, ServerBuilder,

@@ -1,6 +1,9 @@
 //! What applications are built on: servers of tubes, and clients.
 
+mod connecting;
+mod deciding;
 mod exporting;
+mod joining;
 mod monitoring;
 mod recovering;
 mod rules;

@@ -1,6 +1,7 @@
 //! Who is behind each connection, for those who look all the time and for those who come late.
 
 use std::net::SocketAddr;
+use std::slice;
 use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
@@ -139,7 +140,10 @@ async fn whoever_comes_late_sees_the_connections_there_are_and_hears_of_their_en
     let connection = opened(&mut party.heard).await;
     let (state, feed) = party.tubes.watch();
     assert_eq!(state.tubes.len(), 1);
-    assert_eq!(state.by_source()[&Some(source)], [connection.clone()]);
+    assert_eq!(
+        state.by_source()[&Some(source)],
+        slice::from_ref(&connection)
+    );
     drop((program, served));
     let ServerEvent::ConnectionClosed { connection: of, .. } = Heard::by(feed).next().await else {
         panic!("something else was next");

@@ -1,5 +1,7 @@
 //! What a server offers to whom, and until when.
 
+use std::slice;
+
 use tubes::{
     AddError, Audience, FailureKind, OfferError, Parameters, ServeError, ServerEvent,
     StreamTubeServer,
@@ -33,7 +35,7 @@ async fn a_tube_is_requested_then_offered_then_opened_and_at_last_closed(server:
     added(&tubes, &alice).await;
     let mut heard = Heard::by(tubes.watch().1);
     let tube = offer(&tubes, &alice, &fernand).await;
-    assert_eq!(tubes.tubes(), [tube.clone()]);
+    assert_eq!(tubes.tubes(), slice::from_ref(&tube));
     assert_eq!(tube.audience, Audience::Contact(fernand.jid.clone()));
     let (joined, _) = offered(&mut fernand).await;
     let address = accept(&fernand, joined).await;

@@ -169,7 +169,7 @@ impl Serving {
             request: request.id,
             tube: tube.clone(),
         };
-        if self.desk.begin(tube.clone(), event).is_err() {
+        if self.desk.begin(tube.clone(), event).is_none() {
             hold.tubes.close(id).await;
             return Err(ServeError::Closed);
         }

@@ -21,11 +21,11 @@ pub(crate) trait Keeper: Send + Sync + Sized + 'static {
 
     fn accounts(&self) -> &Accounts;
 
-    /// What an account reports, before the desk takes notice of it.
-    fn hear(self: &Arc<Self>, _account: &BareJid, _event: &Event) {}
+    /// What an account reports, after the desk took notice of it.
+    fn hear(self: &Arc<Self>, _account: &BareJid, _tubes: &Tubes, _event: &Event) {}
 
     /// What is the case with an account that is new, or of which something was missed.
-    fn see(self: &Arc<Self>, _account: &BareJid, _state: &State) {}
+    fn see(self: &Arc<Self>, _account: &BareJid, _tubes: &Tubes, _state: &State) {}
 }
 
 /// The accounts there are.
@@ -147,7 +147,7 @@ pub(crate) async fn add<K: Keeper>(keeper: &Arc<K>, tubes: &Tubes) -> Result<Bar
         gate: Arc::clone(&gate),
     };
     let (state, events) = tubes.watch();
-    keeper.see(&account, &state);
+    keeper.see(&account, tubes, &state);
     let follower = runtime.spawn(follower.follow(events, stopped));
     vacant.insert(Post {
         tubes: tubes.clone(),
@@ -232,11 +232,11 @@ impl<K: Keeper> Follower<K> {
                     let (state, later) = self.tubes.watch();
                     events = later;
                     self.keeper.desk().recover(&self.account, &state);
-                    self.keeper.see(&self.account, &state);
+                    self.keeper.see(&self.account, &self.tubes, &state);
                 }
                 Some(event) => {
                     self.keeper.desk().handle(&event);
-                    self.keeper.hear(&self.account, &event);
+                    self.keeper.hear(&self.account, &self.tubes, &event);
                 }
             }
         }

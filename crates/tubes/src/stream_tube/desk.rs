@@ -90,15 +90,15 @@ impl<E: Announced> Desk<E> {
         let _ = self.sender.send(event);
     }
 
-    /// Takes a tube in hand, and says so; hands it back if no more are taken, or it is known.
-    pub(crate) fn begin(&self, tube: StreamTube, event: E) -> Result<(), StreamTube> {
+    /// Takes a tube in hand, and says so; none if no more are taken, or it is known.
+    pub(crate) fn begin(&self, tube: StreamTube, event: E) -> Option<()> {
         let mut present = self.present();
         if present.phase == Opening::Closed || present.tubes.tubes.contains_key(&tube.id) {
-            return Err(tube);
+            return None;
         }
         present.tubes.tubes.insert(tube.id, tube);
         let _ = self.sender.send(event);
-        Ok(())
+        Some(())
     }
 
     /// Takes no more tubes in hand; those there are stay until they are gone.
