@@ -26,6 +26,9 @@
 //! # }
 //! ```
 //!
+//! [`StreamTubeServer`] and [`StreamTubeClient`] stand on top of it, for programs that share one service
+//! with many contacts, or take whatever is offered of one kind.
+//!
 //! [`Tubes`] is `Send`, works in any tokio runtime, and shows nothing of the actors inside.
 //! Several accounts may live in one process.
 

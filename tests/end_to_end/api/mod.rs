@@ -1,5 +1,6 @@
 //! What applications are built on: servers of tubes, and clients.
 
+mod chat;
 mod connecting;
 mod deciding;
 mod exporting;
