@@ -9,7 +9,9 @@ use tubes::{
 use tubes_server::Server;
 
 use super::{Heard, SERVICE, accept, added, monitoring_server, offer, offered};
-use crate::stage::{Family, Person, Service, echo, exchange, pair, patiently};
+use crate::stage::{Family, Person, Service, credentials, echo, exchange, pair, patiently};
+
+crate::on_server!(taken_over, Prosody: an_account_that_is_offline_for_good_takes_its_tubes_along);
 
 crate::on_each_server!(
     a_tube_is_requested_then_offered_then_opened_and_at_last_closed,
@@ -217,6 +219,34 @@ async fn an_account_that_leaves_takes_its_tubes_along(server: &Server) {
         _ => false,
     };
     assert!(is_gone, "{refused:?}");
+}
+
+async fn an_account_that_is_offline_for_good_takes_its_tubes_along(server: &Server) {
+    let account = server.fresh_account("alice").await.unwrap();
+    let laptop = xmpp_parsers::jid::ResourcePart::new("laptop").unwrap();
+    let credentials = credentials(server, &account).with_resource(&laptop);
+    let alice = Person::with(credentials.clone()).await.unwrap();
+    let tubes = monitoring_server();
+    let somewhere = Family::Unix.place();
+    tubes
+        .export(&somewhere.address, Parameters::default())
+        .unwrap();
+    added(&tubes, &alice).await;
+    let mut heard = Heard::by(tubes.watch().1);
+    let tube = offer(&tubes, &alice, &alice).await;
+    // Another program takes its address over.
+    let second = Person::with(credentials).await.unwrap();
+    assert_eq!(closed(&mut heard).await, (tube.id, Some(FailureKind::Gone)));
+    let forgotten = async {
+        while tubes.add(&second.tubes).await == Err(AddError::Already) {
+            tokio::task::yield_now().await;
+        }
+    };
+    patiently("the account is forgotten", forgotten).await;
+    assert_eq!(tubes.add(&alice.tubes).await, Err(AddError::Gone));
+    assert_eq!(tubes.accounts(), [second.jid.clone()]);
+    offer(&tubes, &second, &second).await;
+    second.leave().await;
 }
 
 async fn an_account_is_added_once(server: &Server) {

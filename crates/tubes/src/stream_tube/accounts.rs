@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, oneshot};
 use tokio::task::{JoinHandle, unconstrained};
+use tubes_actors::state::Link;
 use tubes_actors::{Event, Events, State, TubeId};
 use xmpp_parsers::jid::BareJid;
 
@@ -147,6 +148,9 @@ pub(crate) async fn add<K: Keeper>(keeper: &Arc<K>, tubes: &Tubes) -> Result<Bar
         gate: Arc::clone(&gate),
     };
     let (state, events) = tubes.watch();
+    if is_over(&state.link) {
+        return Err(AddError::Gone);
+    }
     keeper.see(&account, tubes, &state);
     let follower = runtime.spawn(follower.follow(events, stopped));
     vacant.insert(Post {
@@ -217,7 +221,9 @@ impl<K: Keeper> Follower<K> {
     /// Follows until the account is no more, or is not to be followed any more. What was reported
     /// until then is heard.
     async fn follow(self, mut events: Events, mut stopped: oneshot::Receiver<()>) {
-        loop {
+        let mut link = Link::Starting;
+        // An account that is offline for good still reports how its tubes end.
+        while !is_over(&link) || self.keeper.desk().has_any_of(&self.account) {
             let event = tokio::select! {
                 biased;
                 // Not finding the time to look is no reason to stop.
@@ -233,14 +239,23 @@ impl<K: Keeper> Follower<K> {
                     events = later;
                     self.keeper.desk().recover(&self.account, &state);
                     self.keeper.see(&self.account, &self.tubes, &state);
+                    link = state.link;
                 }
                 Some(event) => {
                     self.keeper.desk().handle(&event);
                     self.keeper.hear(&self.account, &self.tubes, &event);
+                    if let Event::Offline { reason, retry_in } = event {
+                        link = Link::Offline { reason, retry_in };
+                    }
                 }
             }
         }
         self.keeper.accounts().forget(&self.account, &self.gate);
         self.keeper.desk().lost(&self.account);
     }
+}
+
+/// Whether an account comes back no more.
+fn is_over(link: &Link) -> bool {
+    matches!(link, Link::Offline { retry_in: None, .. } | Link::Closed)
 }

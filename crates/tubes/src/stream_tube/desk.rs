@@ -79,6 +79,10 @@ impl<E: Announced> Desk<E> {
         self.present().tubes.tubes.contains_key(&tube)
     }
 
+    pub(crate) fn has_any_of(&self, account: &BareJid) -> bool {
+        !self.present().of_account(account).is_empty()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.present().phase == Opening::Closed
     }
