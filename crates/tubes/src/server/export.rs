@@ -113,7 +113,8 @@ impl From<io::Error> for ExportError {
 #[async_trait]
 pub trait ParametersGenerator: Send + Sync + 'static {
     /// The parameters for this tube, or why it is not to be offered. Nothing waits for it but this
-    /// tube; who asked for it may give up meanwhile, which drops the future.
+    /// tube; who asked for it may give up meanwhile, which drops the future. It runs as a part of
+    /// `offer`, and a panic is one there.
     async fn parameters(
         &self,
         request: &TubeRequest,
