@@ -8,10 +8,10 @@ use rustix::net::sockopt::set_socket_linger;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tubes::{ConnectionEnd, FailureKind, Monitoring, Parameters, Protection};
-use tubes::{ServerEvent, StreamTubeServer, TubeConnection};
+use tubes::{ServerEvent, StreamTubeClient, StreamTubeServer, TubeConnection};
 use tubes_server::Server;
 
-use super::{Heard, SERVICE, accepted, added, monitoring_server, offer, opened};
+use super::{Heard, SERVICE, accepted, added, joining, monitoring_server, offer, opened};
 use crate::stage::{Family, Person, Service, Stream, connect, echo, pair, patiently};
 
 crate::on_each_server_and_transport!(
@@ -20,6 +20,7 @@ crate::on_each_server_and_transport!(
     without_monitoring_no_connection_is_reported,
     a_connection_that_breaks_has_not_ended_well,
     whoever_comes_late_sees_the_connections_there_are_and_hears_of_their_end,
+    no_connection_is_missed_however_soon_it_comes,
 );
 
 async fn a_connection_is_matched_to_its_contact_by_its_source(server: &Server) {
@@ -152,6 +153,51 @@ async fn whoever_comes_late_sees_the_connections_there_are_and_hears_of_their_en
     party.leave().await;
 }
 
+async fn no_connection_is_missed_however_soon_it_comes(server: &Server) {
+    let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
+    let (alice, fernand) = pair(server).await;
+    let tubes = monitoring_server();
+    tubes
+        .export(&service.address, Parameters::default())
+        .unwrap();
+    added(&tubes, &alice).await;
+    let mut heard = Heard::by(tubes.watch().1);
+    let client = StreamTubeClient::builder()
+        .services_for_contacts([SERVICE])
+        .build();
+    let mut taken = Heard::by(client.watch().1);
+    client.add(&fernand.tubes).await.unwrap();
+    let connecting = async {
+        for _ in 0..TUBES {
+            let tube = joining::accepted(&mut taken).await;
+            let mut connection = client.connect(tube.id).await.unwrap();
+            connection.shutdown().await.unwrap();
+            let mut rest = Vec::new();
+            let ended = connection.read_to_end(&mut rest);
+            patiently("the echo is done", ended).await.unwrap();
+        }
+    };
+    let offering = async {
+        for _ in 0..TUBES {
+            offer(&tubes, &alice, &fernand).await;
+        }
+    };
+    tokio::join!(connecting, offering);
+    let (mut began, mut ended) = (Vec::new(), Vec::new());
+    for _ in 0..TUBES {
+        began.push(opened(&mut heard).await.tube.id);
+        let (connection, end) = closed(&mut heard).await;
+        assert_eq!(end, ConnectionEnd::Disconnected);
+        ended.push(connection.tube.id);
+    }
+    // They may end in another order.
+    ended.sort();
+    began.sort();
+    assert_eq!(ended, began);
+    fernand.leave().await;
+    alice.leave().await;
+}
+
 /// Alice's server, and Fernand, who has accepted its tube.
 pub(super) struct Party {
     pub(super) alice: Person,
@@ -207,3 +253,6 @@ async fn closed(heard: &mut Heard<ServerEvent>) -> (TubeConnection, ConnectionEn
         })
         .await
 }
+
+/// Enough for one to be used before the other side has done with offering it.
+const TUBES: usize = 20;

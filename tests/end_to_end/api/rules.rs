@@ -4,11 +4,12 @@ use tubes::{Audience, FailureKind, Parameters, Rules, ServeError, ServerEvent, S
 use tubes_server::Server;
 
 use super::{Heard, SERVICE, accept, added, monitoring_server, offer, offered};
-use crate::stage::{Family, Service, echo, exchange, pair, patiently};
+use crate::stage::{Family, Person, Service, echo, exchange, pair, patiently};
 
 crate::on_each_server!(
     whoever_a_rule_does_not_name_is_offered_nothing,
     new_rules_close_the_tubes_that_are_against_them,
+    nothing_is_offered_to_a_room_and_the_refusal_says_so,
 );
 
 async fn whoever_a_rule_does_not_name_is_offered_nothing(server: &Server) {
@@ -79,5 +80,24 @@ async fn new_rules_close_the_tubes_that_are_against_them(server: &Server) {
         "{again:?}"
     );
     fernand.leave().await;
+    alice.leave().await;
+}
+
+async fn nothing_is_offered_to_a_room_and_the_refusal_says_so(server: &Server) {
+    let alice = Person::on(server, "alice").await;
+    let tubes = StreamTubeServer::builder()
+        .services_for_rooms([SERVICE])
+        .build();
+    let somewhere = Family::Unix.place();
+    tubes
+        .export(&somewhere.address, Parameters::default())
+        .unwrap();
+    added(&tubes, &alice).await;
+    let room = Audience::Room("room@conference.example.org".parse().unwrap());
+    let refused = tubes.offer(&alice.jid, room, SERVICE).await;
+    assert!(
+        matches!(refused, Err(ServeError::NoRooms(_))),
+        "{refused:?}"
+    );
     alice.leave().await;
 }
