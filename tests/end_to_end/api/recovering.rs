@@ -3,7 +3,7 @@
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
-use tubes::{Audience, FailureKind, Offer, Parameters, ServerEvent, TubeRequest};
+use tubes::{Audience, Event, FailureKind, Offer, Parameters, ServerEvent, TubeRequest};
 use tubes_server::Server;
 
 use super::monitoring::Party;
@@ -13,6 +13,7 @@ use crate::stage::{connect, pair, patiently};
 crate::on_server!(embedded, Embedded:
     a_slow_reader_is_told_what_it_missed_and_recovers_from_the_state,
     a_server_that_misses_what_the_account_reports_recovers_from_its_state,
+    what_becomes_of_a_tube_before_the_server_knows_it_is_heard_all_the_same,
 );
 
 async fn a_slow_reader_is_told_what_it_missed_and_recovers_from_the_state(server: &Server) {
@@ -96,6 +97,50 @@ async fn a_server_that_misses_what_the_account_reports_recovers_from_its_state(
     );
     let there: Vec<_> = tubes.tubes().iter().map(|tube| tube.id).collect();
     assert_eq!(there, [joined[0].0.id, joined[2].0.id]);
+    drop(tubes);
+    stalling.end().await;
+    fernand.leave().await;
+    alice.leave().await;
+}
+
+async fn what_becomes_of_a_tube_before_the_server_knows_it_is_heard_all_the_same(
+    server: &'static Server,
+) {
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut alice, mut fernand) = pair(server).await;
+    let tubes = monitoring_server();
+    tubes.export(&service, Parameters::default()).unwrap();
+    let stalling = Stalling::new();
+    let (adding, from) = (tubes.clone(), alice.tubes.clone());
+    stalling
+        .run(async move { adding.add(&from).await.unwrap() })
+        .await;
+    let mut heard = Heard::by(tubes.watch().1);
+    let (offering, account) = (tubes.clone(), alice.jid.clone());
+    let audience = Audience::Contact(fernand.jid.clone());
+    // It is asked for, and the answer waits.
+    let offering = stalling.run(async move {
+        let offering = async move { offering.offer(&account, audience, SERVICE).await };
+        let offering = tokio::spawn(offering);
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        offering
+    });
+    let offering = offering.await;
+    let joined = offered(&mut fernand).await.0;
+    let _program = connect(&accept(&fernand, joined).await).await.unwrap();
+    let (_served, source) = patiently("it is reached", service.accept()).await.unwrap();
+    let is_open = |event: &Event| matches!(event, Event::ConnectionOpened { .. }).then_some(());
+    alice.event(is_open).await;
+    let tube = stalling
+        .run(async { offering.await.unwrap().unwrap() })
+        .await;
+    let connection = stalling.run(opened(&mut heard)).await;
+    assert_eq!(
+        (connection.source, connection.tube.id),
+        (Some(source), tube.id)
+    );
     drop(tubes);
     stalling.end().await;
     fernand.leave().await;
