@@ -119,15 +119,16 @@ async fn what_becomes_of_a_tube_before_the_server_knows_it_is_heard_all_the_same
     let (offering, account) = (tubes.clone(), alice.jid.clone());
     let audience = Audience::Contact(fernand.jid.clone());
     // It is asked for, and the answer waits.
-    let offering = stalling.run(async move {
-        let offering = async move { offering.offer(&account, audience, SERVICE).await };
-        let offering = tokio::spawn(offering);
+    let asking = async move { offering.offer(&account, audience, SERVICE).await };
+    let mut offering = None;
+    let begun = stalling.run(async {
+        offering = Some(tokio::spawn(asking));
         for _ in 0..3 {
             tokio::task::yield_now().await;
         }
-        offering
     });
-    let offering = offering.await;
+    begun.await;
+    let offering = offering.unwrap();
     let joined = offered(&mut fernand).await.0;
     let _program = connect(&accept(&fernand, joined).await).await.unwrap();
     let (_served, source) = patiently("it is reached", service.accept()).await.unwrap();
