@@ -9,6 +9,7 @@
 mod stage;
 
 mod absence;
+mod api;
 mod breaks;
 mod bursts;
 mod closing;

@@ -19,7 +19,7 @@ use xmpp_parsers::minidom::Element;
 use crate::stage::{Family, Person, Service, Serving, Stream, connect, echo, exchange, patiently};
 
 /// A room that nobody has been in yet.
-fn fresh_room(server: &Server) -> BareJid {
+pub(super) fn fresh_room(server: &Server) -> BareJid {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let name = format!("room-{process}-{count}@{}", server.rooms());
@@ -60,7 +60,7 @@ impl Occupant {
 }
 
 /// Comes into a room.
-async fn enter(person: &Person, room: &BareJid, nick: &str) -> FullJid {
+pub(super) async fn enter(person: &Person, room: &BareJid, nick: &str) -> FullJid {
     let wanted = room.with_resource_str(nick).unwrap();
     let entering = person.tubes.enter(wanted);
     patiently("the room is entered", entering).await.unwrap()
