@@ -172,14 +172,17 @@ fn refused(condition: &DefinedCondition) -> (FailureKind, &'static str) {
             let what = "wants a password, or another one: name it with --room-password-file";
             (FailureKind::Declined, what)
         }
-        DefinedCondition::Forbidden => (FailureKind::Declined, "has banned this account"),
+        DefinedCondition::Forbidden => {
+            let what = "has banned this account, or the server does not reach its service";
+            (FailureKind::Declined, what)
+        }
         DefinedCondition::RegistrationRequired => {
             let what = "is for members only: ask its owner to be made one";
             (FailureKind::Declined, what)
         }
         DefinedCondition::NotAllowed => (
             FailureKind::Declined,
-            "does not exist, and may not be made by this account",
+            "does not exist and may not be made by this account, or the server does not reach its service",
         ),
         DefinedCondition::ItemNotFound => (
             FailureKind::Unreachable,

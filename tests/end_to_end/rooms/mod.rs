@@ -1,5 +1,6 @@
 //! Tubes in chat rooms: everybody there offers, and uses what others offer.
 
+mod doors;
 mod ending;
 mod meeting;
 mod names;
