@@ -36,9 +36,7 @@ pub(super) fn handle(rooms: &mut Rooms, event: &Event) {
         }
         Event::RoomLeft { room, .. } => drop(rooms.remove(room)),
         Event::RoomLost { room } => {
-            if let Some(room) = rooms.get_mut(room) {
-                room.own = None;
-            }
+            rooms.entry(room.clone()).or_default().own = None;
         }
         _ => {}
     }
@@ -48,6 +46,7 @@ impl Room {
     /// Events that lead from an `earlier` state of the room to this one.
     pub(super) fn since(&self, jid: &BareJid, earlier: Option<&Self>) -> Vec<Event> {
         let nobody = Self::default();
+        let is_new = earlier.is_none();
         let earlier = earlier.unwrap_or(&nobody);
         let mut events = Vec::new();
         for occupant in earlier.occupants.keys() {
@@ -63,9 +62,14 @@ impl Room {
             }
         }
         match &self.own {
-            own if *own == earlier.own => {}
-            Some(own) => events.push(Event::RoomEntered { own: own.clone() }),
-            None => events.push(Event::RoomLost { room: jid.clone() }),
+            Some(own) if earlier.own.as_ref() != Some(own) => {
+                events.push(Event::RoomEntered { own: own.clone() });
+            }
+            // Nobody is there, and nothing else tells of it.
+            None if earlier.own.is_some() || is_new && events.is_empty() => {
+                events.push(Event::RoomLost { room: jid.clone() });
+            }
+            _ => {}
         }
         events
     }
