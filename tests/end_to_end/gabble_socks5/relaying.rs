@@ -8,12 +8,10 @@ use tokio::time::sleep;
 use tubes::{FullJid, Socks5, Verdict};
 use tubes_server::{Server, ServerKind};
 
-use super::{
-    BOTH, BURST, Joining, LENGTH, Offering, TUBE, assert_not_found, at_end, echoes, hears_its_echo,
-    opened,
-};
+use super::{assert_not_found, echoes, hears_its_echo};
 use crate::stage::{
-    Content, Family, Host, Multiple, Negotiation, Relay, Service, dial, digest, patiently,
+    BOTH, BURST, Content, Family, Host, Joining, LENGTH, Multiple, Negotiation, Offering, Relay,
+    Service, TUBE, at_end, dial, digest, opened, patiently,
 };
 
 crate::on_each_server!(
