@@ -18,6 +18,7 @@ mod embedding;
 mod fairness;
 mod faults;
 mod gabble;
+mod gabble_rooms;
 mod gabble_socks5;
 mod halves;
 mod ladder;

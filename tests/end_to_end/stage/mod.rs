@@ -33,7 +33,7 @@ pub(crate) use self::gabble::{
 };
 pub(crate) use self::outsider::Outsider;
 pub(crate) use self::person::{KEYS, Person, befriended, credentials, lead, opened, pair};
-pub(crate) use self::relay::Relay;
+pub(crate) use self::relay::{Relay, until_known};
 pub(crate) use self::room::{enter, fresh_room};
 pub(crate) use self::service::{Service, Serving, at_end, echo, exchange, until_served};
 pub(crate) use self::shared::{Shared, share, share_as, share_between};
