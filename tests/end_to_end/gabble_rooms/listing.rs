@@ -8,7 +8,9 @@ use tubes_session::Showing;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 
 use super::{Room, breaks, closings, is_refused};
-use crate::stage::{BURST, TUBE, at_end, connect, dbus_tube, stream_tube, stream_tube_with};
+use crate::stage::{
+    BOTH, BURST, Multiple, TUBE, at_end, connect, dbus_tube, opened, stream_tube, stream_tube_with,
+};
 
 crate::on_each_server!(
     a_tube_is_open_as_soon_as_it_is_listed,
@@ -18,6 +20,7 @@ crate::on_each_server!(
     what_makes_no_sense_harms_nobody,
     a_number_that_it_uses_again_is_another_tube,
     a_tube_that_came_back_is_closed_although_the_former_one_winds_down,
+    what_winds_down_is_not_offered_again_under_another_name,
 );
 
 async fn a_tube_is_open_as_soon_as_it_is_listed(server: &Server) {
@@ -171,6 +174,31 @@ async fn a_tube_that_came_back_is_closed_although_the_former_one_winds_down(serv
     assert_eq!(why.kind, FailureKind::Closed);
     is_refused(&address).await;
     room.alice.closed(former).await.unwrap();
+}
+
+async fn what_winds_down_is_not_offered_again_under_another_name(server: &Server) {
+    let mut room = Room::on(server).await;
+    let (former, address) = room.lists(stream_tube(TUBE, "x-echo")).await;
+    // It has a socket of its own, which no name concerns.
+    let _program = connect(&address).await.unwrap();
+    let gabble = &mut room.gabble;
+    let initiated = gabble.is_initiated(TUBE, Multiple::Yes, &BOTH[..1]);
+    let negotiation = initiated.await;
+    let told = gabble.is_told_hosts(&negotiation).await;
+    let _stream = gabble.dials(&negotiation, told).await;
+    opened(&mut room.alice).await;
+    let stays = stream_tube(7, "x-other");
+    room.gabble.lists([stays.clone()]).await;
+    let occupant = room.gabble.full.clone();
+    let (other, _) = room.alice.offered_service(&occupant, "x-other").await;
+    room.gabble.renames("fern", [stays]).await;
+    let occupant = room.gabble.full.clone();
+    let (renamed, _) = room.alice.offered_service(&occupant, "x-other").await;
+    assert_eq!(renamed, other);
+    room.alice.closed(former).await.unwrap();
+    let events = room.alice.leave().await;
+    let is_offer = |event: &Event| matches!(event, Event::TubeOffered { .. });
+    assert!(!events.iter().any(is_offer), "{events:?}");
 }
 
 /// All that the Gabble has shown has arrived: it lists these tubes, and one that tells of that.

@@ -27,6 +27,14 @@ impl Gabble {
         self.shows(Showing::Available, &[listing(tubes)]).await;
     }
 
+    /// Goes by another name, and says at once what it has there.
+    pub(crate) async fn renames(&mut self, nick: &str, tubes: impl IntoIterator<Item = String>) {
+        self.full = self.full.to_bare().with_resource_str(nick).unwrap();
+        self.lists(tubes).await;
+        let own = self.full.clone();
+        self.sees_of(&own).await;
+    }
+
     /// Leaves the room; also with its last words it says what it had.
     pub(crate) async fn leaves_with(&mut self, tubes: impl IntoIterator<Item = String>) {
         self.shows(Showing::Unavailable, &[listing(tubes)]).await;
