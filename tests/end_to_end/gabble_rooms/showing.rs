@@ -1,5 +1,6 @@
 //! What a Gabble sees of our tubes: they stand in our presence.
 
+use std::slice;
 use std::sync::{Arc, Mutex};
 
 use tubes::{Account, Address, Offer, Parameters, Tls, TubeId, Value};
@@ -20,7 +21,7 @@ async fn our_tubes_are_listed_in_its_own_words(server: &Server) {
     let mut room = Room::on(server).await;
     assert_eq!(sees(&mut room).await, []);
     let (first, one) = offers(&mut room, "x-echo", every_parameter(), PARAMETERS).await;
-    assert_eq!(sees(&mut room).await, [one.clone()]);
+    assert_eq!(sees(&mut room).await, slice::from_ref(&one));
     let (second, other) = offers(&mut room, "rfb", Parameters::default(), "").await;
     let both = in_order([one, other.clone()]);
     assert_eq!(sees(&mut room).await, both);
