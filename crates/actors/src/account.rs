@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::Addr;
 use tokio::sync::oneshot;
-use tubes_local::{Access, Address, Socket};
+use tubes_local::{Access, Address, Export, Listener, Socket};
 use tubes_protocol::tube::{Parameters, TubeNumber, TubeOffer};
 use tubes_secure::{Guard, StoreError, publication};
 use tubes_session::{Contact, Login, LoginError, Session, Subscribe};
@@ -16,13 +16,13 @@ use crate::announcer::{Announcer, Events, ListeningPost};
 use crate::bytestream::Waiting;
 use crate::control::{self, Crew};
 use crate::event::{Audience, TubeId};
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::session::{
-    Consent, Enter, EnterError, Find, LatestLogin, Leave, LeaveRoom, LookUp, Offer, RenameInRoom,
-    SessionActor, Welcome,
+    AlreadyShared, Consent, Enter, EnterError, Find, LatestLogin, Leave, LeaveRoom, LookUp, Offer,
+    RenameInRoom, SessionActor, ShareSession, SharedSession, Welcome,
 };
 use crate::state::State;
-use crate::tube::{Accept, AcceptError, Attach, Close, TubeActor};
+use crate::tube::{Accept, AcceptAt, AcceptError, Attach, Close, TubeActor};
 
 /// A running account. Cheap to clone; when the last clone is dropped the account is closed.
 #[derive(Clone, Debug)]
@@ -45,6 +45,10 @@ pub struct Start {
     pub signallings: Vec<Arc<dyn Signalling>>,
     /// Services for which offers are welcome.
     pub services: Vec<String>,
+    /// What else the application can do, to be told in disco#info.
+    pub features: Vec<String>,
+    /// How much to take on.
+    pub limits: Limits,
     /// Whom to trust with what.
     pub guard: Guard,
 }
@@ -85,6 +89,18 @@ pub enum OfferError {
     Invalid(#[from] tubes_protocol::tube::TubeError),
 }
 
+/// Why the session is not shared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShareError {
+    /// Some part of the application has it.
+    #[error(transparent)]
+    Already(#[from] AlreadyShared),
+    /// The account is closed, or lost.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
 impl Account {
     /// Logs in and starts the actors. Must be called within a tokio runtime: all sockets of the
     /// account's tubes will belong to it.
@@ -93,6 +109,8 @@ impl Account {
             credentials,
             signallings,
             services,
+            features: others,
+            limits,
             guard,
         } = start;
         let mut features: Vec<_> = signallings
@@ -100,6 +118,7 @@ impl Account {
             .flat_map(|signalling| signalling.features())
             .collect();
         features.push(tubes_protocol::ns::TUBES.to_owned());
+        features.extend(others);
         if guard.is_public() {
             features.push(publication::NOTIFY.to_owned());
         }
@@ -119,6 +138,7 @@ impl Account {
             signallings,
             features,
             services,
+            limits,
             guard,
             jid,
         };
@@ -172,6 +192,12 @@ impl Account {
         &self.0.stanzas
     }
 
+    /// Uses the account's session for things of the application's own, beside the tubes.
+    pub async fn share_session(&self) -> Result<SharedSession, ShareError> {
+        let shared = self.0.actor.send(ShareSession).await;
+        Ok(shared.map_err(|_| Gone::Session)??)
+    }
+
     /// Says in disco#info that offers of these services are welcome.
     pub async fn welcome(&self, services: Vec<String>) {
         let _ = self.0.actor.send(Welcome(services)).await;
@@ -201,13 +227,13 @@ impl Account {
         let _ = self.0.actor.send(LeaveRoom(room)).await;
     }
 
-    /// Offers the service at `address` to a contact: to every resource of it that does tubes,
+    /// Offers what is exported to a contact: to every resource of it that does tubes,
     /// now and later; or to all who are in a room.
     pub async fn offer(
         &self,
         audience: Audience,
         service: String,
-        address: Address,
+        export: Export,
         parameters: Parameters,
     ) -> Result<TubeId, OfferError> {
         // Whatever is wrong with it is better known now than when the peer comes online.
@@ -219,7 +245,7 @@ impl Account {
         let offer = Offer {
             audience,
             service,
-            address,
+            export,
             parameters,
         };
         let sent = self.0.actor.send(offer).await;
@@ -235,6 +261,19 @@ impl Account {
     ) -> Result<Address, AcceptError> {
         let tube = self.find(tube).await.ok_or(AcceptError::Gone)?;
         tube.send(Accept { address, access })
+            .await
+            .map_err(|_| AcceptError::Gone)?
+    }
+
+    /// Accepts a tube and lets programs in at a socket that listens already, in the runtime that
+    /// the account was started in; returns its address.
+    pub async fn accept_at(
+        &self,
+        tube: TubeId,
+        listener: Listener,
+    ) -> Result<Address, AcceptError> {
+        let tube = self.find(tube).await.ok_or(AcceptError::Gone)?;
+        tube.send(AcceptAt(listener))
             .await
             .map_err(|_| AcceptError::Gone)?
     }

@@ -14,8 +14,10 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::announcer::Announcer;
 use crate::env::Env;
+use crate::limits::Limits;
 use crate::negotiator::NegotiatorActor;
 use crate::obituary::Obituary;
+use crate::seats::Seats;
 use crate::session::{Leave, Report, SessionActor, Silent};
 
 /// What an account's actors are started with.
@@ -26,6 +28,7 @@ pub(crate) struct Crew {
     pub(crate) signallings: Vec<Arc<dyn Signalling>>,
     pub(crate) features: Vec<String>,
     pub(crate) services: Vec<String>,
+    pub(crate) limits: Limits,
     pub(crate) guard: Guard,
     pub(crate) jid: FullJid,
 }
@@ -61,10 +64,13 @@ pub(crate) async fn start(crew: Crew) -> io::Result<Running> {
 
 fn launch(crew: Crew, runtime: Handle) -> Addr<SessionActor> {
     let (local, jid) = watch::channel(crew.jid);
+    let seats = Seats::new(crew.limits, crew.announcer.clone());
+    let negotiator = NegotiatorActor::new(crew.signallings, runtime.clone(), seats.clone());
     let env = Env {
         runtime: runtime.clone(),
         announcer: crew.announcer,
-        negotiator: NegotiatorActor::new(crew.signallings, runtime.clone()).start(),
+        negotiator: negotiator.start(),
+        seats,
         stanzas: crew.session.stanzas().clone(),
         guard: crew.guard,
         local: jid,

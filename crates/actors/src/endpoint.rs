@@ -1,6 +1,5 @@
-//! The actors of the local sockets: one listens, one dials the exported service.
+//! The actors of the local sockets: one listens, one opens connections to what is exported.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
@@ -8,14 +7,16 @@ use actix::{
     MessageResult, Recipient, ResponseFuture, WrapFuture,
 };
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle};
-use tubes_local::{Address, Listener, Socket, dial};
+use tubes_local::{Caller, Export, Listener, Socket};
+use xmpp_parsers::jid::FullJid;
 
 use crate::bytestream::Waiting;
 use crate::event::Failure;
 use crate::failure;
 use crate::obituary::Obituary;
+use crate::seats::{Seat, TubeSeats};
 
 /// Lets programs into a joined tube.
 ///
@@ -39,10 +40,10 @@ impl ListeningEndpoint {
     pub(crate) fn launch(
         runtime: &Handle,
         listener: Listener,
-        places: Arc<Semaphore>,
+        seats: TubeSeats,
         owner: Owner,
     ) -> Addr<Self> {
-        let task = runtime.spawn(accept(owner.obituary, listener, places, owner.connected));
+        let task = runtime.spawn(accept(owner.obituary, listener, seats, owner.connected));
         Self {
             abort: task.abort_handle(),
             task: Some(task),
@@ -109,7 +110,7 @@ pub(crate) struct Unheard(pub(crate) Failure);
 #[rtype(result = "()")]
 pub(crate) struct Connected {
     pub(crate) program: Waiting,
-    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) seat: Seat,
 }
 
 /// Accepts until the listener is of no use any more; returns why.
@@ -117,12 +118,12 @@ async fn accept(
     // Outlives the listener: what is declared first is dropped last.
     _obituary: Obituary,
     listener: Listener,
-    places: Arc<Semaphore>,
+    seats: TubeSeats,
     tube: Recipient<Connected>,
 ) -> Failure {
     let mut warned: Option<Instant> = None;
     loop {
-        let Ok(permit) = Arc::clone(&places).acquire_owned().await else {
+        let Some(seat) = seats.wait().await else {
             return failure::internal();
         };
         let socket = match listener.accept().await {
@@ -142,26 +143,29 @@ async fn accept(
             Err(error) => return failure::listener(&error.to_string()),
         };
         let program = Waiting::new(socket);
-        if tube.send(Connected { program, permit }).await.is_err() {
+        if tube.send(Connected { program, seat }).await.is_err() {
             return failure::abandoned();
         }
     }
 }
 
-/// Dials the exported service, once for each connection.
+/// Dials the exported service, or runs the exported command, once for each connection.
 #[derive(Debug)]
 pub(crate) struct ExportedEndpoint {
     runtime: Handle,
-    address: Address,
+    export: Export,
+    /// What the peers know it by.
+    service: String,
     /// Standard input and output can be given to one connection only.
     is_spent: bool,
 }
 
 impl ExportedEndpoint {
-    pub(crate) fn new(runtime: Handle, address: Address) -> Self {
+    pub(crate) fn new(runtime: Handle, export: Export, service: String) -> Self {
         Self {
             runtime,
-            address,
+            export,
+            service,
             is_spent: false,
         }
     }
@@ -174,19 +178,28 @@ impl Actor for ExportedEndpoint {
 /// A new connection to the service is needed.
 #[derive(Message)]
 #[rtype(result = "Result<Socket, Failure>")]
-pub(crate) struct Dial;
+pub(crate) struct Dial {
+    /// Whose program it is for.
+    pub(crate) peer: FullJid,
+}
 
 impl Handler<Dial> for ExportedEndpoint {
     type Result = ResponseFuture<Result<Socket, Failure>>;
 
-    fn handle(&mut self, Dial: Dial, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Dial { peer }: Dial, _: &mut Self::Context) -> Self::Result {
         if self.is_spent {
             return Box::pin(async { Err(failure::spent()) });
         }
-        self.is_spent = self.address == Address::Stdio;
-        let address = self.address.clone();
+        self.is_spent = self.export.is_for_one();
+        let export = self.export.clone();
+        let caller = Caller {
+            peer: peer.to_string(),
+            service: self.service.clone(),
+        };
         // On the embedder's runtime, where the socket is to live.
-        let dialled = self.runtime.spawn(async move { dial(&address).await });
+        let dialled = self
+            .runtime
+            .spawn(async move { export.open(&caller).await });
         Box::pin(async move {
             let dialled = dialled.await.map_err(|_| failure::internal())?;
             dialled.map_err(|error| failure::dial(&error))

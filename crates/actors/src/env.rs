@@ -9,6 +9,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::announcer::Announcer;
 use crate::negotiator::NegotiatorActor;
+use crate::seats::Seats;
 
 /// The surroundings of an account's actors; cheap to clone.
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct Env {
     pub(crate) announcer: Announcer,
     pub(crate) negotiator: Addr<NegotiatorActor>,
     pub(crate) stanzas: Stanzas,
+    pub(crate) seats: Seats,
     /// Whom to trust with what.
     pub(crate) guard: Guard,
     /// This client's address, which a new session may change.

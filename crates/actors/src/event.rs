@@ -9,6 +9,7 @@ use tubes_protocol::tube::Parameters;
 use tubes_secure::{Fingerprint, Protection};
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
+use crate::limits::Limit;
 use crate::traffic::Traffic;
 
 /// Something that happened to an account, its tubes, or their connections.
@@ -58,6 +59,14 @@ pub enum Event {
         source: Option<String>,
         /// Whether somebody on the way can read or change it.
         protection: Protection,
+    },
+    /// Somebody wanted more than there may be, and was told to wait, or is not heard. Comes at most once a
+    /// minute for each limit.
+    LimitReached {
+        /// Of what there was no more.
+        limit: Limit,
+        /// Who wanted it, if not a program of this side.
+        peer: Option<Jid>,
     },
     /// A joined tube has its local address.
     Listening {
@@ -165,8 +174,8 @@ pub enum Event {
         service: String,
         /// What the service's clients have to know.
         parameters: Parameters,
-        /// Where the service is.
-        address: Address,
+        /// Where the service is; none if a command is run for each connection.
+        address: Option<Address>,
     },
     /// A tube is offered: to this account, or by it to a resource of the contact, or in a room.
     TubeOffered {
@@ -239,6 +248,12 @@ impl Audience {
         match self {
             Self::Contact(jid) | Self::Room(jid) => jid,
         }
+    }
+}
+
+impl From<BareJid> for Audience {
+    fn from(contact: BareJid) -> Self {
+        Self::Contact(contact)
     }
 }
 

@@ -1,6 +1,153 @@
 //! How much of everything.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+/// How much an account takes on, from its contacts and for its own programs.
+///
+/// The defaults protect a small machine and are out of the way of everything else. Bytes need no
+/// setting: what a connection holds back for a slow reader is bounded by half a mebibyte for each
+/// direction, so the number of connections bounds them, too.
+///
+/// The connections in all are counted together for accounts that are given clones of one value:
+/// a process that has many accounts bounds what they take together.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) connections_per_contact: usize,
+    pub(crate) connections_per_tube: usize,
+    pub(crate) negotiations: usize,
+    pub(crate) negotiations_per_contact: usize,
+    pub(crate) invitations: usize,
+    pub(crate) invitations_per_contact: usize,
+    pub(crate) offers: usize,
+    pub(crate) rooms: usize,
+}
+
+impl Limits {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            connections_per_contact: CONNECTIONS_PER_CONTACT,
+            connections_per_tube: CONNECTIONS_PER_TUBE,
+            negotiations: ANSWERED,
+            negotiations_per_contact: ANSWERED_PER_CONTACT,
+            invitations: INVITATIONS,
+            invitations_per_contact: INVITATIONS_PER_CONTACT,
+            offers: OFFERS,
+            rooms: ROOMS,
+        }
+    }
+
+    /// Connections at a time of all tubes of all accounts that share this value. Programs beyond wait
+    /// in the backlog of their listener; contacts beyond are told to wait.
+    pub fn with_connections(mut self, most: usize) -> Self {
+        self.connections = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        self
+    }
+
+    /// Connections at a time that one contact, or one occupant of a room, may have to the services that
+    /// an account offers, over all tubes.
+    pub fn with_connections_per_contact(mut self, most: usize) -> Self {
+        self.connections_per_contact = most.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Connections of one tube at a time.
+    pub fn with_connections_per_tube(mut self, most: usize) -> Self {
+        self.connections_per_tube = most.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Connections at a time that contacts have asked for and that are being negotiated.
+    pub fn with_negotiations(mut self, most: usize) -> Self {
+        self.negotiations = most.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// The same of one contact, or of one occupant of a room.
+    pub fn with_negotiations_per_contact(mut self, most: usize) -> Self {
+        self.negotiations_per_contact = most.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Tubes that all contacts together may have offered at a time; in rooms as many again.
+    pub fn with_invitations(mut self, most: usize) -> Self {
+        self.invitations = most;
+        self
+    }
+
+    /// Tubes that one contact may have offered at a time.
+    pub fn with_invitations_per_contact(mut self, most: usize) -> Self {
+        self.invitations_per_contact = most;
+        self
+    }
+
+    /// Tubes that an account offers at a time. Counted apart, so that contacts cannot use them up.
+    pub fn with_offers(mut self, most: usize) -> Self {
+        self.offers = most;
+        self
+    }
+
+    /// Rooms that an account is in at a time.
+    pub fn with_rooms(mut self, most: usize) -> Self {
+        self.rooms = most;
+        self
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Of what there was no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Connections, of all tubes of all accounts that share their [`Limits`].
+    Connections,
+    /// Connections of one contact.
+    ConnectionsPerContact,
+    /// Connections of one tube.
+    ConnectionsPerTube,
+    /// Tubes that contacts have offered.
+    Invitations,
+    /// Tubes that one contact has offered.
+    InvitationsPerContact,
+    /// Tubes that are offered in rooms.
+    InvitationsInRooms,
+    /// Connections that are being negotiated, in all or with one contact.
+    Negotiations,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connections => "connections at a time",
+            Self::ConnectionsPerContact => "connections of one contact at a time",
+            Self::ConnectionsPerTube => "connections of one tube at a time",
+            Self::Invitations => "tubes that are offered by contacts",
+            Self::InvitationsPerContact => "tubes that are offered by one contact",
+            Self::InvitationsInRooms => "tubes that are offered in rooms",
+            Self::Negotiations => "connections that are being negotiated",
+        })
+    }
+}
+
+/// Connections in all: far beyond what programs make, and memory that a small machine has.
+const CONNECTIONS: usize = 8192;
+
+/// Connections of one contact: a few tubes in full use.
+const CONNECTIONS_PER_CONTACT: usize = 2048;
+
+/// Connections of one tube: a busy web site.
+const CONNECTIONS_PER_TUBE: usize = 1024;
 
 /// Negotiations pending at a time that we asked one contact for. They are counted apart from those
 /// that it asked for: otherwise a contact could keep us from asking.
@@ -8,32 +155,25 @@ pub(crate) const ASKED_PER_CONTACT: usize = 64;
 
 /// Negotiations pending at a time that one contact asked for. More than we ask for: through a
 /// proxy the side that asked is done first, and asks for the next before this side is done, too.
-pub(crate) const ANSWERED_PER_CONTACT: usize = 256;
+const ANSWERED_PER_CONTACT: usize = 256;
 
 /// Negotiations pending at a time that we asked for, in all.
 pub(crate) const ASKED: usize = 1024;
 
 /// Negotiations pending at a time that others asked for, in all.
-pub(crate) const ANSWERED: usize = 4096;
+const ANSWERED: usize = 4096;
 
-/// Connections of one tube at a time. Programs beyond wait in the listener's backlog; peers
-/// beyond are told to wait.
-pub(crate) const CONNECTIONS_PER_TUBE: usize = 1024;
+/// Tubes that one contact offers.
+const INVITATIONS_PER_CONTACT: usize = 64;
 
-/// Tubes that one contact may have offered at a time.
-pub(crate) const INVITATIONS_PER_CONTACT: usize = 64;
+/// Tubes that all contacts together offer.
+const INVITATIONS: usize = 1024;
 
-/// Tubes that all contacts together may have offered at a time.
-pub(crate) const INVITATIONS: usize = 1024;
+/// Tubes that an account offers.
+const OFFERS: usize = 1024;
 
-/// Tubes that are offered to an account in all of its rooms at a time.
-pub(crate) const INVITATIONS_IN_ROOMS: usize = 1024;
-
-/// Rooms that an account is in at a time.
-pub(crate) const ROOMS: usize = 64;
-
-/// Tubes that an account offers at a time. Counted apart, so that contacts cannot use them up.
-pub(crate) const OFFERS: usize = 1024;
+/// Rooms of an account.
+const ROOMS: usize = 64;
 
 /// Time for connections to finish what they were given when their tube closes.
 pub(crate) const WIND_DOWN: Duration = Duration::from_secs(10);

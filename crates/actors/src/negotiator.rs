@@ -15,7 +15,8 @@ use tubes_transport::{Ask, Proposal, Reading, Signalling, Stanzas};
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use crate::limits;
+use crate::limits::{self, Limit, Limits};
+use crate::seats::Seats;
 
 /// Agrees with peers on bytestreams, by any of its signallings.
 #[derive(Debug)]
@@ -25,17 +26,28 @@ pub(crate) struct NegotiatorActor {
     exploring: Option<DropGuard>,
     asking: Quota,
     answering: Quota,
+    seats: Seats,
 }
 
 impl NegotiatorActor {
     /// The first signalling is the one to ask with; all are listened to.
-    pub(crate) fn new(signallings: Vec<Arc<dyn Signalling>>, runtime: Handle) -> Self {
+    pub(crate) fn new(
+        signallings: Vec<Arc<dyn Signalling>>,
+        runtime: Handle,
+        seats: Seats,
+    ) -> Self {
+        let Limits {
+            negotiations,
+            negotiations_per_contact,
+            ..
+        } = seats.limits;
         Self {
             signallings,
             runtime,
             exploring: None,
             asking: Quota::new(limits::ASKED, limits::ASKED_PER_CONTACT),
-            answering: Quota::new(limits::ANSWERED, limits::ANSWERED_PER_CONTACT),
+            answering: Quota::new(negotiations, negotiations_per_contact),
+            seats,
         }
     }
 }
@@ -138,8 +150,8 @@ impl Handler<ReadAsk> for NegotiatorActor {
                 Reading::Answered => return MessageResult(Read::Answered),
                 Reading::Foreign(back) => ask = back,
                 Reading::Proposal(proposal) => {
-                    let Some(place) = self.answering.queue(asker).try_enter() else {
-                        tracing::warn!(peer = %proposal.peer, "too many bytestreams at once");
+                    let Some(place) = self.answering.queue(asker.clone()).try_enter() else {
+                        self.seats.reached(Limit::Negotiations, Some(asker));
                         let condition = DefinedCondition::ResourceConstraint;
                         proposal.ask.refuse_with(ErrorType::Wait, condition);
                         return MessageResult(Read::Answered);

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tubes::{Event, Events, State, TubeId, Tubes};
 
 use crate::exit::{Kind, Stop};
-use crate::output::{FellBack, Output, Party, Report, Trust, Typed, milliseconds};
+use crate::output::{FellBack, Output, Party, Report, Trust, Typed, Why, milliseconds};
 
 /// The events of an account, reported as they are taken.
 pub(crate) struct Feed {
@@ -142,6 +142,13 @@ impl Feed {
                 source,
                 protection: protection.into(),
             },
+            Event::LimitReached { limit, peer } => {
+                let who = peer.map_or_else(|| "programs".to_owned(), |peer| peer.to_string());
+                Report::Error(Why {
+                    kind: Kind::Limit.name(),
+                    message: format!("too many {limit}: {who} will have to wait"),
+                })
+            }
             Event::Listening { tube, address } => Report::Listening {
                 tube: self.number(tube),
                 address: address.to_string(),

@@ -216,6 +216,28 @@ async fn access_by_credentials_needs_a_unix_socket() {
 }
 
 #[tokio::test]
+async fn a_command_and_an_address_or_a_header_are_too_much() {
+    let output = offer("localhost:22", &["--exec", "cat"]).await;
+    refused(&output, &["--exec"]);
+    let options = [&["offer", "--exec", "cat", "--proxy-protocol"][..], &TO].concat();
+    refused(&run(&options).await, &["--exec", "--proxy-protocol"]);
+    refused(&run(&[&["offer"][..], &TO].concat()).await, &["ADDRESS"]);
+}
+
+#[tokio::test]
+async fn a_mode_or_group_needs_a_socket_file_and_has_to_make_sense() {
+    for (listen, more, named) in [
+        ("localhost:0", ["--mode", "0660"], "--mode"),
+        ("unix:", ["--group", "0"], "--group"),
+        ("unix:/tmp/x", ["--mode", "0060"], "0060"),
+        ("unix:/tmp/x", ["--group", "no such"], "no such"),
+    ] {
+        let accept = ["accept", "--from", "alice@example.org", "--listen", listen];
+        refused(&run(&[&accept[..], &more].concat()).await, &[named]);
+    }
+}
+
+#[tokio::test]
 async fn events_and_a_connection_cannot_share_standard_output() {
     let output = run(&["connect", "alice@example.org", "--output", "json"]).await;
     refused(&output, &["--output json"]);

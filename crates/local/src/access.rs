@@ -15,12 +15,13 @@ pub enum Access {
     /// Programs on this machine: over TCP, those that come from a loopback address if the
     /// listener is bound to one, otherwise whatever reaches it; over a Unix socket, those of
     /// this user and of root (its file has mode 0600; abstract sockets have none, so there the
-    /// user is asked of the kernel).
+    /// user is asked of the kernel), and of those whom the file's mode lets in where it is
+    /// [shared](crate::Sharing).
     #[default]
     Localhost,
     /// TCP only: the program whose own port on a loopback address is this one.
     Port(u16),
-    /// Unix sockets only: programs of this user. The kernel vouches for the user who connected
+    /// Unix sockets only: programs of this user, whatever the file's mode. The kernel vouches for the user who connected
     /// (`SO_PEERCRED`), so the program need not send Telepathy's one byte with
     /// `SCM_CREDENTIALS`, which existing programs do not do.
     Credentials,

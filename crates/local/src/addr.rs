@@ -1,10 +1,15 @@
 //! Where a local service is.
 
+use std::ffi::OsStr;
 use std::fmt;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use rustix::net::{SocketAddrUnix, SocketType, sockopt};
 
 /// The address of a local service, or the one that programs are to find a tube at.
 ///
@@ -35,6 +40,55 @@ impl Address {
         let path = path.into();
         check_path(&path)?;
         Ok(Self::Unix(path))
+    }
+}
+
+impl Address {
+    /// Where this socket listens: what to dial from this machine.
+    ///
+    /// One that listens at all addresses (`0.0.0.0`, `::`) is dialled at a loopback address.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it does not listen, or is no stream
+    /// socket of TCP or of a Unix socket with a name.
+    pub fn of(listener: impl AsFd) -> io::Result<Self> {
+        match Self::named_by(listener.as_fd())? {
+            Self::Tcp { host, port } => Ok(Self::Tcp {
+                host: match host.as_str() {
+                    "0.0.0.0" => Ipv4Addr::LOCALHOST.to_string(),
+                    "::" => Ipv6Addr::LOCALHOST.to_string(),
+                    _ => host,
+                },
+                port,
+            }),
+            other => Ok(other),
+        }
+    }
+
+    /// Where this socket listens, as the kernel has it.
+    pub(crate) fn named_by(listener: BorrowedFd<'_>) -> io::Result<Self> {
+        let unfit = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
+        if !sockopt::socket_acceptconn(listener)? {
+            return Err(unfit("the socket does not listen"));
+        }
+        if sockopt::socket_type(listener)? != SocketType::STREAM {
+            return Err(unfit("the socket is none of streams"));
+        }
+        let name = rustix::net::getsockname(listener)?;
+        if let Ok(addr) = SocketAddr::try_from(name.clone()) {
+            return Ok(addr.into());
+        }
+        let name = SocketAddrUnix::try_from(name)
+            .map_err(|_| unfit("the socket is neither one of TCP nor a Unix socket"))?;
+        if let Some(path) = name.path_bytes().filter(|path| !path.is_empty()) {
+            return Ok(Self::Unix(OsStr::from_bytes(path).into()));
+        }
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(Ok(name)) = name.abstract_name().map(std::str::from_utf8) {
+            return Ok(Self::Abstract(name.to_owned()));
+        }
+        Err(unfit("the socket has no name that could be written"))
     }
 }
 

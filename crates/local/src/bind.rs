@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket};
 use tracing::debug;
 
-use crate::{Access, Address, AddressError};
+use crate::{Access, Address, AddressError, Group};
 
 /// Listens at every address that the host stands for, all with the same port.
 ///
@@ -116,6 +116,22 @@ pub enum BindError {
         /// What does not fit.
         access: Access,
     },
+    /// The socket that was handed over cannot be listened at.
+    #[error("cannot listen on the socket that was handed over: {0}")]
+    Given(io::Error),
+    /// The socket's file cannot be given to that group.
+    #[error(
+        "cannot listen on {address}: its file cannot be given to group {group}: {why}; choose a \
+         group that you are a member of"
+    )]
+    Group {
+        /// Where to listen.
+        address: Address,
+        /// The group.
+        group: Group,
+        /// What the system said.
+        why: io::Error,
+    },
     /// Another program listens there.
     #[error(
         "cannot listen on {address}: in use by another program; stop that or choose another {}",
@@ -169,6 +185,15 @@ pub enum BindError {
         address: Address,
         /// What is wrong with it.
         why: AddressError,
+    },
+    /// There is no file to be shared with other users.
+    #[error(
+        "cannot share {address} with other users: a mode or group is for the file of a Unix \
+         socket, write `unix:PATH` with a path in a folder that they can enter"
+    )]
+    Unshareable {
+        /// Where to listen.
+        address: Address,
     },
     /// The host name stands for no address.
     #[error("cannot listen on {address}: unknown host: {why}")]

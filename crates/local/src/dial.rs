@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use tokio::net::{TcpStream, UnixSocket, UnixStream};
 use tokio::time::{self, Instant};
 
-use crate::{Address, Socket, Source};
+use crate::{Address, Command, Socket, Source};
 
 /// Connects to the service at the address, within ten seconds.
 ///
@@ -36,6 +36,14 @@ pub async fn dial(address: &Address) -> Result<Socket, DialError> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DialError {
+    /// A command could not be started.
+    #[error("cannot run `{command}`: {why}{}", advice(why))]
+    Command {
+        /// The command.
+        command: Command,
+        /// What the system said.
+        why: io::Error,
+    },
     /// No descriptors are left for a connection more.
     #[error(
         "cannot reach {address}: {why}: wait until other connections have ended, or raise the \
@@ -91,7 +99,7 @@ impl DialError {
         )
     }
 
-    fn io(address: &Address, why: io::Error) -> Self {
+    pub(crate) fn io(address: &Address, why: io::Error) -> Self {
         let address = address.clone();
         if let Some(Errno::MFILE | Errno::NFILE) = Errno::from_io_error(&why) {
             return Self::Exhausted { address, why };
@@ -103,6 +111,11 @@ impl DialError {
             io::ErrorKind::TimedOut => Self::TimedOut { address },
             _ => Self::Io { address, why },
         }
+    }
+
+    pub(crate) fn command(command: &Command, why: io::Error) -> Self {
+        let command = command.clone();
+        Self::Command { command, why }
     }
 }
 
@@ -180,8 +193,16 @@ fn plain(why: &io::Error) -> &'static str {
     }
 }
 
+fn advice(why: &io::Error) -> &'static str {
+    match why.kind() {
+        io::ErrorKind::NotFound => "; write its whole path, or see whether it is in PATH",
+        io::ErrorKind::PermissionDenied => "; is it executable?",
+        _ => "",
+    }
+}
+
 /// What a service on this machine, or a near one, may take to let us in.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How soon a service with a full backlog is asked again.
 const RETRY: Duration = Duration::from_millis(20);

@@ -10,24 +10,33 @@
 //! # Layout
 //! - [`Address`]: where a local service is, or where programs are to find one
 //! - [`Access`]: which programs may use what listens there
+//! - [`Sharing`]: which other users may use the file of a Unix socket
 //! - [`Listener`]: lets programs in
+//! - [`Export`]: what a peer's programs get to: a service, told who connects or not, or a
+//!   [`Command`] for each connection
 //! - [`dial()`]: reaches a service
 //! - [`Socket`], [`Source`]: one open connection and who opened it
 //! - [`splice()`]: carries bytes between a socket and a bytestream until both ends are done;
 //!   [`splice_until`]: or until it is stopped
 //! - [`Totals`]: how many bytes went each way, readable meanwhile
 //!
-//! Nothing here knows of XMPP, and nothing spawns a task.
+//! Nothing here knows of XMPP, and nothing spawns a task, but for the one that sees a command off:
+//! that outlives the socket.
 
 mod access;
 mod addr;
 mod bind;
 mod buffer;
+mod command;
 mod dial;
+mod export;
+mod header;
 mod lane;
 mod listener;
 mod outcome;
 mod path;
+mod process;
+mod sharing;
 mod socket;
 mod splice;
 mod stdio;
@@ -36,9 +45,13 @@ mod totals;
 pub use access::{Access, AccessError};
 pub use addr::{Address, AddressError};
 pub use bind::BindError;
+pub use command::Command;
 pub use dial::{DialError, dial};
+pub use export::{Caller, Export};
+pub use header::PEER_TLV;
 pub use listener::{AcceptError, Listener};
 pub use outcome::{Outcome, SpliceError};
+pub use sharing::{Group, GroupError, Mode, ModeError, Sharing};
 pub use socket::{Socket, Source};
 pub use splice::{splice, splice_until};
 pub use totals::Totals;

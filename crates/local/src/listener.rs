@@ -2,6 +2,7 @@
 
 use std::future;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
@@ -12,7 +13,7 @@ use tracing::{debug, warn};
 use crate::access::Gate;
 use crate::bind;
 use crate::path::{self, SocketFile};
-use crate::{Access, Address, BindError, Socket, Source};
+use crate::{Access, Address, BindError, Sharing, Socket, Source};
 
 /// A listening socket that programs connect to.
 ///
@@ -31,9 +32,20 @@ impl Listener {
     /// 0600 from the start; a stale one is replaced. Must be called within a tokio runtime.
     /// Cancel safe.
     pub async fn bind(address: &Address, access: Access) -> Result<Self, BindError> {
-        if !access.fits(address) {
+        Self::bind_shared(address, access, Sharing::default()).await
+    }
+
+    /// Likewise; a Unix socket's file is shared with other users, whom [`Access::Localhost`] lets
+    /// in then. They cannot connect before it has its mode and its group.
+    pub async fn bind_shared(
+        address: &Address,
+        access: Access,
+        sharing: Sharing,
+    ) -> Result<Self, BindError> {
+        check(access, address)?;
+        if !sharing.fits(address) {
             let address = address.clone();
-            return Err(BindError::Access { address, access });
+            return Err(BindError::Unshareable { address });
         }
         let (kind, address) = match address {
             Address::Tcp { host, port } => {
@@ -47,19 +59,44 @@ impl Listener {
                 } else {
                     path.clone()
                 };
-                let (listener, file) = path::listen(path).await?;
+                let (listener, file) = path::listen(path, sharing).await?;
                 let address = Address::Unix(file.path().to_owned());
-                let file = Some(file);
-                (Kind::Unix { listener, file }, address)
+                let kind = Kind::Unix {
+                    listener,
+                    gate: Gate::File,
+                    _file: Some(file),
+                };
+                (kind, address)
             }
             Address::Abstract(name) => {
                 let listener = bind::listen_abstract(name)?;
-                let file = None;
-                (Kind::Unix { listener, file }, address.clone())
+                (
+                    Kind::unix_without_file(listener, Gate::Open),
+                    address.clone(),
+                )
             }
             Address::Stdio => (Kind::Stdio(AtomicBool::new(false)), Address::Stdio),
         };
         debug!(%address, %access, "listening");
+        Ok(Self {
+            kind,
+            address,
+            access,
+        })
+    }
+
+    /// Lets programs in at a socket that listens already: one of `std`, or a descriptor that
+    /// was inherited; one of tokio by its `into_std`.
+    ///
+    /// It keeps the backlog and the permissions that it has: with [`Access::Localhost`], those whom
+    /// a Unix socket's file lets in may connect. The file is not removed at the end: it is whose
+    /// who made it. Must be called within a tokio runtime.
+    pub fn of(listener: impl Into<OwnedFd>, access: Access) -> Result<Self, BindError> {
+        let listener = listener.into();
+        let address = Address::named_by(listener.as_fd()).map_err(BindError::Given)?;
+        check(access, &address)?;
+        let kind = Kind::given(listener, &address).map_err(BindError::Given)?;
+        debug!(%address, %access, "listening at a socket that was handed over");
         Ok(Self {
             kind,
             address,
@@ -106,7 +143,7 @@ impl Listener {
                 }
                 Poll::Pending
             }
-            Kind::Unix { listener, file } => poll_unix(listener, file.is_some(), cx),
+            Kind::Unix { listener, gate, .. } => poll_unix(listener, *gate, cx),
             Kind::Stdio(taken) if taken.swap(true, Ordering::Relaxed) => Poll::Pending,
             Kind::Stdio(_) => Poll::Ready(match Socket::stdio() {
                 Ok(socket) => Ok((socket, Gate::Open)),
@@ -161,11 +198,47 @@ enum Kind {
     Tcp(Vec<TcpListener>),
     Unix {
         listener: UnixListener,
-        /// None for an abstract socket.
-        file: Option<SocketFile>,
+        gate: Gate,
+        /// None for an abstract socket, and where somebody else made it.
+        _file: Option<SocketFile>,
     },
     /// Whether it was yielded.
     Stdio(AtomicBool),
+}
+
+impl Kind {
+    /// What listens at this address already.
+    fn given(listener: OwnedFd, address: &Address) -> io::Result<Self> {
+        let gate = match address {
+            Address::Tcp { .. } => {
+                let listener = std::net::TcpListener::from(listener);
+                listener.set_nonblocking(true)?;
+                return Ok(Self::Tcp(vec![TcpListener::from_std(listener)?]));
+            }
+            Address::Unix(_) => Gate::File,
+            Address::Abstract(_) | Address::Stdio => Gate::Open,
+        };
+        let listener = std::os::unix::net::UnixListener::from(listener);
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener)?;
+        Ok(Self::unix_without_file(listener, gate))
+    }
+
+    fn unix_without_file(listener: UnixListener, gate: Gate) -> Self {
+        Self::Unix {
+            listener,
+            gate,
+            _file: None,
+        }
+    }
+}
+
+fn check(access: Access, address: &Address) -> Result<(), BindError> {
+    if access.fits(address) {
+        return Ok(());
+    }
+    let address = address.clone();
+    Err(BindError::Access { address, access })
 }
 
 fn poll_tcp(
@@ -194,10 +267,9 @@ fn poll_tcp(
 
 fn poll_unix(
     listener: &UnixListener,
-    has_file: bool,
+    gate: Gate,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(Socket, Gate), AcceptError>> {
-    let gate = if has_file { Gate::File } else { Gate::Open };
     loop {
         match ready!(listener.poll_accept(cx)) {
             Ok((stream, _unnamed)) => return Poll::Ready(Ok((Socket::from(stream), gate))),

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::addr::{SUN_PATH, check_path};
 use crate::bind::BACKLOG;
-use crate::{Address, BindError};
+use crate::{Address, BindError, Sharing};
 
 /// A socket file that this process made, and removes when dropped.
 #[derive(Debug)]
@@ -39,10 +39,14 @@ impl Drop for SocketFile {
     }
 }
 
-/// Listens at `path` with a file that only this user can use, from its first moment on.
+/// Listens at `path` with a file that is for those it is shared with, and for nobody else at any
+/// moment.
 ///
 /// A socket that nobody listens at any more is replaced, anything else left alone.
-pub(crate) async fn listen(path: PathBuf) -> Result<(UnixListener, SocketFile), BindError> {
+pub(crate) async fn listen(
+    path: PathBuf,
+    sharing: Sharing,
+) -> Result<(UnixListener, SocketFile), BindError> {
     let address = Address::Unix(path.clone());
     let io = |why| BindError::io(&address, why);
     check_path(&path).map_err(|why| BindError::Path {
@@ -66,7 +70,17 @@ pub(crate) async fn listen(path: PathBuf) -> Result<(UnixListener, SocketFile), 
     }
     let socket = UnixSocket::new_stream().map_err(io)?;
     socket.bind(&birthplace).map_err(io)?;
-    fs::set_permissions(&birthplace, Permissions::from_mode(0o600)).map_err(io)?;
+    // Nobody else can enter the folder. The group comes first: what the mode allows is for it.
+    if let Some(group) = sharing.group() {
+        let given = std::os::unix::fs::lchown(&birthplace, None, Some(group.id()));
+        given.map_err(|why| BindError::Group {
+            address: address.clone(),
+            group,
+            why,
+        })?;
+    }
+    let mode = Permissions::from_mode(sharing.mode().bits());
+    fs::set_permissions(&birthplace, mode).map_err(io)?;
     // It listens before it can be found, so that nobody takes it for a stale one.
     let listener = socket.listen(BACKLOG).map_err(io)?;
     let identity = Identity::of(&birthplace).map_err(io)?;

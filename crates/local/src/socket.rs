@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tracing::debug;
 
+use crate::process::Leash;
 use crate::stdio::Stdio;
 
 /// An open connection with a local program.
@@ -20,6 +21,8 @@ use crate::stdio::Stdio;
 pub struct Socket {
     kind: Kind,
     source: Source,
+    /// The command at the other end, if this side started one.
+    leash: Option<Leash>,
 }
 
 impl Socket {
@@ -32,6 +35,7 @@ impl Socket {
         Ok(Self {
             kind: Kind::Stdio(Stdio::of_process()?),
             source: Source::Stdio,
+            leash: None,
         })
     }
 
@@ -42,13 +46,17 @@ impl Socket {
 
     /// Ends the connection so that the program sees an error where there is one to see.
     ///
-    /// Over TCP it is reset, and what the program has not got yet is lost. Unix sockets and pipes know no reset: they are closed.
+    /// Over TCP it is reset, and what the program has not got yet is lost. Unix sockets and pipes know no reset: they are closed. A command at the other end is told to
+    /// end.
     pub fn abort(self) {
         self.reset_when_closed();
     }
 
     /// Makes the coming close an [`abort`](Self::abort).
     pub(crate) fn reset_when_closed(&self) {
+        if let Some(leash) = &self.leash {
+            leash.broken();
+        }
         if let Kind::Tcp(stream) = &self.kind
             && let Err(why) = tubes_tcp::reset_when_closed(stream)
         {
@@ -72,13 +80,35 @@ impl Socket {
     }
 
     pub(crate) fn tcp(stream: TcpStream, source: Source) -> Self {
-        let kind = Kind::Tcp(stream);
-        Self { kind, source }
+        Self {
+            kind: Kind::Tcp(stream),
+            source,
+            leash: None,
+        }
     }
 
     pub(crate) fn unix(stream: UnixStream, source: Source) -> Self {
-        let kind = Kind::Unix(stream);
-        Self { kind, source }
+        Self {
+            kind: Kind::Unix(stream),
+            source,
+            leash: None,
+        }
+    }
+
+    /// The connection of a command that this side started.
+    pub(crate) fn of_process(stream: UnixStream, source: Source, leash: Leash) -> Self {
+        Self {
+            leash: Some(leash),
+            ..Self::unix(stream, source)
+        }
+    }
+
+    /// The addresses of this side and of the other, if they are those of TCP.
+    pub(crate) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        match &self.kind {
+            Kind::Tcp(stream) => Some((stream.local_addr().ok()?, stream.peer_addr().ok()?)),
+            Kind::Unix(_) | Kind::Stdio(_) => None,
+        }
     }
 }
 

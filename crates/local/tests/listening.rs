@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
-use tubes_local::{Access, Address, BindError, Listener, Source};
+use tubes_local::{Access, Address, BindError, Group, Listener, Sharing, Source};
 
 async fn bind(address: &Address) -> Result<Listener, BindError> {
     Listener::bind(address, Access::Localhost).await
@@ -90,6 +90,95 @@ async fn a_socket_file_is_for_this_user_only_and_the_only_thing_left_beside_it()
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(names(folder.path()), ["service.sock"]);
+}
+
+async fn share(path: &Path, sharing: Sharing) -> Result<Listener, BindError> {
+    let address = Address::Unix(path.to_owned());
+    Listener::bind_shared(&address, Access::Localhost, sharing).await
+}
+
+#[tokio::test]
+async fn a_shared_socket_has_its_mode_and_its_group() {
+    let (folder, path) = folder();
+    let own = rustix::process::getegid().as_raw();
+    let shared = Sharing::default().with_group(Group::from(own));
+    let _listener = share(&path, shared).await.unwrap();
+    let found = fs::metadata(&path).unwrap();
+    assert_eq!((found.mode() & 0o7777, found.gid()), (0o660, own));
+    let public = folder.path().join("public.sock");
+    let shared = Sharing::default().with_mode("0666".parse().unwrap());
+    let _other = share(&public, shared).await.unwrap();
+    assert_eq!(fs::metadata(&public).unwrap().mode() & 0o7777, 0o666);
+    assert_eq!(names(folder.path()).len(), 2);
+}
+
+#[tokio::test]
+async fn a_group_that_is_not_ours_is_named_and_leaves_nothing_behind() {
+    if rustix::process::geteuid().is_root() {
+        eprintln!("skipped: root may give files to every group");
+        return;
+    }
+    let (folder, path) = folder();
+    let shared = Sharing::default().with_group(Group::from(0));
+    let error = share(&path, shared).await.unwrap_err();
+    assert!(matches!(error, BindError::Group { .. }), "{error}");
+    assert!(names(folder.path()).is_empty());
+}
+
+#[tokio::test]
+async fn what_has_no_file_that_others_could_reach_is_not_shared() {
+    let shared = Sharing::default().with_mode("0660".parse().unwrap());
+    for address in ["127.0.0.1:0", "abstract:tubes-x", "unix:", "-"] {
+        let address = address.parse().unwrap();
+        let error = Listener::bind_shared(&address, Access::Localhost, shared).await;
+        assert!(
+            matches!(error, Err(BindError::Unshareable { .. })),
+            "{address}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn lets_programs_in_at_a_tcp_socket_that_listens_already() {
+    let given = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = given.local_addr().unwrap();
+    let listener = Listener::of(given, Access::Localhost).unwrap();
+    assert_eq!(*listener.address(), Address::from(at));
+    let program = TcpStream::connect(at).await.unwrap();
+    let (_socket, source) = listener.accept().await.unwrap();
+    assert_eq!(source, Source::Tcp(program.local_addr().unwrap()));
+}
+
+#[tokio::test]
+async fn lets_programs_in_at_a_unix_socket_that_listens_already_and_leaves_its_file() {
+    let (folder, path) = folder();
+    let given = UnixListener::bind(&path).unwrap().into_std().unwrap();
+    let listener = Listener::of(given, Access::Credentials).unwrap();
+    assert_eq!(*listener.address(), Address::Unix(path.clone()));
+    let _program = UnixStream::connect(&path).await.unwrap();
+    listener.accept().await.unwrap();
+    drop(listener);
+    assert_eq!(names(folder.path()), ["service.sock"]);
+}
+
+#[tokio::test]
+async fn lets_programs_in_at_an_abstract_socket_that_listens_already() {
+    let name = format!("tubes-given-{}", std::process::id());
+    let given = UnixListener::bind(format!("\0{name}")).unwrap();
+    let listener = Listener::of(given.into_std().unwrap(), Access::Localhost).unwrap();
+    assert_eq!(*listener.address(), Address::Abstract(name.clone()));
+    let _program = UnixStream::connect(format!("\0{name}")).await.unwrap();
+    listener.accept().await.unwrap();
+}
+
+#[tokio::test]
+async fn refuses_what_does_not_listen_or_cannot_be_checked_that_way() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let error = Listener::of(socket, Access::Localhost).unwrap_err();
+    assert!(matches!(error, BindError::Given(_)), "{error}");
+    let given = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = Listener::of(given, Access::Credentials).unwrap_err();
+    assert!(matches!(error, BindError::Access { .. }), "{error}");
 }
 
 #[tokio::test]

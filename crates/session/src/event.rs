@@ -6,6 +6,8 @@ use std::time::Duration;
 use tubes_protocol::disco::Abilities;
 use tubes_transport::{Gone, Inbound};
 use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::message::Message;
+use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stream_features::StreamFeatures;
 
 use crate::{LoginError, RoomSays};
@@ -16,6 +18,8 @@ use crate::{LoginError, RoomSays};
 pub enum SessionEvent {
     /// The link to the server changed.
     Link(Link),
+    /// A message that is not the tubes'. Comes only to who [shares](crate::Session::share) the session.
+    Message(Box<Message>),
     /// A contact's resource went offline. Questions to it have failed, its wires have ended.
     Offline {
         /// The resource.
@@ -30,6 +34,9 @@ pub enum SessionEvent {
         /// What it can do.
         abilities: Abilities,
     },
+    /// A presence. Comes only to who [shares](crate::Session::share) the session, and beside the other
+    /// events that follow from it.
+    Presence(Box<Presence>),
     /// A room that is attended said something. Rooms have to be entered anew with each
     /// [`Link::Reset`].
     Room(RoomSays),

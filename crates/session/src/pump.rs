@@ -54,6 +54,7 @@ pub(crate) enum Command {
     Forsake(BareJid),
     Inquire(Inquiry),
     Present(Presence),
+    Share,
 }
 
 impl Pump {
@@ -227,6 +228,7 @@ impl Pump {
             Command::Attend(room) => self.router.handle_attend(room),
             Command::Forsake(room) => self.router.handle_forsake(&room),
             Command::Present(presence) => self.router.handle_present(presence),
+            Command::Share => self.router.handle_share(),
             Command::Inquire(inquiry) => inquiry.answer(&self.login, &self.router),
             Command::Close(_) => {}
         }

@@ -121,6 +121,11 @@ impl Session {
         self.command(Command::Consent(contact, subscribe)).await;
     }
 
+    /// Reports also messages that are not the tubes', and presences, from now on.
+    pub async fn share(&self) {
+        self.command(Command::Share).await;
+    }
+
     /// Hears what this room says of its occupants from now on. It is entered by a presence
     /// ([`present`](Self::present)), after each new login anew.
     pub async fn attend(&self, room: BareJid) {

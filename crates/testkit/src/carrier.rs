@@ -82,6 +82,8 @@ impl Carrier {
                 let asked = self.ask(question, payload, patience, pending);
                 asked.into_iter().collect()
             }
+            // Applications say them, transports do not.
+            Outbound::Message(_) | Outbound::Presence(_) => Vec::new(),
             Outbound::Tell { to, payloads } => {
                 let tell = |payload| Parcel {
                     stanza: message(&self.from, &to, payload),

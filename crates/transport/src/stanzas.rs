@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 use xmpp_parsers::jid::Jid;
+use xmpp_parsers::message::Message;
 use xmpp_parsers::minidom::Element;
+use xmpp_parsers::presence::Presence;
 
 use crate::switchboard::Switchboard;
 use crate::{AskError, Gone, StreamId, Wire};
@@ -46,6 +48,28 @@ impl Stanzas {
     /// Waits while the lane is full. Cancel safe: nothing is sent if dropped.
     pub async fn tell(&self, to: Jid, payloads: Vec<Element>) -> Result<(), Gone> {
         tell(&self.control, to, payloads).await
+    }
+
+    /// Sends a message as it is, beside what transports and tubes have to say. See
+    /// [`tell`](Self::tell).
+    ///
+    /// # Errors
+    ///
+    /// The session is gone.
+    pub async fn send_message(&self, message: Message) -> Result<(), Gone> {
+        let message = Outbound::Message(Box::new(message));
+        self.control.send(message).await.map_err(|_| Gone::Session)
+    }
+
+    /// Sends a presence. One without an address is what all contacts see of this client from now on,
+    /// beside what the session says of itself. See [`tell`](Self::tell).
+    ///
+    /// # Errors
+    ///
+    /// The session is gone.
+    pub async fn send_presence(&self, presence: Presence) -> Result<(), Gone> {
+        let presence = Outbound::Presence(Box::new(presence));
+        self.control.send(presence).await.map_err(|_| Gone::Session)
     }
 
     /// Claims what `peer` says of `stream` from now on; `None` if that is claimed already.
@@ -183,6 +207,10 @@ pub enum Outbound {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Option<Element>, AskError>>,
     },
+    /// A message of the application's.
+    Message(Box<Message>),
+    /// A presence of the application's.
+    Presence(Box<Presence>),
     /// A message.
     Tell {
         /// Whom to tell.

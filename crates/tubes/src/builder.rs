@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use directories::BaseDirs;
 use tokio::task::spawn_blocking;
-use tubes_actors::{Events, Start, StartError};
+use tubes_actors::{Events, Limits, Start, StartError};
 use tubes_ibb::Ibb;
 use tubes_initiation::Si;
 use tubes_secure::{Encryption, Guard, TrustStore};
@@ -28,6 +28,8 @@ pub struct Builder {
     ladder: Option<Vec<Arc<dyn Transport>>>,
     more: Vec<Arc<dyn Signalling>>,
     services: Vec<String>,
+    features: Vec<String>,
+    limits: Limits,
     encryption: Encryption,
     exceptions: Vec<(BareJid, Encryption)>,
     keys: Option<PathBuf>,
@@ -42,6 +44,8 @@ impl Builder {
             ladder: None,
             more: Vec::new(),
             services: Vec::new(),
+            features: Vec::new(),
+            limits: Limits::default(),
             encryption: Encryption::default(),
             exceptions: Vec::new(),
             keys: None,
@@ -80,6 +84,20 @@ impl Builder {
     /// others all the same.
     pub fn services<S: Into<String>>(mut self, services: impl IntoIterator<Item = S>) -> Self {
         self.services = services.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says in disco#info that this client can do these things, too: those that the application does
+    /// itself over a [shared session](Tubes::share_session).
+    pub fn features<S: Into<String>>(mut self, features: impl IntoIterator<Item = S>) -> Self {
+        self.features = features.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How much to take on, from contacts and for programs, instead of the defaults. Accounts that are
+    /// given clones of one value count their connections together.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -128,6 +146,8 @@ impl Builder {
             credentials: self.account,
             signallings: [si].into_iter().chain(self.more).collect(),
             services: self.services,
+            features: self.features,
+            limits: self.limits,
             guard,
         };
         // A login is tens of kilobytes, which every function that awaits this would carry along.

@@ -26,23 +26,44 @@
 //! # }
 //! ```
 //!
+//! [`StreamTubeServer`] and [`StreamTubeClient`] stand on top of it, for programs that share one service
+//! with many contacts, or take whatever is offered of one kind.
+//!
 //! [`Tubes`] is `Send`, works in any tokio runtime, and shows nothing of the actors inside.
 //! Several accounts may live in one process.
 
 mod builder;
+mod client;
 mod offer;
+mod server;
+mod stream_tube;
 mod tubes;
 
 pub use self::builder::{Builder, TransportName, UnknownTransport, state_folder};
+pub use self::client::{
+    Answer, ClientBuilder, ClientEvent, ConnectError, Connection, Invitation, Policy,
+    StreamTubeClient,
+};
 pub use self::offer::Offer;
+pub use self::server::{
+    ExportError, Exportable, ParametersGenerator, RequestId, ServeError, ServerBuilder,
+    ServerEvent, StreamTubeServer, TubeRequest,
+};
+pub use self::stream_tube::{
+    AddError, ConnectionEnd, Feed, Monitoring, Rules, StreamTube, StreamTubes, TubeConnection,
+};
 pub use self::tubes::Tubes;
 
 pub use tubes_actors::{
-    AcceptError, Audience, Decision, Direction, EnterError, Event, Events, Failure, FailureKind,
-    OfferError, StartError, State, Traffic, TubeId, state,
+    AcceptError, AlreadyShared, Audience, Decision, Direction, EnterError, Event, Events, Failure,
+    FailureKind, Heard, Limit, Limits, OfferError, ShareError, SharedSession, StartError, State,
+    Traffic, TubeId, state,
 };
 pub use tubes_ibb::Ibb;
-pub use tubes_local::{Access, Address, AddressError, BindError, Listener, Socket};
+pub use tubes_local::{
+    Access, AccessError, Address, AddressError, BindError, Command, Export, Group, GroupError,
+    Listener, Mode, ModeError, PEER_TLV, Sharing, Socket,
+};
 pub use tubes_protocol::disco::Abilities;
 pub use tubes_protocol::tube::{ParameterError, Parameters, Refusal, TubeError, Value};
 pub use tubes_secure::{

@@ -1,7 +1,7 @@
 //! What is offered to whom.
 
 use tubes_actors::Audience;
-use tubes_local::Address;
+use tubes_local::{Address, Command, Export};
 use tubes_protocol::tube::Parameters;
 use xmpp_parsers::jid::BareJid;
 
@@ -10,33 +10,56 @@ use xmpp_parsers::jid::BareJid;
 pub struct Offer {
     pub(crate) audience: Audience,
     pub(crate) service: String,
-    pub(crate) address: Address,
+    pub(crate) export: Export,
     pub(crate) parameters: Parameters,
 }
 
 impl Offer {
     /// Offers a contact the service that listens at `address`, under a name such as `http` or `rfb`.
     pub fn new(peer: BareJid, service: impl Into<String>, address: Address) -> Self {
-        Self::to(Audience::Contact(peer), service, address)
+        Self::of(peer, service, address)
     }
 
     /// Offers it to all who are in a room, now and later. The room has to be
     /// [entered](crate::Tubes::enter) first.
     pub fn in_room(room: BareJid, service: impl Into<String>, address: Address) -> Self {
-        Self::to(Audience::Room(room), service, address)
+        Self::of(Audience::Room(room), service, address)
     }
 
-    /// Offers it to either.
-    pub fn to(audience: Audience, service: impl Into<String>, address: Address) -> Self {
+    /// Offers a command, which is run for each connection: its standard input and output are the
+    /// connection, and its environment has `TUBES_PEER`, who connects, and `TUBES_SERVICE`.
+    pub fn command(
+        audience: impl Into<Audience>,
+        service: impl Into<String>,
+        command: Command,
+    ) -> Self {
+        Self::of(audience, service, command)
+    }
+
+    /// Offers whatever can be exported, for example [`Export::of`] a socket that listens already, to a
+    /// contact or in a room.
+    pub fn of(
+        audience: impl Into<Audience>,
+        service: impl Into<String>,
+        export: impl Into<Export>,
+    ) -> Self {
         Self {
-            audience,
+            audience: audience.into(),
             service: service.into(),
-            address,
+            export: export.into(),
             parameters: Parameters::default(),
         }
     }
 
-    /// Tells them what its programs have to know: a path, a password, a version.
+    /// Tells the service who connects, before the first byte of each connection: by a header of
+    /// the PROXY protocol, version 2, whose field [`PEER_TLV`](crate::PEER_TLV) is the full JID. A
+    /// command gets none, as its environment says so.
+    pub fn with_proxy_header(mut self) -> Self {
+        self.export = self.export.with_proxy_header();
+        self
+    }
+
+    /// Tells them what their programs have to know: a path, a password, a version.
     pub fn with_parameters(mut self, parameters: Parameters) -> Self {
         self.parameters = parameters;
         self

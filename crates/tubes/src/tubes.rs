@@ -1,7 +1,10 @@
 //! The handle of an account and its tubes.
 
-use tubes_actors::{AcceptError, EnterError, Events, OfferError, State, Subscribe, TubeId};
-use tubes_local::{Access, Address, Socket};
+use tubes_actors::{
+    AcceptError, EnterError, Events, OfferError, ShareError, SharedSession, State, Subscribe,
+    TubeId,
+};
+use tubes_local::{Access, Address, Listener, Socket};
 use tubes_session::{Account, Contact, Login};
 use tubes_transport::{Gone, Stanzas};
 use xmpp_parsers::jid::{BareJid, FullJid};
@@ -82,6 +85,29 @@ impl Tubes {
         self.0.stanzas()
     }
 
+    /// Uses the account's session beside the tubes, for messages, presences and questions of one's own: a
+    /// chat client that also offers tubes. One part of the application at a time has it; dropping it
+    /// gives it back.
+    ///
+    /// # Errors
+    ///
+    /// Another part has it, or the account is closed.
+    ///
+    /// ```no_run
+    /// # async fn example(tubes: tubes::Tubes) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut session = tubes.share_session().await?;
+    /// while let Some(heard) = session.next().await {
+    ///     if let tubes::Heard::Message(message) = heard {
+    ///         println!("{:?}: {:?}", message.from, message.bodies);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn share_session(&self) -> Result<SharedSession, ShareError> {
+        self.0.share_session().await
+    }
+
     /// Announces that offers of these services are welcome, instead of the former ones.
     pub async fn welcome<S: Into<String>>(&self, services: impl IntoIterator<Item = S>) {
         self.0
@@ -135,10 +161,10 @@ impl Tubes {
         let Offer {
             audience,
             service,
-            address,
+            export,
             parameters,
         } = offer;
-        self.0.offer(audience, service, address, parameters).await
+        self.0.offer(audience, service, export, parameters).await
     }
 
     /// Accepts an offer: programs connect at `address` from now on. Returns where exactly, as
@@ -150,6 +176,17 @@ impl Tubes {
         access: Access,
     ) -> Result<Address, AcceptError> {
         self.0.accept(tube, address, access).await
+    }
+
+    /// Accepts an offer: programs are let in at a socket that listens already. Returns its
+    /// address. The listener is to be made in the runtime that the account was started in, as its
+    /// sockets stay there; it is closed with the tube, or at once if the tube is not accepted.
+    pub async fn accept_at(
+        &self,
+        tube: TubeId,
+        listener: Listener,
+    ) -> Result<Address, AcceptError> {
+        self.0.accept_at(tube, listener).await
     }
 
     /// Accepts an offer, if that was not done, and connects a socket in hand through the tube.

@@ -9,6 +9,7 @@
 //! it exactly once and the tube gets its place back.
 
 mod end;
+mod securing;
 mod waiting;
 
 use std::sync::Arc;
@@ -18,27 +19,25 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, Recipient,
     WrapFuture,
 };
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tubes_local::{Totals, splice_until};
 use tubes_protocol::transcript::Transcript;
-use tubes_secure::{
-    Binding, Distrust, Fingerprint, Judgement, Protection, SecureError, Terms, Whom,
-};
-use tubes_transport::{Bytestream, Opened, Request, Role, Tried};
+use tubes_secure::Terms;
+use tubes_transport::{Request, Role};
 use xmpp_parsers::jid::FullJid;
-use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use self::end::End;
+use self::securing::Secured;
 pub(crate) use self::waiting::Waiting;
 use crate::endpoint::{Dial, ExportedEndpoint};
 use crate::env::Env;
-use crate::event::{Decision, Event, Failure, FailureKind, TubeId};
+use crate::event::{Event, Failure, FailureKind, TubeId};
 use crate::failure;
 use crate::negotiator::{Admission, Open, Proposed};
 use crate::obituary::Obituary;
+use crate::seats::Seat;
 use crate::traffic::Traffic;
 use crate::tube::Venue;
 
@@ -152,14 +151,14 @@ pub(crate) enum Job {
         proposed: Box<Proposed>,
         request: Request,
         service: Addr<ExportedEndpoint>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     },
     /// Our program connects to the peer's service.
     Ask {
         program: Waiting,
         request: Request,
         tube: Recipient<Disowned>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     },
 }
 
@@ -185,26 +184,26 @@ impl Work {
                 proposed,
                 request,
                 service,
-                permit,
+                seat,
             } => {
                 let (waiting, secured) = self.answer(*proposed, request, service).await?;
                 Ok(Opening {
                     source: waiting.source(),
                     waiting,
                     secured,
-                    _permit: permit,
+                    _seat: seat,
                 })
             }
             Job::Ask {
                 program,
                 request,
                 tube,
-                permit,
+                seat,
             } => Ok(Opening {
                 secured: self.ask(request, &tube).await?,
                 waiting: program,
                 source: None,
-                _permit: permit,
+                _seat: seat,
             }),
         }
     }
@@ -234,73 +233,6 @@ impl Work {
         self.secure(opened, Role::Requester, &whom, terms).await
     }
 
-    async fn who_is(&self) -> Result<Whom, Failure> {
-        let whom = self.name.venue.who_is(&self.name.peer).await;
-        whom.ok_or_else(|| failure::not_there(&self.name.peer))
-    }
-
-    /// Decides by what the peer says of itself, and tells the application what was decided
-    /// against it.
-    async fn judge(&self, whom: &Whom, said: &[Element]) -> Result<Terms, Distrust> {
-        let terms = self.env.guard.judge(whom, said).await;
-        if let Err(why) = &terms {
-            self.refused(why);
-        }
-        terms
-    }
-
-    /// Encrypts what was opened, if it was opened on such terms.
-    async fn secure(
-        &self,
-        opened: Opened,
-        role: Role,
-        whom: &Whom,
-        terms: Terms,
-    ) -> Result<Secured, Failure> {
-        let Opened {
-            stream,
-            attempts,
-            transcript,
-            ..
-        } = opened;
-        let binding = Binding::new([transcript.as_slice(), self.name.offer.as_bytes()]);
-        let guard = &self.env.guard;
-        let secured = guard.secure(stream, role, whom, terms, &binding).await;
-        let (stream, protection) = secured.map_err(|why| {
-            if let SecureError::Distrust(why) = &why {
-                self.refused(why);
-            }
-            failure::secure(&why)
-        })?;
-        match &protection {
-            Protection::Plain => self.decided(Decision::Plain, None),
-            Protection::Encrypted { key, judgement } if *judgement == Judgement::First => {
-                self.decided(Decision::Pinned, Some(key.clone()));
-            }
-            _ => {}
-        }
-        Ok(Secured {
-            stream,
-            attempts,
-            protection,
-        })
-    }
-
-    fn refused(&self, why: &Distrust) {
-        // A file that cannot be read says nothing of the contact.
-        if !matches!(why, Distrust::Store(_)) {
-            self.decided(Decision::Refused(why.to_string()), why.key().cloned());
-        }
-    }
-
-    fn decided(&self, decision: Decision, key: Option<Fingerprint>) {
-        self.env.announcer.announce(Event::TrustDecided {
-            contact: self.name.venue.counted(&self.name.peer),
-            key,
-            decision,
-        });
-    }
-
     async fn answer(
         &self,
         proposed: Proposed,
@@ -324,7 +256,8 @@ impl Work {
         if let Terms::Encrypted(_) = terms {
             request.extensions.extend(self.env.guard.abilities(&whom));
         }
-        let socket = match service.send(Dial).await {
+        let peer = self.name.peer.clone();
+        let socket = match service.send(Dial { peer }).await {
             Ok(Ok(socket)) => socket,
             undialled => {
                 let failure = match undialled {
@@ -353,7 +286,7 @@ impl Work {
             mut waiting,
             secured,
             source,
-            _permit,
+            _seat,
         } = opening;
         let Some(socket) = waiting.take() else {
             return Err(failure::internal());
@@ -386,14 +319,7 @@ struct Opening {
     /// Where the service sees the connection come from.
     source: Option<String>,
     /// The connection's place in the tube.
-    _permit: OwnedSemaphorePermit,
-}
-
-/// An open bytestream that may carry what programs say.
-struct Secured {
-    stream: Bytestream,
-    attempts: Vec<Tried>,
-    protection: Protection,
+    _seat: Seat,
 }
 
 /// What the peer's program is told: its own connection is refused.

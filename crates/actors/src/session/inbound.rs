@@ -7,11 +7,11 @@ use tokio::time::timeout;
 use tubes_protocol::ns;
 use tubes_protocol::tube::{Setting, StreamFor, TubeClose, TubeOffer};
 use tubes_transport::{Ask, Inbound, Tell};
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{BareJid, FullJid};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 
-use super::{Party, SessionActor, Tube};
-use crate::limits;
+use super::{Heard, Party, SessionActor, Tube};
+use crate::limits::Limit;
 use crate::negotiator::{Proposed, Read, ReadAsk};
 use crate::tube::{About, OfferedAgain, PeerClosed, Presence, Propose, TubeActor, Venue, decline};
 
@@ -64,7 +64,7 @@ impl SessionActor {
             let forward = match read {
                 Ok(Read::Proposed(proposed)) => actor.proposed(proposed),
                 Ok(Read::Foreign(ask)) => {
-                    foreign(ask);
+                    actor.foreign(ask);
                     None
                 }
                 Ok(Read::Answered) | Err(_) => None,
@@ -145,13 +145,28 @@ impl SessionActor {
                 let _ = addr.send(OfferedAgain).await;
             });
         }
-        let of_contact = self.joined_with(&from.to_bare());
-        if of_contact >= limits::INVITATIONS_PER_CONTACT || self.joined() >= limits::INVITATIONS {
-            tracing::warn!(%from, "too many tubes: an offer is ignored");
+        if let Some(limit) = self.limit_of_invitations(&from.to_bare()) {
+            self.env.seats.reached(limit, Some(from.to_bare().into()));
             return Box::pin(async {});
         }
         self.invited(&offer, from, ctx);
         Box::pin(async {})
+    }
+
+    /// Of what there are too many for one tube more.
+    fn limit_of_invitations(&self, contact: &BareJid) -> Option<Limit> {
+        let limits = &self.env.seats.limits;
+        let is_of_contact = |tube: &&Tube| {
+            matches!(tube.party, Party::Joined(_)) && !self.stays.contains_key(&tube.peer)
+        };
+        let joined = || self.tubes.values().filter(is_of_contact);
+        if joined().filter(|tube| tube.peer == *contact).count() >= limits.invitations_per_contact {
+            Some(Limit::InvitationsPerContact)
+        } else if joined().count() >= limits.invitations {
+            Some(Limit::Invitations)
+        } else {
+            None
+        }
     }
 
     fn invited(&mut self, offer: &TubeOffer, from: FullJid, ctx: &Context<Self>) {
@@ -210,13 +225,16 @@ impl Tube {
     }
 }
 
-/// Nobody here knows what it means. With a `sid` it belongs to a bytestream that is not there
-/// (XEP-0047 §2.2, XEP-0065 §5.3).
-fn foreign(ask: Ask) {
-    if ask.payload().attr("sid").is_some() {
-        ask.refuse_with(ErrorType::Cancel, DefinedCondition::ItemNotFound);
-    } else {
-        ask.refuse_with(ErrorType::Cancel, DefinedCondition::ServiceUnavailable);
+impl SessionActor {
+    /// Nobody here knows what it means; the application may. With a `sid` it belongs to a bytestream
+    /// that is not there (XEP-0047 §2.2, XEP-0065 §5.3).
+    fn foreign(&mut self, ask: Ask) {
+        if ask.payload().attr("sid").is_some() {
+            ask.refuse_with(ErrorType::Cancel, DefinedCondition::ItemNotFound);
+        } else {
+            // Without anybody to hear it, it is refused by that.
+            self.hand_on(Heard::Ask(ask));
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod inbound;
 mod inquiries;
 mod orders;
 mod rooms;
+mod sharing;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,6 +28,9 @@ pub(crate) use self::orders::{Consent, Find, Leave, Offer, Welcome};
 pub use self::rooms::EnterError;
 use self::rooms::Stays;
 pub(crate) use self::rooms::{Enter, LeaveRoom, RenameInRoom, RoomNews, Stay};
+use self::sharing::Share;
+pub(crate) use self::sharing::ShareSession;
+pub use self::sharing::{AlreadyShared, Heard, SharedSession};
 
 use crate::env::Env;
 use crate::event::{Event, TubeId};
@@ -54,6 +58,7 @@ pub(crate) struct SessionActor {
     stays: Stays,
     /// How often the session has begun.
     logins: u64,
+    share: Option<Share>,
     phase: Phase,
 }
 
@@ -105,6 +110,7 @@ impl SessionActor {
             devices,
             stays: Stays::new(),
             logins: 0,
+            share: None,
             phase: Phase::Live,
         }
     }
@@ -143,12 +149,6 @@ impl SessionActor {
     /// How many tubes were offered to this account.
     fn joined(&self) -> usize {
         let joined = |tube: &&Tube| matches!(tube.party, Party::Joined(_));
-        self.tubes.values().filter(joined).count()
-    }
-
-    /// How many tubes this contact has offered.
-    fn joined_with(&self, peer: &BareJid) -> usize {
-        let joined = |tube: &&Tube| tube.peer == *peer && matches!(tube.party, Party::Joined(_));
         self.tubes.values().filter(joined).count()
     }
 
@@ -235,6 +235,8 @@ impl Handler<Report> for SessionActor {
             SessionEvent::Link(link) => self.link(link),
             SessionEvent::Offline { jid, why } => return self.resource_offline(jid, &why),
             SessionEvent::Online { jid, abilities } => return self.resource_online(jid, abilities),
+            SessionEvent::Message(message) => self.hand_on(Heard::Message(message)),
+            SessionEvent::Presence(presence) => self.hand_on(Heard::Presence(presence)),
             SessionEvent::Room(says) => return self.room_says(says, ctx),
             SessionEvent::Unclaimed { inbound, known } => {
                 return self.unclaimed(inbound, known, ctx);

@@ -7,7 +7,7 @@ use actix::{
     ResponseActFuture, ResponseFuture, WrapFuture,
 };
 use tokio::time::timeout;
-use tubes_local::Address;
+use tubes_local::Export;
 use tubes_protocol::tube::{Parameters, TubeNumber};
 use tubes_session::Subscribe;
 use xmpp_parsers::jid::BareJid;
@@ -59,7 +59,7 @@ impl Handler<Welcome> for SessionActor {
 pub(crate) struct Offer {
     pub(crate) audience: Audience,
     pub(crate) service: String,
-    pub(crate) address: Address,
+    pub(crate) export: Export,
     pub(crate) parameters: Parameters,
 }
 
@@ -70,7 +70,7 @@ impl Handler<Offer> for SessionActor {
         if self.phase != Phase::Live {
             return Err(OfferError::Closed);
         }
-        if self.tubes.len() - self.joined() >= limits::OFFERS {
+        if self.tubes.len() - self.joined() >= self.env.seats.limits.offers {
             return Err(OfferError::Full);
         }
         let room = offer.audience.jid().clone();
@@ -96,7 +96,7 @@ impl SessionActor {
             parameters: offer.parameters,
         };
         let online = self.online_of(&peer);
-        let addr = TubeActor::offer(self.env.clone(), about, offer.address, online, obituary);
+        let addr = TubeActor::offer(self.env.clone(), about, offer.export, online, obituary);
         let entry = Tube {
             addr,
             number,

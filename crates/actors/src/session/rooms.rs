@@ -14,7 +14,7 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 use super::{Party, Phase, SessionActor, Tube};
 use crate::event::{Audience, Event, Failure};
 use crate::failure;
-use crate::limits;
+use crate::limits::{self, Limit};
 use crate::obituary::Obituary;
 use crate::room::{self, Heard, News, RoomActor};
 use crate::tube::{About, Close, Left, OffererRenamed, Presence, TubeActor, Venue};
@@ -82,7 +82,7 @@ impl SessionActor {
         if self.stays.contains_key(&room) {
             return Err(EnterError::Already(room));
         }
-        if self.stays.len() >= limits::ROOMS {
+        if self.stays.len() >= self.env.seats.limits.rooms {
             return Err(EnterError::Full);
         }
         let (entered, entering) = oneshot::channel();
@@ -175,8 +175,9 @@ impl SessionActor {
         let in_rooms = |tube: &&Tube| {
             matches!(tube.party, Party::Joined(_)) && self.stays.contains_key(&tube.peer)
         };
-        if self.tubes.values().filter(in_rooms).count() >= limits::INVITATIONS_IN_ROOMS {
-            tracing::warn!(%by, "too many tubes in rooms: an offer is ignored");
+        if self.tubes.values().filter(in_rooms).count() >= self.env.seats.limits.invitations {
+            let by = Some(by.clone().into());
+            self.env.seats.reached(Limit::InvitationsInRooms, by);
             return;
         }
         let (tube, obituary) = self.new_tube(ctx);

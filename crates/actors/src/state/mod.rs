@@ -128,7 +128,10 @@ impl State {
                     tube.handle(event);
                 }
             }
-            Event::Missed(_) | Event::Throttled { .. } | Event::TrustDecided { .. } => {}
+            Event::LimitReached { .. }
+            | Event::Missed(_)
+            | Event::Throttled { .. }
+            | Event::TrustDecided { .. } => {}
         }
     }
 

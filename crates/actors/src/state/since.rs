@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use tubes_local::Address;
 use xmpp_parsers::jid::FullJid;
 
 use super::{Connection, Link, Stage, State, Tube};
@@ -150,11 +149,7 @@ impl Course {
     fn begin(&mut self, tube: TubeId, there: &Tube) {
         match (there.direction, there.peer.clone().try_into_full()) {
             (Direction::In, Ok(peer)) => self.step(offered(tube, there, peer)),
-            (Direction::Out, _) => {
-                if let Some(address) = there.address.clone() {
-                    self.step(exported(tube, there, address));
-                }
-            }
+            (Direction::Out, _) => self.step(exported(tube, there)),
             // Only a resource offers.
             (Direction::In, Err(_)) => {}
         }
@@ -215,13 +210,13 @@ fn offered(tube: TubeId, there: &Tube, peer: FullJid) -> Event {
     }
 }
 
-fn exported(tube: TubeId, there: &Tube, address: Address) -> Event {
+fn exported(tube: TubeId, there: &Tube) -> Event {
     Event::TubeExported {
         tube,
         number: there.number,
         audience: there.audience.clone(),
         service: there.service.clone(),
         parameters: there.parameters.clone(),
-        address,
+        address: there.address.clone(),
     }
 }

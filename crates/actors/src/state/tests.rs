@@ -279,7 +279,7 @@ fn exported(tube: TubeId, who: u8) -> Event {
         audience: Audience::Contact(somebody(who).to_bare()),
         service: "x-test".to_owned(),
         parameters: Parameters::default(),
-        address: address(),
+        address: Some(address()),
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Tube {
     pub parameters: Parameters,
     /// How far it has come.
     pub phase: Phase,
-    /// Where the exported service is, or where programs connect once the tube is accepted.
+    /// Where the exported service is, if it is no command, or where programs connect once the tube is accepted.
     pub address: Option<Address>,
     /// The resources to whom it was offered by this account, and who are online since.
     pub offered_to: BTreeSet<FullJid>,
@@ -96,13 +96,7 @@ impl Tube {
                 let direction = Direction::Out;
                 let peer = audience.jid().clone().into();
                 (
-                    number,
-                    audience,
-                    peer,
-                    service,
-                    direction,
-                    parameters,
-                    Some(address),
+                    number, audience, peer, service, direction, parameters, address,
                 )
             }
             Event::TubeOffered {

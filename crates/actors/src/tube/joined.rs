@@ -7,7 +7,6 @@ use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture,
     WrapFuture,
 };
-use tokio::sync::OwnedSemaphorePermit;
 use tubes_local::{Access, Address, BindError, Listener};
 use tubes_protocol::tube::{Ended, Joiner, Refusal, StreamFor};
 use tubes_transport::StreamId;
@@ -19,6 +18,7 @@ use crate::endpoint::{Connected, ListeningEndpoint, Owner, Unheard};
 use crate::env::Env;
 use crate::event::{Direction, Event};
 use crate::obituary::Obituary;
+use crate::seats::Seat;
 
 /// What only the joining side has.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl TubeActor {
     fn connect(
         &mut self,
         program: Waiting,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
         ctx: &Context<Self>,
     ) -> Result<(), Refusal> {
         let Side::Joined(joined) = &self.side else {
@@ -102,7 +102,7 @@ impl TubeActor {
             program,
             request,
             tube,
-            permit,
+            seat,
         };
         self.streams.launch(&self.env, peer, job, ctx);
         Ok(())
@@ -259,6 +259,19 @@ impl Handler<Accept> for TubeActor {
     }
 }
 
+/// Accept the tube and let programs in at a socket that listens already.
+#[derive(Message)]
+#[rtype(result = "Result<Address, AcceptError>")]
+pub(crate) struct AcceptAt(pub(crate) Listener);
+
+impl Handler<AcceptAt> for TubeActor {
+    type Result = Result<Address, AcceptError>;
+
+    fn handle(&mut self, AcceptAt(listener): AcceptAt, ctx: &mut Self::Context) -> Self::Result {
+        self.listen(listener, ctx)
+    }
+}
+
 impl TubeActor {
     fn listen(&mut self, listener: Listener, ctx: &Context<Self>) -> Result<Address, AcceptError> {
         let Side::Joined(joined) = &mut self.side else {
@@ -280,12 +293,12 @@ impl TubeActor {
             tube,
             address: address.clone(),
         });
-        let places = Arc::clone(&self.streams.places);
+        let seats = self.streams.seats.clone();
         let end = Arc::clone(&self.end);
         joined.listener = Some(ListeningEndpoint::launch(
             &self.env.runtime,
             listener,
-            places,
+            seats,
             Owner {
                 connected: ctx.address().recipient(),
                 unheard: ctx.address().recipient(),
@@ -299,9 +312,9 @@ impl TubeActor {
 impl Handler<Connected> for TubeActor {
     type Result = ();
 
-    fn handle(&mut self, Connected { program, permit }: Connected, ctx: &mut Self::Context) {
+    fn handle(&mut self, Connected { program, seat }: Connected, ctx: &mut Self::Context) {
         // The program was told by a reset, the log by a warning.
-        let _ = self.connect(program, permit, ctx);
+        let _ = self.connect(program, seat, ctx);
     }
 }
 
@@ -321,13 +334,13 @@ impl Handler<Attach> for TubeActor {
             .machine
             .handle_accept()
             .map_err(|_| AcceptError::Gone)?;
-        let permit = self.streams.place().ok_or(AcceptError::Busy)?;
+        let seat = self.streams.seats.for_own().ok_or(AcceptError::Busy)?;
         if first {
             self.env.announcer.announce(Event::TubeOpened {
                 tube: self.about.tube,
             });
         }
-        Ok(self.connect(program, permit, ctx)?)
+        Ok(self.connect(program, seat, ctx)?)
     }
 }
 

@@ -29,7 +29,9 @@ use xmpp_parsers::minidom::Element;
 
 pub(crate) use self::closing::Close;
 pub use self::joined::AcceptError;
-pub(crate) use self::joined::{Accept, Attach, Left, OfferedAgain, OffererRenamed, Presence};
+pub(crate) use self::joined::{
+    Accept, AcceptAt, Attach, Left, OfferedAgain, OffererRenamed, Presence,
+};
 pub(crate) use self::offered::{Propose, decline};
 pub(crate) use self::venue::Venue;
 
@@ -63,7 +65,7 @@ impl TubeActor {
         let announcer = env.announcer.clone();
         let end = End::of(about.tube, about.number, announcer, obituary);
         let end = Arc::new(end);
-        let streams = Streams::new(&about, Arc::clone(&end));
+        let streams = Streams::new(&about, Arc::clone(&end), env.seats.of_tube());
         let herald = Herald::new(&env.runtime, env.stanzas.clone());
         Self {
             env,

@@ -1,7 +1,7 @@
 //! The side that exports a service.
 
 use actix::{Actor, Addr, Handler, Message};
-use tubes_local::Address;
+use tubes_local::Export;
 use tubes_protocol::tube::{Announce, Offerer, StreamFor, TubeClose, TubeOffer};
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
@@ -24,12 +24,11 @@ pub(super) struct Offered {
 }
 
 impl TubeActor {
-    /// Starts a tube that exports the service at `address` and is offered to those who are
-    /// online now.
+    /// Starts a tube that leads to what is exported and is offered to those who are online now.
     pub(crate) fn offer(
         env: Env,
         about: About,
-        address: Address,
+        export: Export,
         online: Vec<PeerOnline>,
         obituary: Obituary,
     ) -> Addr<Self> {
@@ -39,9 +38,10 @@ impl TubeActor {
             audience: about.venue.audience(),
             service: about.service.clone(),
             parameters: about.parameters.clone(),
-            address: address.clone(),
+            address: export.address().cloned(),
         });
-        let service = ExportedEndpoint::new(env.runtime.clone(), address).start();
+        let service =
+            ExportedEndpoint::new(env.runtime.clone(), export, about.service.clone()).start();
         let side = Side::Offered(Offered {
             invitees: match &about.venue {
                 Venue::Contact(_) => Invitees::Contact(Offerer::new()),
@@ -131,7 +131,8 @@ impl Handler<Propose> for TubeActor {
             }
         };
         let service = offered.service.clone();
-        let Some(permit) = self.streams.place() else {
+        let counted = self.about.venue.counted(&peer);
+        let Some(seat) = self.streams.seats.for_peer(counted) else {
             return decline(*proposed, &DefinedCondition::ResourceConstraint);
         };
         if first {
@@ -145,7 +146,7 @@ impl Handler<Propose> for TubeActor {
             proposed,
             request,
             service,
-            permit,
+            seat,
         };
         self.streams.launch(&self.env, peer, job, ctx);
     }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::{Addr, AsyncContext, Context, Handler, Message};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use xmpp_parsers::jid::FullJid;
 
@@ -13,8 +12,8 @@ use super::{About, TubeActor, Venue};
 use crate::bytestream::{Abort, BytestreamActor, Job, Name};
 use crate::env::Env;
 use crate::event::TubeId;
-use crate::limits;
 use crate::obituary::Obituary;
+use crate::seats::TubeSeats;
 use tubes_protocol::transcript::Transcript;
 
 /// Those that are open or being opened, and the places for more.
@@ -24,7 +23,7 @@ pub(super) struct Streams {
     end: Arc<End>,
     open: HashMap<u64, Addr<BytestreamActor>>,
     count: u64,
-    pub(super) places: Arc<Semaphore>,
+    pub(super) seats: TubeSeats,
     wind_down: CancellationToken,
     /// What was offered, as both sides know it.
     offer: Arc<Transcript>,
@@ -32,22 +31,17 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new(about: &About, end: Arc<End>) -> Self {
+    pub(super) fn new(about: &About, end: Arc<End>, seats: TubeSeats) -> Self {
         Self {
             tube: about.tube,
             end,
             open: HashMap::new(),
             count: 0,
-            places: Arc::new(Semaphore::new(limits::CONNECTIONS_PER_TUBE)),
+            seats,
             wind_down: CancellationToken::new(),
             offer: Arc::new(about.transcript()),
             venue: about.venue.clone(),
         }
-    }
-
-    /// A place for one more connection, if there is one.
-    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
     pub(super) fn launch(&mut self, env: &Env, peer: FullJid, job: Job, ctx: &Context<TubeActor>) {

@@ -1,10 +1,11 @@
 //! The commands, and what each of them understands.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
-use tubes::{Access, Address, BareJid, PublicKey};
+use tubes::{Access, Address, BareJid, Group, Mode, PublicKey};
 
 use super::party::{From, To};
 use super::values::{parse_contact, parse_key, parse_service};
@@ -24,7 +25,18 @@ pub(crate) struct Demo {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Offer {
     /// Where the service listens: tcp:HOST:PORT, HOST:PORT, unix:PATH, abstract:NAME or -
-    pub(crate) address: Address,
+    #[arg(required_unless_present = "exec")]
+    pub(crate) address: Option<Address>,
+
+    /// Run this command for each connection instead, as inetd does: `sh -c COMMAND`, whose standard
+    /// input and output are the connection; TUBES_PEER in its environment is who connects
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["address", "proxy_protocol"])]
+    pub(crate) exec: Option<OsString>,
+
+    /// Tell the service who connects, by a header of the PROXY protocol (version 2) in front of each
+    /// connection: the full JID is in its field 0xE0
+    #[arg(long)]
+    pub(crate) proxy_protocol: bool,
 
     #[command(flatten)]
     pub(crate) to: To,
@@ -54,6 +66,14 @@ pub(crate) struct Accept {
     /// Whose programs may connect: localhost, port:N (that source port), credentials (this user)
     #[arg(long, value_name = "WHO", default_value = "localhost")]
     pub(crate) access: Access,
+
+    /// Let programs of this group connect, too: a name in /etc/group or a number, for unix:PATH
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Option<Group>,
+
+    /// The mode of the socket's file, for unix:PATH; default: 0600, with --group 0660
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<Mode>,
 
     /// End with the first tube instead of waiting for the next
     #[arg(long)]

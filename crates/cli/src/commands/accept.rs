@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tubes::{
     AcceptError, Address, Audience, BareJid, Direction, Event, Failure, FailureKind, FullJid,
-    Listener, TubeId, Tubes,
+    Listener, Sharing, TubeId, Tubes,
 };
 
 use super::{meet, used_once};
@@ -26,12 +26,18 @@ pub(crate) async fn run(
             accept.access, accept.listen
         )));
     }
+    if !sharing(&accept).fits(&accept.listen) {
+        return Err(Stop::Usage(format!(
+            "--mode and --group do not work at {}: they are for the file of unix:PATH",
+            accept.listen
+        )));
+    }
     let mut output = Output::new(global.output);
     if accept.listen == Address::Stdio {
         output = output.beside_stdio()?;
     } else {
         // Better now than when the contact has offered something in vain.
-        drop(Listener::bind(&accept.listen, accept.access).await?);
+        drop(Listener::bind_shared(&accept.listen, accept.access, sharing(&accept)).await?);
     }
     let party = accept.from.party();
     let party = party.ok_or_else(|| Stop::Usage("name --from or --room".to_owned()))?;
@@ -67,7 +73,8 @@ async fn one_after_another(
         };
         let tube = invitation.tube;
         // A port the kernel picked is kept: programs know it by now.
-        listen = match tubes.accept(tube, listen.clone(), accept.access).await {
+        let listener = Listener::bind_shared(&listen, accept.access, sharing(accept)).await?;
+        listen = match tubes.accept_at(tube, listener).await {
             Ok(address) => address,
             // Taken back before it could be accepted.
             Err(AcceptError::Gone) => continue,
@@ -92,6 +99,18 @@ async fn one_after_another(
         }
         feed.remark(&format!("waiting for the next offer of {from}"))?;
     }
+}
+
+/// Who else may use the socket's file.
+fn sharing(accept: &Accept) -> Sharing {
+    let mut sharing = Sharing::default();
+    if let Some(mode) = accept.mode {
+        sharing = sharing.with_mode(mode);
+    }
+    if let Some(group) = accept.group {
+        sharing = sharing.with_group(group);
+    }
+    sharing
 }
 
 /// Waits for the end of the tube, and says what ended it.

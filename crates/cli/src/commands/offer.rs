@@ -1,10 +1,10 @@
-//! `tubes offer`: shares the service that listens at an address.
+//! `tubes offer`: shares the service that listens at an address, or a command.
 
 use std::collections::BTreeMap;
 
 use tubes::{
-    Address, Audience, BareJid, Direction, Event, Failure, FailureKind, FullJid, Parameters,
-    TubeId, Tubes,
+    Audience, BareJid, Command, Direction, Event, Export, Failure, FailureKind, FullJid,
+    Parameters, TubeId, Tubes,
 };
 
 use super::{meet, used_once};
@@ -17,7 +17,8 @@ use crate::output::Output;
 use crate::parameter::Parameter;
 
 pub(crate) async fn run(global: &Global, offer: Offer, interrupt: &Interrupt) -> Result<(), Stop> {
-    let only_one = offer.address == Address::Stdio;
+    let export = exported(&offer)?;
+    let only_one = export.is_for_one();
     let mut output = Output::new(global.output);
     if only_one {
         output = output.beside_stdio()?;
@@ -31,7 +32,7 @@ pub(crate) async fn run(global: &Global, offer: Offer, interrupt: &Interrupt) ->
         .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
             let audience = meet(tubes, &party, global).await?;
             feed.remark(&announcement(&offer.service, &audience))?;
-            let wanted = tubes::Offer::to(audience.clone(), offer.service, offer.address)
+            let wanted = tubes::Offer::of(audience.clone(), offer.service, export)
                 .with_parameters(parameters);
             if only_one {
                 let tube = tubes.offer(wanted).await?;
@@ -66,6 +67,18 @@ async fn in_room(feed: &mut Feed, tube: TubeId) -> Result<(), Stop> {
             } if which == tube => return error.map_or(Ok(()), |failure| Err(failure.into())),
             _ => {}
         }
+    }
+}
+
+/// What the command line wants to be shared.
+fn exported(offer: &Offer) -> Result<Export, Stop> {
+    match (&offer.exec, &offer.address) {
+        (Some(line), _) => Ok(Command::shell(line).into()),
+        (None, Some(address)) if offer.proxy_protocol => {
+            Ok(Export::from(address.clone()).with_proxy_header())
+        }
+        (None, Some(address)) => Ok(address.clone().into()),
+        (None, None) => Err(Stop::Usage("name an ADDRESS, or --exec".to_owned())),
     }
 }
 

@@ -165,6 +165,7 @@ impl Bench {
                     let room = says.room();
                     assert!(self.router.rooms.attends(&room), "nobody attends {room}");
                 }
+                SessionEvent::Message(_) | SessionEvent::Presence(_) => panic!("nobody shares it"),
                 SessionEvent::Unclaimed { .. } | SessionEvent::Offline { .. } => {}
                 SessionEvent::Link(_) => panic!("that is the pump's to say"),
             }

@@ -13,11 +13,13 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use tokio_xmpp::Stanza;
+use tubes_protocol::ns as tubes_ns;
 use tubes_transport::{AskError, Gone, Inbound, Outbound, Patience, Question, Switchboard, Tell};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::message::{Message, MessageType};
 use xmpp_parsers::minidom::Element;
+use xmpp_parsers::presence::Presence;
 use xmpp_parsers::roster::Roster;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 use xmpp_parsers::{ns, ping::Ping};
@@ -38,6 +40,9 @@ pub(crate) struct Router {
     identity: Identity,
     contacts: Contacts,
     rooms: Rooms,
+    /// What contacts see of this client, beside what it says of itself.
+    shown: Presence,
+    sharing: Sharing,
     /// Other resources of the own account, which nobody has asked for yet.
     siblings: HashMap<FullJid, Announced>,
     tracker: Tracker,
@@ -62,6 +67,8 @@ impl Router {
             identity,
             contacts: Contacts::default(),
             rooms: Rooms::default(),
+            shown: Presence::available(),
+            sharing: Sharing::Alone,
             siblings: HashMap::new(),
             tracker: Tracker::new(prefix),
             switchboard,
@@ -199,6 +206,8 @@ impl Router {
                     .ask(to.clone(), patience, Asker::Someone(reply), now);
                 question_to(to, id, question, payload)
             }
+            Outbound::Message(message) => (*message).into(),
+            Outbound::Presence(presence) => self.present(*presence).into(),
             Outbound::Tell { to, payloads } => {
                 let mut message = Message::new_with_type(MessageType::Normal, Some(to));
                 message.payloads = payloads;
@@ -212,11 +221,26 @@ impl Router {
         match stanza {
             Stanza::Iq(iq) => self.handle_iq(iq, now),
             Stanza::Message(message) => self.handle_message(message, now),
-            Stanza::Presence(presence) => self.handle_presence(presence, now),
+            Stanza::Presence(presence) => {
+                if self.sharing == Sharing::Shared {
+                    let presence = Box::new(presence.clone());
+                    self.events.push_back(SessionEvent::Presence(presence));
+                }
+                self.handle_presence(presence, now);
+            }
         }
     }
 
+    /// Reports also what is not the tubes' from now on.
+    pub(crate) fn handle_share(&mut self) {
+        self.sharing = Sharing::Shared;
+    }
+
     fn handle_message(&mut self, message: Message, now: Instant) {
+        if self.sharing == Sharing::Shared && !message.payloads.iter().any(is_of_tubes) {
+            let message = Box::new(message.clone());
+            self.events.push_back(SessionEvent::Message(message));
+        }
         let Some(from) = message.from else { return };
         self.tracker.heard(&from, now);
         if message.type_ == MessageType::Error {
@@ -278,6 +302,18 @@ impl Router {
             StanzaError::new(type_, condition, "en", ""),
         ));
     }
+}
+
+/// Whether the application uses the session, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    Alone,
+    Shared,
+}
+
+/// What the application has no use for: offers, and data.
+fn is_of_tubes(payload: &Element) -> bool {
+    [tubes_ns::TUBES, tubes_ns::IBB].contains(&payload.ns().as_str())
 }
 
 /// Whether what is marked as delayed may be part of this session.

@@ -183,13 +183,24 @@ impl Router {
     }
 
     pub(super) fn announce(&mut self) {
-        let mut presence = self.identity.presence();
+        let presence = self.present(self.shown.clone());
+        self.out.push_back(presence.into());
+    }
+
+    /// One without an address is what all see from now on, and says beside it what this client is.
+    pub(super) fn present(&mut self, mut presence: Presence) -> Presence {
+        if presence.to.is_some() || presence.type_ != Type::None {
+            return presence;
+        }
+        self.shown = presence.clone();
+        let own = self.identity.presence().payloads;
+        presence.payloads.extend(own);
         let life = format!("{:x}-{}", self.prefix, self.lives);
         let session = Element::builder("session", tubes_ns::KIND)
             .attr(xml_ncname!("id").into(), life)
             .build();
         presence.payloads.push(session);
-        self.out.push_back(presence.into());
+        presence
     }
 
     /// The roster is known again: asks whom the user named and does not see yet.

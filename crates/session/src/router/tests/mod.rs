@@ -56,9 +56,7 @@ impl Bench {
         let stanza = match stanza.name() {
             "iq" => Iq::try_from(stanza).unwrap().into(),
             "message" => Message::try_from(stanza).unwrap().into(),
-            _ => xmpp_parsers::presence::Presence::try_from(stanza)
-                .unwrap()
-                .into(),
+            _ => Presence::try_from(stanza).unwrap().into(),
         };
         self.router.handle_stanza(stanza, self.now);
     }

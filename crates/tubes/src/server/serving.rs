@@ -1,0 +1,245 @@
+//! The inside of a server.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tubes_actors::TubeId;
+use tubes_actors::state::Phase;
+use xmpp_parsers::jid::BareJid;
+
+use super::builder::ServerBuilder;
+use super::event::{RequestId, ServeError, ServerEvent, TubeRequest};
+use super::export::Exported;
+use crate::stream_tube::{Accounts, Desk, Keeper};
+use crate::{Audience, Offer, Rules, StreamTube};
+
+/// What a server has in hand.
+#[derive(Debug)]
+pub(super) struct Serving {
+    for_contacts: BTreeSet<String>,
+    for_rooms: BTreeSet<String>,
+    rules: Mutex<Rules>,
+    exported: Mutex<Option<Exported>>,
+    desk: Desk<ServerEvent>,
+    accounts: Accounts,
+}
+
+impl Keeper for Serving {
+    type Event = ServerEvent;
+
+    fn desk(&self) -> &Desk<ServerEvent> {
+        &self.desk
+    }
+
+    fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+}
+
+impl Serving {
+    pub(super) fn new(builder: ServerBuilder) -> Self {
+        Self {
+            for_contacts: builder.for_contacts,
+            for_rooms: builder.for_rooms,
+            rules: Mutex::new(builder.rules),
+            exported: Mutex::default(),
+            desk: Desk::new(builder.monitoring),
+            accounts: Accounts::default(),
+        }
+    }
+
+    pub(super) fn export(&self, export: Exported) {
+        *locked(&self.exported) = Some(export);
+    }
+
+    pub(super) fn exported(&self) -> Option<Exported> {
+        locked(&self.exported).clone()
+    }
+
+    pub(super) fn handles(&self, audience: &Audience, service: &str) -> bool {
+        match audience {
+            Audience::Contact(_) => self.for_contacts.contains(service),
+            Audience::Room(_) => self.for_rooms.contains(service),
+        }
+    }
+
+    pub(super) async fn offer(
+        self: &Arc<Self>,
+        account: &BareJid,
+        audience: Audience,
+        service: &str,
+    ) -> Result<StreamTube, ServeError> {
+        let export = self.ready(account, &audience, service)?;
+        let request = TubeRequest {
+            id: RequestId::new(),
+            account: account.clone(),
+            audience,
+            service: service.to_owned(),
+        };
+        self.desk.announce(ServerEvent::TubeRequested {
+            request: request.clone(),
+        });
+        let pending = Pending {
+            serving: Arc::clone(self),
+            request,
+            error: Some(ServeError::Abandoned),
+        };
+        pending.carry_out(export).await
+    }
+
+    /// What is exported, if the tube can be requested at all.
+    fn ready(
+        &self,
+        account: &BareJid,
+        audience: &Audience,
+        service: &str,
+    ) -> Result<Exported, ServeError> {
+        if self.desk.is_closed() {
+            return Err(ServeError::Closed);
+        }
+        self.permit(audience, service)?;
+        if self.accounts.find(account).is_none() {
+            return Err(ServeError::UnknownAccount(account.clone()));
+        }
+        self.exported().ok_or(ServeError::NothingExported)
+    }
+
+    fn permit(&self, audience: &Audience, service: &str) -> Result<(), ServeError> {
+        if locked(&self.rules).permit(audience, service) {
+            return Ok(());
+        }
+        Err(ServeError::Forbidden {
+            audience: audience.clone(),
+            service: service.to_owned(),
+        })
+    }
+
+    pub(super) async fn withdraw(&self, tube: TubeId) {
+        let Some(tube) = self.desk.state().tubes.remove(&tube) else {
+            return;
+        };
+        if let Some((tubes, _)) = self.accounts.find(&tube.account) {
+            tubes.close(tube.id).await;
+        }
+    }
+
+    pub(super) async fn set_rules(&self, rules: Rules) {
+        *locked(&self.rules) = rules.clone();
+        // What is being offered right now was permitted before, and is seen only when it is there.
+        for account in self.accounts.jids() {
+            self.accounts.settled(&account).await;
+        }
+        let tubes = self.desk.state().tubes.into_values();
+        let against = tubes.filter(|tube| !rules.permit(&tube.audience, &tube.service));
+        let mut closing = Vec::new();
+        for tube in against {
+            if let Some((tubes, runtime)) = self.accounts.find(&tube.account) {
+                closing.push(runtime.spawn(async move { tubes.close(tube.id).await }));
+            }
+        }
+        for closed in closing {
+            // A runtime that is gone took the tube along.
+            let _ = closed.await;
+        }
+    }
+
+    /// Offers the tube, and takes it in hand before anything is heard of it.
+    async fn begin(
+        self: Arc<Self>,
+        request: TubeRequest,
+        offer: Offer,
+    ) -> Result<StreamTube, ServeError> {
+        let unknown = || ServeError::UnknownAccount(request.account.clone());
+        let hold = self.accounts.hold(&request.account).await;
+        let hold = hold.ok_or_else(unknown)?;
+        // The rules may have changed while the parameters were asked for.
+        self.permit(&request.audience, &request.service)?;
+        let address = offer.export.address().cloned();
+        let offered = hold.tubes.offer(offer).await;
+        let id = offered.map_err(|why| ServeError::Offer(Arc::new(why)))?;
+        let tube = StreamTube {
+            account: request.account,
+            id,
+            audience: request.audience,
+            service: request.service,
+            address,
+            phase: Phase::Offered,
+        };
+        let event = ServerEvent::TubeOffered {
+            request: request.id,
+            tube: tube.clone(),
+        };
+        if self.desk.begin(tube.clone(), event).is_none() {
+            hold.tubes.close(id).await;
+            return Err(ServeError::Closed);
+        }
+        Ok(tube)
+    }
+}
+
+/// A tube that was requested and is not offered yet. Whatever becomes of it is announced.
+struct Pending {
+    serving: Arc<Serving>,
+    request: TubeRequest,
+    /// Why it is not offered, if this is the end; none once it is.
+    error: Option<ServeError>,
+}
+
+impl Pending {
+    async fn carry_out(mut self, exported: Exported) -> Result<StreamTube, ServeError> {
+        let offer = match self.describe(exported).await {
+            Ok(offer) => offer,
+            Err(error) => return Err(self.fail(error)),
+        };
+        let account = &self.request.account;
+        let Some((_, runtime)) = self.serving.accounts.find(account) else {
+            let error = ServeError::UnknownAccount(account.clone());
+            return Err(self.fail(error));
+        };
+        // From here on it is offered even if nobody waits for it any more.
+        let offering = runtime.spawn(async move {
+            let serving = Arc::clone(&self.serving);
+            match serving.begin(self.request.clone(), offer).await {
+                Ok(tube) => Ok(self.done(tube)),
+                Err(error) => Err(self.fail(error)),
+            }
+        });
+        let offered = offering.await;
+        offered.unwrap_or(Err(ServeError::Abandoned))
+    }
+
+    async fn describe(&self, exported: Exported) -> Result<Offer, ServeError> {
+        let TubeRequest {
+            audience, service, ..
+        } = &self.request;
+        let offer = Offer::of(audience.clone(), service, exported.export);
+        let parameters = exported.bootstrap.of(&self.request).await;
+        let parameters = parameters.map_err(|why| ServeError::Generator(why.into()))?;
+        Ok(offer.with_parameters(parameters))
+    }
+
+    /// Nothing is left to announce: that it is offered was announced when it was begun.
+    fn done(&mut self, tube: StreamTube) -> StreamTube {
+        self.error = None;
+        tube
+    }
+
+    fn fail(&mut self, error: ServeError) -> ServeError {
+        self.error = Some(error.clone());
+        error
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(error) = self.error.take() {
+            let request = self.request.clone();
+            let refused = ServerEvent::TubeRefused { request, error };
+            self.serving.desk.announce(refused);
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
