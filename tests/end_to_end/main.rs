@@ -20,6 +20,7 @@ mod exports;
 mod fairness;
 mod faults;
 mod gabble;
+mod gabble_rooms;
 mod gabble_socks5;
 mod halves;
 mod ladder;

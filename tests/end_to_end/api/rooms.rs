@@ -8,8 +8,9 @@ use tubes::{
 use tubes_server::Server;
 
 use super::{Heard, SERVICE, added, joining, opened};
-use crate::rooms::{enter, fresh_room};
-use crate::stage::{Family, Person, Service, connect, echo, exchange, patiently};
+use crate::stage::{
+    Family, Person, Service, connect, echo, enter, exchange, fresh_room, patiently,
+};
 
 crate::on_each_server!(
     a_server_offers_to_a_room_and_knows_who_connects,

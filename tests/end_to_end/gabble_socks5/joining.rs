@@ -8,9 +8,10 @@ use tokio::time::timeout;
 use tubes_protocol::ns;
 use tubes_server::Server;
 
-use super::{BOTH, BURST, Joining, assert_not_found, hears_its_echo, opened};
+use super::{assert_not_found, hears_its_echo};
 use crate::stage::{
-    Content, Host, Listener, Manner, Multiple, Negotiation, own_addresses, patiently,
+    BOTH, BURST, Content, Host, Joining, Listener, Manner, Multiple, Negotiation, opened,
+    own_addresses, patiently,
 };
 
 crate::on_each_server!(
@@ -19,6 +20,17 @@ crate::on_each_server!(
     a_listener_that_says_nothing_is_not_dialled_again,
     hosts_where_nobody_listens_are_given_up_at_once,
     hosts_that_do_not_answer_are_given_up_in_time,
+    without_any_host_it_turns_to_in_band,
+    without_several_methods_the_first_one_carries,
+    without_several_methods_nothing_is_fallen_back_to,
+    in_band_alone_will_do,
+    a_stream_that_nobody_knows_is_not_found,
+);
+
+crate::in_rooms_too!(
+    its_listener_is_dialled_once,
+    a_listener_that_drops_us_is_not_dialled_again,
+    hosts_where_nobody_listens_are_given_up_at_once,
     without_any_host_it_turns_to_in_band,
     without_several_methods_the_first_one_carries,
     without_several_methods_nothing_is_fallen_back_to,

@@ -7,10 +7,24 @@ use tubes::{FailureKind, FullJid};
 use tubes_protocol::ns;
 use tubes_server::Server;
 
-use super::{BOTH, BURST, Offering, TUBE, at_end, echoes, opened};
-use crate::stage::{Host, Multiple, dial, dial_in_turn, patiently};
+use super::echoes;
+use crate::stage::{
+    BOTH, BURST, Host, Multiple, Offering, TUBE, at_end, dial, dial_in_turn, opened, patiently,
+};
 
 crate::on_each_server!(
+    our_hosts_are_dialled_in_turn,
+    what_it_says_before_its_answer_is_not_lost,
+    its_end_is_the_end_of_both_directions,
+    hosts_that_it_cannot_reach_are_fallen_back_from,
+    a_wrong_hash_is_refused,
+    a_claim_to_have_connected_is_checked,
+    socks5_alone_will_do,
+    socks5_alone_is_not_fallen_back_from,
+    in_band_alone_will_do,
+);
+
+crate::in_rooms_too!(
     our_hosts_are_dialled_in_turn,
     what_it_says_before_its_answer_is_not_lost,
     its_end_is_the_end_of_both_directions,

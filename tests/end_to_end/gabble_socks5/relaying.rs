@@ -8,12 +8,10 @@ use tokio::time::sleep;
 use tubes::{FullJid, Socks5, Verdict};
 use tubes_server::{Server, ServerKind};
 
-use super::{
-    BOTH, BURST, Joining, LENGTH, Offering, TUBE, assert_not_found, at_end, echoes, hears_its_echo,
-    opened,
-};
+use super::{assert_not_found, echoes, hears_its_echo};
 use crate::stage::{
-    Content, Family, Host, Multiple, Negotiation, Relay, Service, dial, digest, patiently,
+    BOTH, BURST, Content, Family, Host, Joining, LENGTH, Multiple, Negotiation, Offering, Relay,
+    Service, TUBE, at_end, dial, digest, opened, patiently, until_known,
 };
 
 crate::on_each_server!(
@@ -186,22 +184,5 @@ fn proxy_of(server: &Server) -> String {
     format!("proxy.{}", server.domain())
 }
 
-/// Waits until all proxies of the account's server are known, and this holds for each.
-async fn until_known(socks5: &Socks5, account: &FullJid, enough: impl Fn(&Verdict) -> bool) {
-    let knowing = async {
-        loop {
-            let known = socks5.known_proxies(account);
-            if !known.is_empty() && known.iter().all(|proxy| enough(&proxy.verdict)) {
-                return;
-            }
-            sleep(GLANCE).await;
-        }
-    };
-    patiently("the proxies are known", knowing).await;
-}
-
 /// Long after this side has taken the silence for a yes, and its service has spoken.
 const LATE: Duration = Duration::from_millis(500);
-
-/// Nobody is told when a proxy has been tried out.
-const GLANCE: Duration = Duration::from_millis(20);

@@ -7,25 +7,15 @@ mod names;
 mod outage;
 mod trust;
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tubes::{
-    Access, Address, Audience, BareJid, Direction, Event, Failure, FullJid, Offer, TubeId,
-};
+use tubes::{Access, Address, BareJid, FullJid, Offer, TubeId};
 use tubes_server::Server;
 use tubes_transport::{Patience, Question};
 use xmpp_parsers::minidom::Element;
 
-use crate::stage::{Family, Person, Service, Serving, Stream, connect, echo, exchange, patiently};
-
-/// A room that nobody has been in yet.
-pub(super) fn fresh_room(server: &Server) -> BareJid {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let name = format!("room-{process}-{count}@{}", server.rooms());
-    name.parse().unwrap()
-}
+use crate::stage::{
+    Family, Person, Service, Serving, Stream, connect, echo, enter, exchange, fresh_room, patiently,
+};
 
 /// Somebody who is in a room, and offers an echo there.
 struct Occupant {
@@ -41,7 +31,8 @@ impl Occupant {
         let mut person = Person::on(server, nick).await;
         let own = enter(&person, room, nick).await;
         let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
-        let offered = offer(&mut person, room, nick, service.address.clone()).await;
+        let offer = Offer::in_room(room.clone(), nick, service.address.clone());
+        let offered = person.offers(offer).await;
         Self {
             person,
             own,
@@ -60,73 +51,7 @@ impl Occupant {
     }
 }
 
-/// Comes into a room.
-pub(super) async fn enter(person: &Person, room: &BareJid, nick: &str) -> FullJid {
-    let wanted = room.with_resource_str(nick).unwrap();
-    let entering = person.tubes.enter(wanted);
-    patiently("the room is entered", entering).await.unwrap()
-}
-
-/// Offers a service in a room, and waits until it stands there.
-async fn offer(person: &mut Person, room: &BareJid, service: &str, at: Address) -> TubeId {
-    let offer = Offer::in_room(room.clone(), service, at);
-    let offered = person.tubes.offer(offer).await.unwrap();
-    person
-        .event(|event| match event {
-            Event::TubeOffered {
-                tube,
-                direction: Direction::Out,
-                ..
-            } if *tube == offered => Some(()),
-            _ => None,
-        })
-        .await;
-    offered
-}
-
 impl Person {
-    /// Somebody in a room offers a tube.
-    async fn offered_by(&mut self, occupant: &FullJid) -> TubeId {
-        self.event(|event| match event {
-            Event::TubeOffered {
-                tube,
-                peer,
-                audience: Audience::Room(room),
-                direction: Direction::In,
-                ..
-            } if peer == occupant && *room == occupant.to_bare() => Some(*tube),
-            _ => None,
-        })
-        .await
-    }
-
-    /// The account goes by this name in a room.
-    async fn is_called(&mut self, name: &FullJid) {
-        self.event(|event| match event {
-            Event::RoomEntered { own } if own == name => Some(()),
-            _ => None,
-        })
-        .await;
-    }
-
-    /// This tube was closed, and why.
-    async fn closed(&mut self, wanted: TubeId) -> Option<Failure> {
-        self.event(|event| match event {
-            Event::TubeClosed { tube, error, .. } if *tube == wanted => Some(error.clone()),
-            _ => None,
-        })
-        .await
-    }
-
-    /// The account is out of a room, and why.
-    async fn out_of(&mut self, wanted: &BareJid) -> Option<Failure> {
-        self.event(|event| match event {
-            Event::RoomLeft { room, error } if room == wanted => Some(error.clone()),
-            _ => None,
-        })
-        .await
-    }
-
     /// Asks a room for something that only those may who have made it.
     async fn command(&self, room: &BareJid, what: &str) {
         let what: Element = what.parse().unwrap();

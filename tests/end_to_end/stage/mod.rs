@@ -6,6 +6,7 @@ mod gabble;
 mod outsider;
 mod person;
 mod relay;
+mod room;
 mod service;
 mod shared;
 mod socket;
@@ -20,17 +21,21 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 use tubes::{Encryption, TransportName};
+use tubes_protocol::tube::Setting;
 use tubes_server::{Server, ServerKind};
 
 pub(crate) use self::content::{Content, digest};
 pub(crate) use self::fuse::{Fuse, Fused, Moment};
 pub(crate) use self::gabble::{
-    Gabble, Host, InBand, Listener, Manner, Multiple, Negotiation, dial, dial_in_turn, stream_hash,
+    BOTH, BURST, Gabble, Host, InBand, Joining, LENGTH, Listener, Manner, Multiple, Negotiation,
+    Offering, TUBE, dbus_tube, dial, dial_in_turn, echoes_in_band, purpose, stream_hash,
+    stream_tube, stream_tube_with,
 };
 pub(crate) use self::outsider::Outsider;
-pub(crate) use self::person::{KEYS, Person, befriended, credentials, lead, pair};
-pub(crate) use self::relay::Relay;
-pub(crate) use self::service::{Service, Serving, echo, exchange, until_served};
+pub(crate) use self::person::{KEYS, Person, befriended, credentials, lead, opened, pair};
+pub(crate) use self::relay::{Relay, until_known};
+pub(crate) use self::room::{enter, fresh_room};
+pub(crate) use self::service::{Service, Serving, at_end, echo, exchange, until_served};
 pub(crate) use self::shared::{Shared, share, share_as, share_between};
 pub(crate) use self::socket::{Family, Place, Stream, connect, own_addresses};
 pub(crate) use self::tap::{Meddling, Tap};
@@ -97,6 +102,20 @@ macro_rules! in_clear_too {
     };
 }
 
+/// Makes a test of each function for each kind of server, with people who meet in a room, such as
+/// `in_room::prosody::does_this`.
+#[macro_export]
+macro_rules! in_rooms_too {
+    ($($name:ident),+ $(,)?) => {
+        mod in_room {
+            $(async fn $name(server: &tubes_server::Server) {
+                $crate::stage::in_room(super::$name(server)).await;
+            })+
+            $crate::on_each_server!($($name),+);
+        }
+    };
+}
+
 /// Runs a test on this kind of server, if that is wanted here.
 pub(crate) async fn on<F: Future<Output = ()>>(
     kind: ServerKind,
@@ -135,9 +154,22 @@ pub(crate) fn encryption() -> Encryption {
         .unwrap_or_default()
 }
 
+/// Runs a test, or a part of it, whose people meet in a room.
+pub(crate) async fn in_room<T>(test: impl Future<Output = T>) -> T {
+    SETTING.scope(Setting::Room, test).await
+}
+
+/// Where Alice and a Gabble meet. They are contacts, if the test does not say otherwise.
+pub(crate) fn setting() -> Setting {
+    SETTING
+        .try_with(|setting| *setting)
+        .unwrap_or(Setting::Private)
+}
+
 tokio::task_local! {
     static TRANSPORT: TransportName;
     static ENCRYPTION: Encryption;
+    static SETTING: Setting;
 }
 
 /// Waits for something that must happen; `what` says what did not.

@@ -200,6 +200,19 @@ impl Person {
     }
 }
 
+/// By what the next connection was opened, and how many ways failed before.
+pub(crate) async fn opened(person: &mut Person) -> (&'static str, usize) {
+    let opened = person.event(|event| match event {
+        Event::ConnectionOpened {
+            transport,
+            fell_back_from,
+            ..
+        } => Some((*transport, fell_back_from.len())),
+        _ => None,
+    });
+    opened.await
+}
+
 /// Where people keep their keys, if nothing else is said; each account has its own.
 pub(crate) const KEYS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/keys");
 

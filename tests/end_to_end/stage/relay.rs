@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
-use tubes::Streamhost;
+use tokio::time::sleep;
+use tubes::{FullJid, Socks5, Streamhost, Verdict};
 use tubes_protocol::ns;
 use tubes_server::Server;
 use tubes_session::{Session, SessionEvent};
@@ -103,3 +105,24 @@ fn wanted(ask: &Ask) -> String {
     let sid = query.attr("sid").unwrap_or_default();
     stream_hash(sid, ask.from().as_str(), &target)
 }
+
+/// Waits until all proxies of the account's server are known, and this holds for each.
+pub(crate) async fn until_known(
+    socks5: &Socks5,
+    account: &FullJid,
+    enough: impl Fn(&Verdict) -> bool,
+) {
+    let knowing = async {
+        loop {
+            let known = socks5.known_proxies(account);
+            if !known.is_empty() && known.iter().all(|proxy| enough(&proxy.verdict)) {
+                return;
+            }
+            sleep(GLANCE).await;
+        }
+    };
+    patiently("the proxies are known", knowing).await;
+}
+
+/// Nobody is told when a proxy has been tried out.
+const GLANCE: Duration = Duration::from_millis(20);

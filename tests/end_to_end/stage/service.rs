@@ -111,6 +111,13 @@ pub(crate) async fn exchange(address: &Address) -> io::Result<()> {
     }
 }
 
+/// How much more there is before the end.
+pub(crate) async fn at_end(stream: &mut (impl AsyncReadExt + Unpin)) -> usize {
+    let mut rest = Vec::new();
+    let reading = stream.read_to_end(&mut rest);
+    patiently("the end is heard", reading).await.unwrap()
+}
+
 /// Connects until an echo can be reached again.
 pub(crate) async fn until_served(address: &Address) {
     while !matches!(timeout(LOST, exchange(address)).await, Ok(Ok(()))) {

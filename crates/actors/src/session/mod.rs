@@ -56,6 +56,8 @@ pub(crate) struct SessionActor {
     welcome: Vec<String>,
     devices: Devices,
     stays: Stays,
+    /// How often the session has begun.
+    logins: u64,
     share: Option<Share>,
     phase: Phase,
 }
@@ -107,6 +109,7 @@ impl SessionActor {
             welcome,
             devices,
             stays: Stays::new(),
+            logins: 0,
             share: None,
             phase: Phase::Live,
         }
@@ -169,10 +172,13 @@ impl SessionActor {
                     stanzas: self.env.stanzas.clone(),
                 });
                 self.devices.logged_in(login.jid.to_bare());
-                for stay in self.stays.values() {
+                // What was entered before the first one is heard of was entered in that.
+                let lost = self.stays.values().filter(|_| self.logins > 0);
+                for stay in lost {
                     // One for each login.
                     stay.addr.do_send(room::Reset);
                 }
+                self.logins += 1;
                 let (server, tls) = (login.server, login.tls);
                 Event::Online {
                     jid: login.jid,

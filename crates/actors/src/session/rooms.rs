@@ -7,7 +7,7 @@ use actix::{
     ResponseFuture, WrapFuture,
 };
 use tokio::sync::{oneshot, watch};
-use tubes_protocol::tube::TubeOffer;
+use tubes_protocol::tube::{Ended, TubeNumber, TubeOffer};
 use tubes_session::RoomSays;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
@@ -151,14 +151,7 @@ impl SessionActor {
                 News::Out(failure) => self.out(room, failure, ctx),
                 News::Renamed { from, to } => telling.extend(self.offerer_renamed(&from, &to)),
                 News::Withdrawn { by, number, why } => {
-                    let joined = self.joined_from(&by);
-                    let tube = joined.into_iter().find(|tube| tube.number == number);
-                    if let Some(addr) = tube.map(|tube| tube.addr.clone()) {
-                        telling.push(Box::pin(async move {
-                            // A tube that is gone needs no news.
-                            let _ = addr.send(Left(why)).await;
-                        }));
-                    }
+                    telling.extend(self.withdrawn_in_room(&by, number, why));
                 }
             }
         }
@@ -208,6 +201,26 @@ impl SessionActor {
                 party,
             },
         );
+    }
+
+    fn withdrawn_in_room(
+        &self,
+        by: &FullJid,
+        number: TubeNumber,
+        why: Ended,
+    ) -> Vec<ResponseFuture<()>> {
+        // A former tube of this number may still wind down.
+        let joined = self.joined_from(by).into_iter();
+        let withdrawn = joined.filter(|tube| tube.number == number);
+        let telling = withdrawn.map(|tube| -> ResponseFuture<()> {
+            // Said now, so that the tube hears it before the application hears what follows.
+            let left = tube.addr.send(Left(why));
+            Box::pin(async move {
+                // A tube that is gone needs no news.
+                let _ = left.await;
+            })
+        });
+        telling.collect()
     }
 
     fn joined_from(&self, offerer: &FullJid) -> Vec<&Tube> {

@@ -179,7 +179,10 @@ impl Handler<OffererRenamed> for TubeActor {
     fn handle(&mut self, OffererRenamed(to): OffererRenamed, _: &mut Self::Context) {
         if let Side::Joined(joined) = &mut self.side {
             joined.offerer = to.clone();
-            self.env.announcer.announce(self.about.invitation(to));
+            // One that winds down is offered no more.
+            if self.closing.is_none() {
+                self.env.announcer.announce(self.about.invitation(to));
+            }
         }
     }
 }

@@ -4,35 +4,46 @@
 //! - [`Negotiation`]: agrees on a bytestream, from either side (`negotiation.rs`)
 //! - [`Listener`], [`dial`]: SOCKS5, as the side that waits or dials (`listener.rs`, `dialling.rs`)
 //! - [`InBand`]: bytes in stanzas (`inband.rs`)
+//! - in a chat room, where it speaks to other occupants (`occupant.rs`)
+//! - [`Joining`], [`Offering`]: with a tube between it and Alice (`encounter.rs`)
 
 mod dialling;
+mod encounter;
 mod inband;
 mod listener;
 mod negotiation;
+mod occupant;
+
+use std::collections::VecDeque;
 
 use tokio::sync::mpsc;
 use tubes::{BareJid, FullJid};
 use tubes_protocol::ns;
 use tubes_server::Server;
-use tubes_session::{Session, SessionEvent, Subscribe};
+use tubes_session::{RoomSays, Session, SessionEvent, Subscribe};
 use tubes_transport::{Answer, Ask, Inbound, Patience, Question};
 use xmpp_parsers::minidom::Element;
 
 pub(crate) use self::dialling::{dial, dial_in_turn};
+pub(crate) use self::encounter::{BOTH, BURST, Joining, LENGTH, Offering, TUBE, echoes_in_band};
 pub(crate) use self::inband::InBand;
 pub(crate) use self::listener::{Listener, Manner};
-pub(crate) use self::negotiation::{Host, Multiple, Negotiation, stream_hash};
+pub(crate) use self::negotiation::{Host, Multiple, Negotiation, purpose, stream_hash};
+pub(crate) use self::occupant::{dbus_tube, stream_tube, stream_tube_with};
 
 use super::{credentials, patiently};
 
 /// Speaks by hand, and is asked by hand.
 pub(crate) struct Gabble {
     pub(crate) jid: BareJid,
-    /// The same, with its resource.
+    /// Where it speaks: the same, with its resource; or a room, with its name there.
     pub(crate) full: FullJid,
     session: Session,
     heard: mpsc::Receiver<Inbound>,
     seen: mpsc::Receiver<FullJid>,
+    /// What is shown in rooms, and of that what was not asked for yet.
+    shown: mpsc::Receiver<RoomSays>,
+    passed: VecDeque<RoomSays>,
 }
 
 impl Gabble {
@@ -44,11 +55,13 @@ impl Gabble {
         let (session, mut events) = patiently("the login is done", starting).await.unwrap();
         let (hear, heard) = mpsc::channel(64);
         let (see, seen) = mpsc::channel(64);
+        let (show, shown) = mpsc::channel(64);
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
                 match event {
                     SessionEvent::Unclaimed { inbound, .. } => drop(hear.send(inbound).await),
                     SessionEvent::Online { jid, .. } => drop(see.send(jid).await),
+                    SessionEvent::Room(says) => drop(show.send(says).await),
                     _ => {}
                 }
             }
@@ -61,6 +74,8 @@ impl Gabble {
             session,
             heard,
             seen,
+            shown,
+            passed: VecDeque::new(),
         }
     }
 

@@ -100,13 +100,29 @@ impl Gabble {
             initiator: self.full.clone(),
             target: peer.clone(),
         };
-        let request = request(&negotiation.sid, tube, multiple, methods);
+        let purpose = purpose(self.purpose(), tube);
+        let request = request(&negotiation.sid, &purpose, multiple, methods);
         let answering = self.ask(peer, &request).await;
         let answer = patiently("the initiation is answered", answering).await;
         let answer = answer.unwrap().unwrap();
         assert!(answer.is("si", ns::SI));
         assert!(answer.get_child("tube", ns::TUBES).is_some());
         (negotiation, chosen(&answer, multiple))
+    }
+
+    /// Asks for a bytestream of this purpose, whatever that is, and is refused; why.
+    pub(crate) async fn initiates_in_vain(
+        &self,
+        peer: &FullJid,
+        purpose: &str,
+    ) -> DefinedCondition {
+        let methods = [ns::BYTESTREAMS, ns::IBB];
+        let request = request(&fresh_sid(), purpose, Multiple::Yes, &methods);
+        let answering = self.ask(peer, &request).await;
+        match patiently("the initiation is answered", answering).await {
+            Err(AskError::Refused(why)) => why.defined_condition,
+            other => panic!("{purpose} is not refused, but {other:?}"),
+        }
     }
 
     /// Is asked for a bytestream, and grants these methods.
@@ -116,14 +132,8 @@ impl Gabble {
         multiple: Multiple,
         methods: &[&str],
     ) -> Negotiation {
-        let ask = self.asked("si").await;
-        let si = ask.payload();
-        assert_eq!(si.attr("profile"), Some(ns::TUBES));
-        assert!(si.get_child("si-multiple", ns::SI_MULTIPLE).is_some());
-        let stream = si.get_child("stream", ns::TUBES).unwrap();
-        assert_eq!(stream.attr("tube"), Some(&*tube.to_string()));
-        assert_eq!(offered(si), [ns::BYTESTREAMS, ns::IBB]);
-        let sid = si.attr("id").unwrap().to_owned();
+        let ask = self.is_asked_for(tube).await;
+        let sid = ask.payload().attr("id").unwrap().to_owned();
         let peer = FullJid::new(ask.from().as_str()).unwrap();
         let initiator = peer.clone();
         ask.grant(Some(answer(multiple, methods).parse().unwrap()));
@@ -132,6 +142,28 @@ impl Gabble {
             peer,
             initiator,
             target: self.full.clone(),
+        }
+    }
+
+    /// Is asked for a bytestream of this tube, in the words that it would use itself.
+    pub(crate) async fn is_asked_for(&mut self, tube: u32) -> Ask {
+        let ask = self.asked("si").await;
+        let si = ask.payload();
+        assert_eq!(si.attr("profile"), Some(ns::TUBES));
+        let multiple = si.get_child("si-multiple", ns::SI_MULTIPLE).unwrap();
+        assert_eq!(multiple.children().count(), 0);
+        let of_tubes = si.children().filter(|child| child.has_ns(ns::TUBES));
+        let expected: Element = purpose(self.purpose(), tube).parse().unwrap();
+        assert_eq!(of_tubes.collect::<Vec<_>>(), [&expected]);
+        assert_eq!(offered(si), [ns::BYTESTREAMS, ns::IBB]);
+        ask
+    }
+
+    /// By which element bytestreams are asked for where it is.
+    fn purpose(&self) -> &'static str {
+        match self.is_in_room() {
+            true => "muc-stream",
+            false => "stream",
         }
     }
 
@@ -156,6 +188,11 @@ impl Gabble {
         let hosts: Vec<_> = ask.payload().children().map(Host::read).collect();
         let words: Element = query(&negotiation.sid, &hosts).parse().unwrap();
         assert_eq!(*ask.payload(), words);
+        if self.is_in_room() {
+            // It would skip any other: there are no proxies in rooms.
+            let peer = negotiation.peer.as_str();
+            assert!(hosts.iter().all(|host| host.jid == peer), "{hosts:?}");
+        }
         Told { ask, hosts }
     }
 
@@ -188,8 +225,13 @@ impl Told {
     }
 }
 
+/// `<stream/>` or `<muc-stream/>`, for the tube of this number.
+pub(crate) fn purpose(element: &str, tube: u32) -> String {
+    format!("<{element} xmlns='{}' tube='{tube}'/>", ns::TUBES)
+}
+
 /// As Gabble asks: with a form, and the several methods as an extra.
-fn request(sid: &str, tube: u32, multiple: Multiple, methods: &[&str]) -> String {
+fn request(sid: &str, purpose: &str, multiple: Multiple, methods: &[&str]) -> String {
     let options: String = methods
         .iter()
         .map(|method| format!("<option><value>{method}</value></option>"))
@@ -201,7 +243,7 @@ fn request(sid: &str, tube: u32, multiple: Multiple, methods: &[&str]) -> String
     format!(
         "<si xmlns='{si}' id='{sid}' profile='{tubes}'><feature xmlns='{feature}'>\
          <x xmlns='jabber:x:data' type='form'><field var='stream-method' type='list-single'>\
-         {options}</field></x></feature>{multiple}<stream xmlns='{tubes}' tube='{tube}'/></si>",
+         {options}</field></x></feature>{multiple}{purpose}</si>",
         si = ns::SI,
         tubes = ns::TUBES,
         feature = ns::FEATURE_NEG,
