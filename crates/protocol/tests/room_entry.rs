@@ -100,6 +100,49 @@ fn a_name_that_is_taken_is_tried_in_other_forms_and_not_for_ever() {
 }
 
 #[test]
+fn a_name_that_somebody_was_seen_to_have_is_not_asked_for() {
+    let there = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    for (names, nick) in [
+        (&[][..], "alice"),
+        (&["fernand", "alice-2"], "alice"),
+        (&["alice", "fernand"], "alice-2"),
+        (&["alice", "alice-2", "alice-4"], "alice-3"),
+        // Then the room may say so.
+        (
+            &["alice", "alice-2", "alice-3", "alice-4", "alice-5"],
+            "alice",
+        ),
+    ] {
+        let (mut entry, _) = Entry::new("alice");
+        let nick = nick.to_owned();
+        let step = entry.handle_occupants(&there(names));
+        assert_eq!(step, Step::Enter { nick }, "{names:?}");
+    }
+}
+
+#[test]
+fn a_name_that_another_session_of_the_account_has_is_given_back() {
+    let seat = "<item affiliation='none' role='participant'/>";
+    let shared = format!("{seat}{seat}<status code='110'/>");
+    let (mut entry, _) = Entry::new("alice");
+    let next = entry.handle_available("alice", &told(&shared));
+    let nick = "alice-2".to_owned();
+    assert_eq!(next, Some(Step::Enter { nick: nick.clone() }));
+    // The other session stays, so that nobody changes its name.
+    let given_back = entry.handle_unavailable("alice", &told(&status(110)));
+    assert!(given_back.is_empty());
+    let entered = entry.handle_available("alice-2", &told(&status(110)));
+    let is_new = false;
+    assert_eq!(entered, Some(Step::Entered { nick, is_new }));
+    // Who was there first stays.
+    assert_eq!(entry.handle_available("alice-2", &told(&shared)), None);
+    assert!(entry.is_inside());
+    // And comes back as who it was.
+    let nick = "alice-2".to_owned();
+    assert_eq!(entry.handle_lost(), [Step::Enter { nick }]);
+}
+
+#[test]
 fn who_is_not_let_in_hears_why() {
     for condition in [
         DefinedCondition::NotAuthorized,

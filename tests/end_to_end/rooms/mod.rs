@@ -4,6 +4,7 @@ mod ending;
 mod meeting;
 mod names;
 mod outage;
+mod seats;
 mod trust;
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -115,7 +115,7 @@ pub(crate) enum News {
 
 impl RoomActor {
     pub(crate) fn start(start: Start) -> Addr<Self> {
-        let (entry, first) = Entry::new(&start.nick);
+        let (entry, _) = Entry::new(&start.nick);
         let actor = Self {
             env: start.env,
             session: start.session,
@@ -134,7 +134,7 @@ impl RoomActor {
         };
         Self::create(move |ctx| {
             let mut actor = actor;
-            actor.follow([first], ctx);
+            actor.look_before(ctx);
             actor
         })
     }

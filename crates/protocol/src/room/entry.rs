@@ -8,10 +8,11 @@
 //!      └── refused ──► Outside
 //! ```
 //!
-//! A name that is taken is tried in other forms. A room that is not reached at the moment is entered
-//! later by who was in there before.
+//! A name that is taken is tried in other forms. So is one that another session of the account has: services
+//! give it to both, and what is said to it reaches one of them. A room that is not reached at the moment
+//! is entered later by who was in there before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::DefinedCondition;
@@ -25,7 +26,8 @@ pub struct Entry {
     wanted: String,
     /// The one that is asked for, or held.
     nick: String,
-    tries: u32,
+    /// Forms of the name that others have, as far as it is known.
+    taken: BTreeSet<Occupant>,
     phase: Phase,
     others: BTreeMap<Occupant, Known>,
 }
@@ -116,7 +118,7 @@ impl Entry {
         let entry = Self {
             wanted: nick.to_owned(),
             nick: nick.to_owned(),
-            tries: 0,
+            taken: BTreeSet::new(),
             phase: Phase::Entering,
             others: BTreeMap::new(),
         };
@@ -140,6 +142,15 @@ impl Entry {
         self.others.get(occupant)
     }
 
+    /// Before it is entered the room says who is there: the name that this side is to ask for.
+    ///
+    /// If all of its forms are taken the room may say so.
+    pub fn handle_occupants(&mut self, there: &BTreeSet<Occupant>) -> Step {
+        let free = self.forms().find(|form| !there.contains(form));
+        self.nick = free.unwrap_or_else(|| self.wanted.clone());
+        self.enter()
+    }
+
     /// An occupant is there.
     pub fn handle_available(&mut self, occupant: &str, told: &Told) -> Option<Step> {
         match self.phase {
@@ -147,6 +158,10 @@ impl Entry {
             Phase::Entering | Phase::Returning if told.is_own() => {
                 // The service may have given another name (§7.2.3).
                 occupant.clone_into(&mut self.nick);
+                // Who was there first keeps it.
+                if told.is_shared && self.tries_another() {
+                    return Some(self.enter());
+                }
                 self.phase = Phase::Inside;
                 Some(Step::Entered {
                     nick: self.nick.clone(),
@@ -166,6 +181,8 @@ impl Entry {
         let is_own = told.is_own() || self.is_inside() && occupant == self.nick;
         match (is_own, told.is_renamed(), &told.nick) {
             (true, true, Some(nick)) => self.named(nick).into_iter().collect(),
+            // A name that was given back before it was used.
+            (true, ..) if !self.is_inside() && occupant != self.nick => Vec::new(),
             (true, ..) => self.out(told),
             (false, true, Some(nick)) => self.renamed(occupant, nick).into_iter().collect(),
             (false, ..) => {
@@ -181,10 +198,8 @@ impl Entry {
     pub fn handle_error(&mut self, condition: &DefinedCondition) -> Option<Step> {
         match (self.phase, condition) {
             (Phase::Entering | Phase::Returning, DefinedCondition::Conflict)
-                if self.tries < TRIES =>
+                if self.tries_another() =>
             {
-                self.tries += 1;
-                self.nick = format!("{}-{}", self.wanted, self.tries + 1);
                 Some(self.enter())
             }
             (Phase::Returning, condition) if may_pass(condition) => Some(Step::EnterLater),
@@ -242,10 +257,24 @@ impl Entry {
         (self.phase == Phase::Returning).then(|| self.enter_anew())
     }
 
+    /// Under the last name: another session of the account may have the one that was wanted.
     fn enter_anew(&mut self) -> Step {
-        self.tries = 0;
-        self.nick.clone_from(&self.wanted);
+        self.taken.clear();
         self.enter()
+    }
+
+    /// Goes on to a form of the name that is not known to be taken, if there is one.
+    fn tries_another(&mut self) -> bool {
+        self.taken.insert(self.nick.clone());
+        let free = self.forms().find(|form| !self.taken.contains(form));
+        let is_free = free.is_some();
+        self.nick = free.unwrap_or_else(|| self.nick.clone());
+        is_free
+    }
+
+    fn forms(&self) -> impl Iterator<Item = Occupant> {
+        let others = (2..=FORMS).map(|number| format!("{}-{number}", self.wanted));
+        std::iter::once(self.wanted.clone()).chain(others)
     }
 
     fn enter(&self) -> Step {
@@ -336,8 +365,8 @@ fn may_pass(condition: &DefinedCondition) -> bool {
     )
 }
 
-/// Names that are tried after the one that is wanted.
-const TRIES: u32 = 4;
+/// Forms of a name that are tried, the one that is wanted among them.
+const FORMS: u32 = 5;
 
 /// Occupants that are followed; more are not seen.
 const OCCUPANTS: usize = 4096;

@@ -24,6 +24,9 @@ pub struct Told {
     pub reason: Option<String>,
     /// Whether the room is no more.
     pub is_destroyed: bool,
+    /// Whether several sessions of one account go by this name. What is said to it reaches one of them,
+    /// and nobody knows which. Prosody shows that, by an item for each; ejabberd does not.
+    pub is_shared: bool,
 }
 
 impl Told {
@@ -51,6 +54,7 @@ impl Told {
             nick: of_item("nick").map(ToOwned::to_owned),
             reason: reason.map(Element::text),
             is_destroyed: destroyed.is_some(),
+            is_shared: items(told) > 1,
         }
     }
 
@@ -112,6 +116,13 @@ pub enum Removal {
 
 fn child<'a>(of: &'a Element, name: &str) -> Option<&'a Element> {
     of.get_child(name, ns::MUC_USER)
+}
+
+fn items(told: &Element) -> usize {
+    let children = told.children().take(CHILDREN);
+    children
+        .filter(|child| child.is("item", ns::MUC_USER))
+        .count()
 }
 
 fn code(status: &Element) -> Option<u16> {
