@@ -143,6 +143,48 @@ fn a_name_that_another_session_of_the_account_has_is_given_back() {
 }
 
 #[test]
+fn who_sees_another_session_under_its_name_takes_another_one() {
+    let said = |session: &str, inner: &str| {
+        let presence = format!(
+            "<presence xmlns='jabber:client'><session xmlns='urn:x-tubes:0' id='{session}'/>\
+             <x xmlns='http://jabber.org/protocol/muc#user'>{inner}</x></presence>"
+        );
+        let presence: Element = presence.parse().unwrap();
+        Told::among(presence.children())
+    };
+    let own = status(110);
+    let mut entry = inside().with_session("own");
+    assert_eq!(entry.handle_available("alice", &said("own", &own)), None);
+    // Somebody else's name is nobody's business.
+    let others = entry.handle_available("fernand", &said("other", ""));
+    assert!(matches!(others, Some(Step::Came { .. })));
+    let step = entry.handle_available("alice", &said("other", &own));
+    let nick = "alice-2".to_owned();
+    assert_eq!(step, Some(Step::Rename { nick: nick.clone() }));
+    // Until the room has taken note it is called as before.
+    assert_eq!(entry.nick(), "alice");
+    let named = entry.handle_available("alice-2", &said("own", &own));
+    assert_eq!(named, Some(Step::Named { nick }));
+    // Where all are told, the other one gives way.
+    let seat = "<item affiliation='none' role='participant'/>";
+    let shared = format!("{seat}{seat}{own}");
+    let step = entry.handle_available("alice-2", &said("other", &shared));
+    assert_eq!(step, None);
+    // And they do not chase each other for ever.
+    let mut moves = 0;
+    for _ in 0..100 {
+        let name = entry.nick().to_owned();
+        let Some(Step::Rename { nick }) = entry.handle_available(&name, &said("other", &own))
+        else {
+            break;
+        };
+        moves += 1;
+        entry.handle_available(&nick, &said("own", &own));
+    }
+    assert!(moves < 20, "{moves}");
+}
+
+#[test]
 fn who_is_not_let_in_hears_why() {
     for condition in [
         DefinedCondition::NotAuthorized,

@@ -60,7 +60,11 @@ impl RoomActor {
         Some(Saying {
             to: self.occupant(nick)?,
             showing: Showing::Available,
-            payloads: vec![wish.build(), Element::from(&Listing::default())],
+            payloads: vec![
+                wish.build(),
+                Element::from(&Listing::default()),
+                self.signature(),
+            ],
         })
     }
 
@@ -102,8 +106,15 @@ impl RoomActor {
         Saying {
             to,
             showing: Showing::Available,
-            payloads: vec![Element::from(&Listing::new(offers))],
+            payloads: vec![Element::from(&Listing::new(offers)), self.signature()],
         }
+    }
+
+    /// Tells this session's presences from those of others of the account.
+    fn signature(&self) -> Element {
+        Element::builder("session", ns::KIND)
+            .attr(xml_ncname!("id").into(), &self.stay)
+            .build()
     }
 
     pub(super) fn farewell(&self) -> Saying {
