@@ -4,6 +4,7 @@ mod ending;
 mod meeting;
 mod names;
 mod outage;
+mod rules;
 mod seats;
 mod trust;
 
