@@ -32,6 +32,21 @@ pub(crate) fn open(error: &OpenError) -> Failure {
     Failure::new(kind, error.to_string())
 }
 
+/// The same in a room, which may forbid what tubes are made of.
+pub(crate) fn open_in_room(room: &BareJid, error: &OpenError) -> Failure {
+    match error {
+        // Occupants refuse in other ways, Gabble, too.
+        OpenError::Refused(why) if why.defined_condition == DefinedCondition::NotAllowed => {
+            let why = format!(
+                "{room} forbids private queries between occupants, and with them tubes: its owner has \
+                 to allow them (allow_query_users in ejabberd)"
+            );
+            Failure::new(FailureKind::Refused, why)
+        }
+        error => open(error),
+    }
+}
+
 /// Whether the peer does not know the tube: our own kind and Gabble both answer so.
 pub(crate) fn is_disowned(error: &OpenError) -> bool {
     matches!(

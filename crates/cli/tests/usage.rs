@@ -79,6 +79,39 @@ async fn a_contact_with_a_resource_is_told_to_leave_it_out() {
 }
 
 #[tokio::test]
+async fn a_contact_and_a_room_at_once_are_refused() {
+    let room = ["--room", "hall@rooms.example.org"];
+    refused(&offer("localhost:22", &room).await, &["--to", "--room"]);
+    let accept = ["accept", "--from", "alice@example.org", "--listen", "-"];
+    let output = run(&[&accept[..], &room].concat()).await;
+    refused(&output, &["--from", "--room"]);
+}
+
+#[tokio::test]
+async fn without_a_contact_or_a_room_the_option_is_named() {
+    let output = run(&["offer", "localhost:22", "--service", "ssh"]).await;
+    refused(&output, &["--to"]);
+}
+
+#[tokio::test]
+async fn a_nick_without_a_room_is_refused() {
+    for option in ["--nick", "--room-password-file"] {
+        let named = [option, "x"];
+        refused(&offer("localhost:22", &named).await, &["--to", option]);
+        let command = ["offer", "localhost:22", "--service", "ssh"];
+        let output = run(&[&command[..], &named].concat()).await;
+        refused(&output, &["--room"]);
+    }
+}
+
+#[tokio::test]
+async fn a_room_with_a_resource_is_told_about_the_nick() {
+    let room = ["--room", "hall@rooms.example.org/alice"];
+    let output = run(&[&["accept", "--listen", "-"][..], &room].concat()).await;
+    refused(&output, &["/alice", "--nick alice"]);
+}
+
+#[tokio::test]
 async fn a_malformed_address_is_named() {
     for (address, named) in [
         ("localhost", "HOST:PORT"),

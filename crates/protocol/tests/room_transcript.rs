@@ -96,6 +96,7 @@ fn short(step: &Step) -> String {
         Step::Left { occupant } => format!("{occupant} has left"),
         Step::Out { why, .. } => format!("out: {why:?}"),
         Step::Named { nick } => format!("named {nick}"),
+        Step::Rename { nick } => format!("ask to be {nick}"),
         Step::Renamed { from, to } => format!("{from} is {to}"),
     }
 }

@@ -11,8 +11,15 @@ crate::on_each_server!(
     who_is_banned_loses_its_tubes_and_is_not_let_in_again,
     a_room_that_is_destroyed_ends_the_tubes_in_it,
     a_room_is_entered_once,
-    nobody_answers_for_a_service_that_does_not_exist,
 );
+
+/// The embedded server says nothing to presences that it cannot deliver.
+mod unreachable {
+    use super::a_service_that_does_not_exist_is_told_from_a_room_that_says_no;
+
+    crate::on_server!(prosody, Prosody: a_service_that_does_not_exist_is_told_from_a_room_that_says_no);
+    crate::on_server!(ejabberd, Ejabberd: a_service_that_does_not_exist_is_told_from_a_room_that_says_no);
+}
 
 async fn a_room_with_a_password_lets_in_who_knows_it(server: &Server) {
     let room = fresh_room(server);
@@ -101,7 +108,7 @@ async fn a_room_is_entered_once(server: &Server) {
     alice.leave().await;
 }
 
-async fn nobody_answers_for_a_service_that_does_not_exist(server: &Server) {
+async fn a_service_that_does_not_exist_is_told_from_a_room_that_says_no(server: &Server) {
     let alice = Person::on(server, "alice").await;
     let room = format!("room@nowhere.{}/alice", alice.jid.domain());
     let entering = alice.tubes.enter(room.parse().unwrap());

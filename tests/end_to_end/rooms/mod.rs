@@ -5,6 +5,8 @@ mod ending;
 mod meeting;
 mod names;
 mod outage;
+mod rules;
+mod seats;
 mod trust;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -12,7 +12,7 @@
 //! - of elements: [`si`], [`tube`], [`abilities`], [`ibb_element`], [`socks5_element`],
 //!   [`secure_element`]
 //! - of files: [`trust_file`]
-//! - of machines: [`si_machines`], [`tube_machines`], [`ibb_machine`], [`ibb_pair`],
+//! - of machines: [`si_machines`], [`tube_machines`], [`room`], [`ibb_machine`], [`ibb_pair`],
 //!   [`socks5_course`], [`socks5_frame`], [`socks5_handshake`]
 //! - of the session, which has them within: [`dns`], [`features`], [`filter`], [`login`],
 //!   [`router`], [`scram`]
@@ -21,6 +21,7 @@ mod abilities;
 mod ibb_element;
 mod ibb_machine;
 mod ibb_pair;
+mod room;
 mod secure_element;
 mod si;
 mod si_machines;
@@ -44,6 +45,7 @@ pub use self::abilities::abilities;
 pub use self::ibb_element::ibb_element;
 pub use self::ibb_machine::ibb_machine;
 pub use self::ibb_pair::ibb_pair;
+pub use self::room::room;
 pub use self::secure_element::secure_element;
 pub use self::si::si;
 pub use self::si_machines::si_machines;
@@ -65,7 +67,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     Target {
         name: "abilities",
         run: abilities,
@@ -97,6 +99,10 @@ pub const TARGETS: [Target; 20] = [
     Target {
         name: "login",
         run: login,
+    },
+    Target {
+        name: "room",
+        run: room,
     },
     Target {
         name: "router",

@@ -34,6 +34,7 @@ replays!(
     ibb_machine,
     ibb_pair,
     login,
+    room,
     router,
     scram,
     secure_element,

@@ -226,7 +226,7 @@ impl Work {
                 // At most one for each connection.
                 tube.do_send(Disowned);
             }
-            failure::open(&error)
+            self.name.venue.failure(&error)
         })?;
         let terms = self.judge(&whom, &opened.extensions).await;
         let terms = terms.map_err(|why| failure::distrust(&why))?;

@@ -42,6 +42,8 @@ pub(crate) struct RoomActor {
     room: BareJid,
     password: Option<String>,
     entry: Entry,
+    /// What its presences say, to know them by.
+    stay: String,
     board: Board,
     /// What this account offers here.
     offers: BTreeMap<TubeNumber, Offered>,
@@ -115,14 +117,17 @@ pub(crate) enum News {
 
 impl RoomActor {
     pub(crate) fn start(start: Start) -> Addr<Self> {
-        let (entry, first) = Entry::new(&start.nick);
+        let (entry, _) = Entry::new(&start.nick);
+        // Not the name by which contacts know the session: here they may be strangers.
+        let stay = format!("{:016x}", rand::random::<u64>());
         let actor = Self {
             env: start.env,
             session: start.session,
             owner: start.owner,
             room: start.room,
             password: start.password,
-            entry,
+            entry: entry.with_session(&stay),
+            stay,
             board: Board::new(),
             offers: BTreeMap::new(),
             address: start.address,
@@ -134,7 +139,7 @@ impl RoomActor {
         };
         Self::create(move |ctx| {
             let mut actor = actor;
-            actor.follow([first], ctx);
+            actor.look_before(ctx);
             actor
         })
     }
@@ -169,6 +174,13 @@ impl RoomActor {
                 Step::Out { why, reason } => {
                     let failure = why.map(|why| failure::room(&self.room, &why, reason.as_deref()));
                     news.extend(self.gone(failure));
+                }
+                Step::Rename { nick } => {
+                    let other = self.entry.nick();
+                    let real = self.entry.known(other).and_then(|known| known.real.clone());
+                    self.came(other, real);
+                    let to = self.occupant(&nick);
+                    sayings.extend(to.map(|to| self.listing_at(to)));
                 }
                 Step::Renamed { from, to } => news.extend(self.renamed(&from, &to)),
             }
@@ -282,7 +294,7 @@ impl RoomActor {
             RoomSays::Available { occupant, payloads } => {
                 let nick: Occupant = occupant.resource().to_string();
                 let told = Told::among(&payloads);
-                let is_own = told.is_own() || nick == self.entry.nick();
+                let is_own = self.entry.is_own(&nick, &told);
                 let steps = self.entry.handle_available(&nick, &told);
                 let mut news = self.follow(steps, ctx);
                 // Who is beyond the bound, or outside, is nobody.

@@ -122,6 +122,10 @@ impl Handler<Leave> for RoomActor {
     fn handle(&mut self, Leave: Leave, ctx: &mut Self::Context) -> Self::Result {
         let (left, answer) = oneshot::channel();
         self.leaving.push(left);
+        // Nor does it come in any more.
+        if let Some(due) = self.due.take() {
+            ctx.cancel_future(due);
+        }
         let farewell = self.farewell();
         self.say([farewell], ctx);
         // A room that does not take note is left all the same.

@@ -1,14 +1,16 @@
 //! What is said to a room, and asked of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use tokio::time::timeout;
 use tubes_protocol::ns;
-use tubes_protocol::room::Listing;
+use tubes_protocol::room::{Listing, Occupant};
 use tubes_session::Showing;
 use tubes_transport::{AskError, Patience, Question};
-use xmpp_parsers::disco::{DiscoInfoQuery, DiscoInfoResult};
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::disco::{DiscoInfoQuery, DiscoInfoResult, DiscoItemsQuery, DiscoItemsResult};
+use xmpp_parsers::jid::{BareJid, FullJid};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::minidom::rxml::xml_ncname;
 use xmpp_parsers::ping::Ping;
@@ -25,6 +27,27 @@ pub(super) struct Saying {
 }
 
 impl RoomActor {
+    /// Asks the room who is there, and then to be let in under a name that nobody has: another session of
+    /// the account would have to share it (XEP-0045 §6.5, §7.2.9).
+    ///
+    /// A room need not tell. Who comes back does not ask: it may find itself there.
+    pub(super) fn look_before(&mut self, ctx: &mut Context<Self>) {
+        let query = DiscoItemsQuery {
+            node: None,
+            rsm: None,
+        };
+        let asking = ask(self, self.room.clone().into(), Question::Get, query.into());
+        let asking = timeout(GLANCE, asking).into_actor(self);
+        let looking = ctx.spawn(asking.map(|answer, actor, ctx| {
+            actor.due = None;
+            let there = occupants(&actor.room, answer.ok().and_then(Result::ok).flatten());
+            let step = actor.entry.handle_occupants(&there);
+            let news = actor.follow([step], ctx);
+            actor.report(news);
+        }));
+        self.due = Some(looking);
+    }
+
     /// The wish to come in, under this name. The listing is empty, as Gabble's is then: nothing can be
     /// offered by who is not there.
     pub(super) fn entrance(&self, nick: &str) -> Option<Saying> {
@@ -37,7 +60,11 @@ impl RoomActor {
         Some(Saying {
             to: self.occupant(nick)?,
             showing: Showing::Available,
-            payloads: vec![wish.build(), Element::from(&Listing::default())],
+            payloads: vec![
+                wish.build(),
+                Element::from(&Listing::default()),
+                self.signature(),
+            ],
         })
     }
 
@@ -79,8 +106,15 @@ impl RoomActor {
         Saying {
             to,
             showing: Showing::Available,
-            payloads: vec![Element::from(&Listing::new(offers))],
+            payloads: vec![Element::from(&Listing::new(offers)), self.signature()],
         }
+    }
+
+    /// Tells this session's presences from those of others of the account.
+    fn signature(&self) -> Element {
+        Element::builder("session", ns::KIND)
+            .attr(xml_ncname!("id").into(), &self.stay)
+            .build()
     }
 
     pub(super) fn farewell(&self) -> Saying {
@@ -204,6 +238,15 @@ fn ask(
     }
 }
 
+/// Who is in the room, by its answer; nobody, if it does not tell.
+fn occupants(room: &BareJid, answer: Option<Element>) -> BTreeSet<Occupant> {
+    let items = answer.and_then(|answer| DiscoItemsResult::try_from(answer).ok());
+    let items = items.into_iter().flat_map(|items| items.items);
+    let here = items.filter(|item| item.jid.to_bare() == *room);
+    here.filter_map(|item| Some(item.jid.resource()?.to_string()))
+        .collect()
+}
+
 fn history_of_nothing() -> Element {
     Element::builder("history", ns::MUC)
         .attr(xml_ncname!("maxstanzas").into(), "0")
@@ -212,6 +255,9 @@ fn history_of_nothing() -> Element {
 
 /// How long a room may take to let somebody in.
 pub(super) const ENTRANCE: Duration = Duration::from_secs(30);
+
+/// How long a room may take to say who is there, before it is entered without knowing.
+const GLANCE: Duration = Duration::from_millis(1500);
 
 /// A pause before a room that is not there is tried again.
 const RESPITE: Duration = Duration::from_secs(10);

@@ -161,7 +161,10 @@ impl Handler<Leave> for SessionActor {
             let _ = timeout(limits::LEAVE, close_all(tubes, limits::WIND_DOWN_LEAVING)).await;
             session.close().await;
         };
-        Box::pin(leaving.into_actor(self).map(|(), _, ctx| ctx.stop()))
+        Box::pin(leaving.into_actor(self).map(|(), actor, ctx| {
+            actor.all_rooms_left();
+            ctx.stop();
+        }))
     }
 }
 

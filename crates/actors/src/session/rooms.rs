@@ -261,6 +261,15 @@ impl SessionActor {
         ctx.wait(forsaking.into_actor(self));
     }
 
+    /// The account has left, and no room hears it any more.
+    pub(super) fn all_rooms_left(&mut self) {
+        for room in std::mem::take(&mut self.stays).into_keys() {
+            let error = None;
+            let event = Event::RoomLeft { room, error };
+            self.env.announcer.announce(event);
+        }
+    }
+
     /// Whom a tube is for, and where.
     pub(super) fn venue(&self, audience: Audience) -> Option<Venue> {
         match audience {

@@ -3,10 +3,12 @@
 use actix::Addr;
 use tubes_protocol::tube::Setting;
 use tubes_secure::Whom;
+use tubes_transport::OpenError;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 use crate::env::Env;
-use crate::event::Audience;
+use crate::event::{Audience, Failure};
+use crate::failure;
 use crate::room::{RoomActor, WhoIs};
 use crate::session::Stay;
 
@@ -36,6 +38,14 @@ impl Venue {
     pub(crate) fn jid(&self) -> &BareJid {
         match self {
             Self::Contact(jid) | Self::Room(jid, _) => jid,
+        }
+    }
+
+    /// Why a stream that was asked for here did not come about.
+    pub(crate) fn failure(&self, error: &OpenError) -> Failure {
+        match self {
+            Self::Room(room, _) => failure::open_in_room(room, error),
+            Self::Contact(_) => failure::open(error),
         }
     }
 

@@ -10,7 +10,7 @@ use super::values::{parse_contact, parse_nick, parse_room};
 #[derive(Debug, clap::Args)]
 pub(crate) struct To {
     /// The contact to share it with
-    #[arg(long, value_name = "JID", value_parser = parse_contact, required_unless_present = "room", conflicts_with = "room")]
+    #[arg(long, value_name = "JID", value_parser = parse_contact, required_unless_present = "room", conflicts_with_all = OF_ROOMS)]
     to: Option<BareJid>,
 
     #[command(flatten)]
@@ -21,7 +21,7 @@ pub(crate) struct To {
 #[derive(Debug, clap::Args)]
 pub(crate) struct From {
     /// The contact whose offer to wait for
-    #[arg(long, value_name = "JID", value_parser = parse_contact, required_unless_present = "room", conflicts_with = "room")]
+    #[arg(long, value_name = "JID", value_parser = parse_contact, required_unless_present = "room", conflicts_with_all = OF_ROOMS)]
     from: Option<BareJid>,
 
     #[command(flatten)]
@@ -87,3 +87,7 @@ impl From {
         Party::new(self.from.as_ref(), &self.place)
     }
 }
+
+/// What makes no sense with a contact. (That these options require a room, clap does not say where a
+/// contact excludes one.)
+const OF_ROOMS: [&str; 3] = ["room", "nick", "room_password_file"];

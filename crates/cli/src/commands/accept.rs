@@ -68,7 +68,7 @@ async fn one_after_another(
         let invitation = loop {
             match offers.take() {
                 Some(invitation) => break invitation,
-                None => offers.note(&feed.next().await?),
+                None => offers.note(&next(feed, from).await?),
             }
         };
         let tube = invitation.tube;
@@ -113,6 +113,17 @@ fn sharing(accept: &Accept) -> Sharing {
     sharing
 }
 
+/// The next event. Whoever is put out of the room waits in vain for what is offered there.
+async fn next(feed: &mut Feed, from: &BareJid) -> Result<Event, Stop> {
+    match feed.next().await? {
+        Event::RoomLeft {
+            room,
+            error: Some(failure),
+        } if room == *from => Err(failure.into()),
+        event => Ok(event),
+    }
+}
+
 /// Waits for the end of the tube, and says what ended it.
 async fn closed(feed: &mut Feed, tube: TubeId) -> Result<Option<Failure>, Stop> {
     loop {
@@ -140,7 +151,7 @@ async fn used(
         if offerer == Offerer::PerhapsDead && offers.has_any() {
             return Ok(End::Superseded);
         }
-        let event = feed.next().await?;
+        let event = next(feed, offers.from).await?;
         offers.note(&event);
         match event {
             Event::TubeClosed { tube, .. } if tube == invitation.tube => return Ok(End::Closed),

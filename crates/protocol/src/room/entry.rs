@@ -8,15 +8,16 @@
 //!      └── refused ──► Outside
 //! ```
 //!
-//! A name that is taken is tried in other forms. A room that is not reached at the moment is entered
-//! later by who was in there before.
+//! A name that is taken is tried in other forms. So is one that another session of the account has: services
+//! give it to both, and what is said to it reaches one of them. A room that is not reached at the moment
+//! is entered later by who was in there before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
-use crate::room::{Occupant, Removal, Told};
+use crate::room::{Exit, Occupant, Removal, Step, Told};
 
 /// This side's stay in a room; pure, and one per room.
 #[derive(Clone, Debug)]
@@ -25,7 +26,10 @@ pub struct Entry {
     wanted: String,
     /// The one that is asked for, or held.
     nick: String,
-    tries: u32,
+    /// What this session says of itself, to know its own presences by.
+    session: Option<String>,
+    /// Forms of the name that others have, as far as it is known.
+    taken: BTreeSet<Occupant>,
     phase: Phase,
     others: BTreeMap<Occupant, Known>,
 }
@@ -48,80 +52,25 @@ enum Phase {
     Returning,
 }
 
-/// What follows from what the room says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Somebody is in the room; whose occupant it is, where that may be seen. Comes again when that
-    /// changes.
-    Came {
-        /// Who.
-        occupant: Occupant,
-        /// Whose occupant.
-        real: Option<FullJid>,
-    },
-    /// Ask to be let in, under this name.
-    Enter {
-        /// The name.
-        nick: Occupant,
-    },
-    /// Ask so again after a while: the room is not there at the moment.
-    EnterLater,
-    /// This side is in the room.
-    Entered {
-        /// Its name there.
-        nick: Occupant,
-        /// The room was made for it just now: tell the service how it is to be (XEP-0045 §10.1.2).
-        is_new: bool,
-    },
-    /// Somebody is in the room no more.
-    Left {
-        /// Who.
-        occupant: Occupant,
-    },
-    /// This side is in the room no more, and does not come back by itself.
-    Out {
-        /// Why; nothing if it wanted to leave.
-        why: Option<Exit>,
-        /// What people said of it.
-        reason: Option<String>,
-    },
-    /// This side has another name from now on.
-    Named {
-        /// The name.
-        nick: Occupant,
-    },
-    /// Somebody goes by another name.
-    Renamed {
-        /// The former name.
-        from: Occupant,
-        /// The present one.
-        to: Occupant,
-    },
-}
-
-/// Why this side is not in the room.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Exit {
-    /// It was not let in.
-    Refused(DefinedCondition),
-    /// It was put out.
-    Removed(Removal),
-    /// The room does not answer.
-    Silent,
-}
-
 impl Entry {
     /// A stay under this name, if nobody has it; the step to begin with is [`Step::Enter`].
     pub fn new(nick: &str) -> (Self, Step) {
         let entry = Self {
             wanted: nick.to_owned(),
             nick: nick.to_owned(),
-            tries: 0,
+            session: None,
+            taken: BTreeSet::new(),
             phase: Phase::Entering,
             others: BTreeMap::new(),
         };
         let step = entry.enter();
         (entry, step)
+    }
+
+    /// Knows the presences of this session by what it says in them of itself. See [`Told::session`].
+    pub fn with_session(mut self, session: &str) -> Self {
+        self.session = Some(session.to_owned());
+        self
     }
 
     /// The name in the room, as far as it is known.
@@ -140,6 +89,20 @@ impl Entry {
         self.others.get(occupant)
     }
 
+    /// Before it is entered the room says who is there: the name that this side is to ask for.
+    ///
+    /// If all of its forms are taken the room may say so.
+    pub fn handle_occupants(&mut self, there: &BTreeSet<Occupant>) -> Step {
+        let free = self.forms().find(|form| !there.contains(form));
+        self.nick = free.unwrap_or_else(|| self.wanted.clone());
+        self.enter()
+    }
+
+    /// Whether a presence of this name is this session's own. Another one of the account may have it, too.
+    pub fn is_own(&self, occupant: &str, told: &Told) -> bool {
+        (told.is_own() || occupant == self.nick) && !self.is_of_another(told)
+    }
+
     /// An occupant is there.
     pub fn handle_available(&mut self, occupant: &str, told: &Told) -> Option<Step> {
         match self.phase {
@@ -147,11 +110,18 @@ impl Entry {
             Phase::Entering | Phase::Returning if told.is_own() => {
                 // The service may have given another name (§7.2.3).
                 occupant.clone_into(&mut self.nick);
+                // Who was there first keeps it.
+                if told.is_shared && self.tries_another() {
+                    return Some(self.enter());
+                }
                 self.phase = Phase::Inside;
                 Some(Step::Entered {
                     nick: self.nick.clone(),
                     is_new: told.is_new_room(),
                 })
+            }
+            Phase::Inside if occupant == self.nick && self.is_of_another(told) => {
+                self.give_way(told)
             }
             Phase::Inside if told.is_own() => self.named(occupant),
             _ => self.came(occupant, told),
@@ -166,6 +136,8 @@ impl Entry {
         let is_own = told.is_own() || self.is_inside() && occupant == self.nick;
         match (is_own, told.is_renamed(), &told.nick) {
             (true, true, Some(nick)) => self.named(nick).into_iter().collect(),
+            // A name that was given back before it was used.
+            (true, ..) if !self.is_inside() && occupant != self.nick => Vec::new(),
             (true, ..) => self.out(told),
             (false, true, Some(nick)) => self.renamed(occupant, nick).into_iter().collect(),
             (false, ..) => {
@@ -181,10 +153,8 @@ impl Entry {
     pub fn handle_error(&mut self, condition: &DefinedCondition) -> Option<Step> {
         match (self.phase, condition) {
             (Phase::Entering | Phase::Returning, DefinedCondition::Conflict)
-                if self.tries < TRIES =>
+                if self.tries_another() =>
             {
-                self.tries += 1;
-                self.nick = format!("{}-{}", self.wanted, self.tries + 1);
                 Some(self.enter())
             }
             (Phase::Returning, condition) if may_pass(condition) => Some(Step::EnterLater),
@@ -242,10 +212,28 @@ impl Entry {
         (self.phase == Phase::Returning).then(|| self.enter_anew())
     }
 
+    /// Under the last name: another session of the account may have the one that was wanted.
     fn enter_anew(&mut self) -> Step {
-        self.tries = 0;
-        self.nick.clone_from(&self.wanted);
+        self.taken.clear();
         self.enter()
+    }
+
+    /// Goes on to a form of the name that is not known to be taken, if there is one.
+    fn tries_another(&mut self) -> bool {
+        self.taken.insert(self.nick.clone());
+        let free = self.free_form();
+        let is_free = free.is_some();
+        self.nick = free.unwrap_or_else(|| self.nick.clone());
+        is_free
+    }
+
+    fn free_form(&self) -> Option<Occupant> {
+        self.forms().find(|form| !self.taken.contains(form))
+    }
+
+    fn forms(&self) -> impl Iterator<Item = Occupant> {
+        let others = (2..=FORMS).map(|number| format!("{}-{number}", self.wanted));
+        std::iter::once(self.wanted.clone()).chain(others)
     }
 
     fn enter(&self) -> Step {
@@ -254,15 +242,28 @@ impl Entry {
         }
     }
 
+    fn is_of_another(&self, told: &Told) -> bool {
+        told.session.is_some() && self.session.is_some() && told.session != self.session
+    }
+
+    /// Another session of the account has the same name. ejabberd tells the elder one alone, and does not
+    /// reach it any more; where all are told, who came last gives way.
+    fn give_way(&mut self, told: &Told) -> Option<Step> {
+        if told.is_shared || self.taken.len() >= MOVES {
+            return None;
+        }
+        self.taken.insert(self.nick.clone());
+        let nick = self.free_form()?;
+        // Nobody says so again when this side is gone from there.
+        self.others.insert(self.nick.clone(), Known::of(told));
+        Some(Step::Rename { nick })
+    }
+
     fn came(&mut self, occupant: &str, told: &Told) -> Option<Step> {
         if self.others.len() >= OCCUPANTS && !self.others.contains_key(occupant) {
             return None;
         }
-        let known = Known {
-            real: told.real.clone(),
-            id: told.id.clone(),
-        };
-        let before = self.others.insert(occupant.to_owned(), known);
+        let before = self.others.insert(occupant.to_owned(), Known::of(told));
         let is_news = before.is_none_or(|before| before.real != told.real);
         is_news.then(|| Step::Came {
             occupant: occupant.to_owned(),
@@ -322,6 +323,15 @@ impl Entry {
     }
 }
 
+impl Known {
+    fn of(told: &Told) -> Self {
+        Self {
+            real: told.real.clone(),
+            id: told.id.clone(),
+        }
+    }
+}
+
 /// Whether a room that says so may be there again later.
 fn may_pass(condition: &DefinedCondition) -> bool {
     matches!(
@@ -336,8 +346,11 @@ fn may_pass(condition: &DefinedCondition) -> bool {
     )
 }
 
-/// Names that are tried after the one that is wanted.
-const TRIES: u32 = 4;
+/// Forms of a name that are tried, the one that is wanted among them.
+const FORMS: u32 = 5;
+
+/// Names that are given back in one stay, so that two sessions do not chase each other for ever.
+const MOVES: usize = 16;
 
 /// Occupants that are followed; more are not seen.
 const OCCUPANTS: usize = 4096;

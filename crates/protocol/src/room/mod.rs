@@ -10,7 +10,7 @@
 //! Nobody is asked and nobody declines: who is in the room sees what is offered there.
 //!
 //! - [`Entry`]: how this side comes in and out, and who is there (`entry.rs`), by what the room says
-//!   of occupants: [`Told`] (`presence.rs`)
+//!   of occupants: [`Told`] (`presence.rs`); what follows is a [`Step`] (`step.rs`)
 //! - [`Listing`]: what an occupant offers, in its presence (`listing.rs`)
 //! - [`Board`]: what all of them offer, and what changes with each presence (`board.rs`)
 
@@ -18,11 +18,13 @@ mod board;
 mod entry;
 mod listing;
 mod presence;
+mod step;
 
 pub use self::board::{Board, Change};
-pub use self::entry::{Entry, Exit, Known, Step};
+pub use self::entry::{Entry, Known};
 pub use self::listing::Listing;
 pub use self::presence::{Removal, Told};
+pub use self::step::{Exit, Step};
 
 /// The nickname by which a room knows an occupant at this moment; no more than that, and no identity.
 pub type Occupant = String;

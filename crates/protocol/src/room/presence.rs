@@ -24,17 +24,24 @@ pub struct Told {
     pub reason: Option<String>,
     /// Whether the room is no more.
     pub is_destroyed: bool,
+    /// By which of the sessions of our kind it was said, whatever name that has.
+    pub session: Option<String>,
+    /// Whether several sessions of one account go by this name. What is said to it reaches one of them,
+    /// and nobody knows which. Prosody shows that, by an item for each; ejabberd does not.
+    pub is_shared: bool,
 }
 
 impl Told {
     /// What stands among the payloads of a presence.
     pub fn among<'a>(payloads: impl IntoIterator<Item = &'a Element>) -> Self {
-        let (mut told, mut id) = (None, None);
+        let (mut told, mut id, mut session) = (None, None, None);
         for payload in payloads {
             if payload.is("x", ns::MUC_USER) {
                 told = Some(payload);
             } else if payload.is("occupant-id", ns::OCCUPANT_ID) {
                 id = payload.attr("id");
+            } else if payload.is("session", ns::KIND) {
+                session = payload.attr("id");
             }
         }
         let Some(told) = told else {
@@ -46,11 +53,13 @@ impl Told {
         let reason = destroyed.or(item).and_then(|what| child(what, "reason"));
         Self {
             codes: told.children().take(CHILDREN).filter_map(code).collect(),
-            id: id.filter(|id| id.len() <= ID).map(ToOwned::to_owned),
+            id: name(id),
+            session: name(session),
             real: of_item("jid").and_then(|jid| jid.parse().ok()),
             nick: of_item("nick").map(ToOwned::to_owned),
             reason: reason.map(Element::text),
             is_destroyed: destroyed.is_some(),
+            is_shared: items(told) > 1,
         }
     }
 
@@ -114,6 +123,17 @@ fn child<'a>(of: &'a Element, name: &str) -> Option<&'a Element> {
     of.get_child(name, ns::MUC_USER)
 }
 
+fn name(id: Option<&str>) -> Option<String> {
+    id.filter(|id| id.len() <= ID).map(ToOwned::to_owned)
+}
+
+fn items(told: &Element) -> usize {
+    let children = told.children().take(CHILDREN);
+    children
+        .filter(|child| child.is("item", ns::MUC_USER))
+        .count()
+}
+
 fn code(status: &Element) -> Option<u16> {
     if !status.is("status", ns::MUC_USER) {
         return None;
@@ -121,7 +141,7 @@ fn code(status: &Element) -> Option<u16> {
     status.attr("code")?.parse().ok()
 }
 
-/// Bytes in a name that the service gives.
+/// Bytes in a name that the service gives, or a session has.
 const ID: usize = 256;
 
 /// Children that are looked at; there are a handful.

@@ -1,0 +1,99 @@
+//! Two programs of one account in one room: services let both go by one name, and then what is said to it
+//! reaches one of them.
+
+use tubes::{BareJid, Event, FullJid, Offer};
+use tubes_server::Server;
+
+use super::is_served;
+use crate::stage::{Family, Person, Service, credentials, echo, enter, fresh_room, patiently};
+
+crate::on_each_server!(
+    two_programs_of_one_account_use_what_each_of_them_offers,
+    two_programs_that_come_at_the_same_time_part,
+    who_returns_after_a_program_of_the_account_has_its_own_name_again,
+);
+
+async fn two_programs_of_one_account_use_what_each_of_them_offers(server: &Server) {
+    let room = fresh_room(server);
+    let [mut one, mut other] = both_of(server, "alice").await;
+    let first = enter(&one, &room, "alice").await;
+    let second = enter(&other, &room, "alice").await;
+    assert_eq!(first.resource().as_str(), "alice");
+    assert_eq!(second.resource().as_str(), "alice-2");
+    shares(&mut one, &first, &mut other).await;
+    shares(&mut other, &second, &mut one).await;
+    other.leave().await;
+    one.leave().await;
+}
+
+async fn who_returns_after_a_program_of_the_account_has_its_own_name_again(server: &Server) {
+    let room = fresh_room(server);
+    let mut host = Person::on(server, "host").await;
+    enter(&host, &room, "host").await;
+    let [one, other] = both_of(server, "alice").await;
+    let first = enter(&one, &room, "alice").await;
+    one.leave().await;
+    host.event(|event| match event {
+        Event::OccupantLeft { occupant } if *occupant == first => Some(()),
+        _ => None,
+    })
+    .await;
+    let again = enter(&other, &room, "alice").await;
+    assert_eq!(again.resource().as_str(), "alice");
+    other.leave().await;
+    host.leave().await;
+}
+
+/// Neither sees the other before it comes in; the room shows afterwards that they share a name.
+async fn two_programs_that_come_at_the_same_time_part(server: &Server) {
+    let room = fresh_room(server);
+    let host = Person::on(server, "host").await;
+    enter(&host, &room, "host").await;
+    for _ in 0..TIMES {
+        let [mut one, mut other] = both_of(server, "alice").await;
+        let (mut first, mut second) =
+            tokio::join!(enter(&one, &room, "alice"), enter(&other, &room, "alice"));
+        if first == second {
+            // ejabberd shows it to the first one, when the second one is there.
+            let moved = room.with_resource_str("alice-2").unwrap();
+            tokio::select! {
+                () = one.is_called(&moved) => first = moved.clone(),
+                () = other.is_called(&moved) => second = moved.clone(),
+            }
+        }
+        assert_ne!(first, second);
+        shares(&mut one, &first, &mut other).await;
+        shares(&mut other, &second, &mut one).await;
+        other.leave().await;
+        one.leave().await;
+    }
+    host.leave().await;
+}
+
+/// One account, two logins.
+async fn both_of(server: &Server, name: &str) -> [Person; 2] {
+    let account = server.fresh_account(name).await.unwrap();
+    let one = Person::with(credentials(server, &account)).await.unwrap();
+    let other = Person::with(credentials(server, &account)).await.unwrap();
+    [one, other]
+}
+
+/// What the one offers the other one uses.
+async fn shares(offerer: &mut Person, own: &FullJid, user: &mut Person) {
+    let room: BareJid = own.to_bare();
+    let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
+    let offer = Offer::in_room(room, "x-echo", service.address.clone());
+    let offered = offerer.offers(offer).await;
+    let tube = user.offered_by(own).await;
+    let listen = Family::Tcp.place().address;
+    let accepting = user.tubes.accept(tube, listen, tubes::Access::Localhost);
+    let address = patiently("the tube is accepted", accepting).await.unwrap();
+    for _ in 0..TIMES {
+        is_served(&address).await;
+    }
+    offerer.tubes.close(offered).await;
+    user.closed(tube).await;
+}
+
+/// Where chance decides who is reached, it is asked that often.
+const TIMES: usize = 3;
