@@ -36,7 +36,7 @@ impl Room {
         Self::of(server, alice).await
     }
 
-    /// Who encrypts always, or not, but carries in-band.
+    /// With Alice as she has logged in.
     async fn of(server: &Server, alice: Person) -> Self {
         let jid = fresh_room(server);
         let at_alice = enter(&alice, &jid, "alice").await;
