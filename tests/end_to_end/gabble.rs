@@ -15,7 +15,39 @@ crate::on_each_server!(
     a_gabble_joins_our_tube,
     a_gabble_offers_us_a_tube,
     a_tube_that_its_offerer_has_forgotten_is_closed,
+    a_number_that_is_offered_again_while_its_tube_winds_down_is_another_tube,
 );
+
+async fn a_number_that_is_offered_again_while_its_tube_winds_down_is_another_tube(server: &Server) {
+    let mut alice = Person::lenient(server, "alice").await;
+    let mut gabble = Gabble::on(server, "fernand").await;
+    alice.tubes.befriend(&gabble.jid).await;
+    gabble.befriend(&alice.jid).await;
+    let at_alice = gabble.sees().await;
+    let offer = format!(
+        "<tube xmlns='{}' type='stream' service='x-echo' id='2077776406'/>",
+        ns::TUBES
+    );
+    let close = format!(
+        "<close xmlns='{}' tube='2077776406' id='2077776406'/>",
+        ns::TUBES
+    );
+    gabble.tell(at_alice.clone(), &offer).await;
+    let former = alice.offered().await;
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let accepting = alice.tubes.accept(former, listen, Access::Localhost);
+    let address = accepting.await.unwrap();
+    let _program = connect(&address).await.unwrap();
+    // As long as this waits for its answer, the tube is not gone.
+    let _initiation = gabble.asked("si").await;
+    gabble.tell(at_alice.clone(), &close).await;
+    gabble.tell(at_alice.clone(), &offer).await;
+    let present = alice.offered().await;
+    assert_ne!(present, former);
+    assert!(alice.tubes.state().tubes.contains_key(&former));
+    gabble.tell(at_alice, &close).await;
+    alice.closed(present).await.unwrap();
+}
 
 async fn a_gabble_joins_our_tube(server: &Server) {
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);

@@ -111,17 +111,16 @@ impl SessionActor {
 
     fn told_close(&self, close: Option<TubeClose>, from: FullJid) -> ResponseFuture<()> {
         let bare = from.to_bare();
-        let addr = close.and_then(|close| {
-            self.tubes
-                .values()
-                .find(|tube| {
-                    tube.number == close.number && tube.peer == bare && tube.may_close(&from)
-                })
-                .map(|tube| tube.addr.clone())
-        });
+        let is_meant = |tube: &&Tube| {
+            let number = close.map(|close| close.number);
+            number == Some(tube.number) && tube.peer == bare && tube.may_close(&from)
+        };
+        // A former one of this number may be winding down.
+        let meant = self.tubes.values().filter(is_meant);
+        let meant: Vec<_> = meant.map(|tube| tube.addr.clone()).collect();
         Box::pin(async move {
-            if let Some(addr) = addr {
-                let _ = addr.send(PeerClosed(from)).await;
+            for addr in meant {
+                let _ = addr.send(PeerClosed(from.clone())).await;
             }
         })
     }
@@ -130,7 +129,7 @@ impl SessionActor {
         &mut self,
         offer: Result<TubeOffer, tubes_protocol::tube::TubeError>,
         from: FullJid,
-        ctx: &Context<Self>,
+        ctx: &mut Context<Self>,
     ) -> ResponseFuture<()> {
         let offer = match offer {
             Ok(offer) => offer,
@@ -140,17 +139,43 @@ impl SessionActor {
             tube.number == offer.number()
                 && matches!(&tube.party, Party::Joined(jid) if *jid == from)
         };
-        if let Some(addr) = self.tubes.values().find(same).map(|tube| tube.addr.clone()) {
-            return Box::pin(async move {
-                let _ = addr.send(OfferedAgain).await;
-            });
-        }
-        if let Some(limit) = self.limit_of_invitations(&from.to_bare()) {
-            self.env.seats.reached(limit, Some(from.to_bare().into()));
+        let same: Vec<_> = self
+            .tubes
+            .values()
+            .filter(same)
+            .map(|tube| tube.addr.clone())
+            .collect();
+        if same.is_empty() {
+            self.offered_anew(&offer, from, ctx);
             return Box::pin(async {});
         }
-        self.invited(&offer, from, ctx);
-        Box::pin(async {})
+        let asking = async move {
+            let mut alive = false;
+            for tube in same {
+                alive |= tube.send(OfferedAgain).await.unwrap_or(false);
+            }
+            alive
+        };
+        let (done, finished) = tokio::sync::oneshot::channel::<()>();
+        ctx.spawn(asking.into_actor(self).map(move |alive, actor, ctx| {
+            // What winds down does not come back: then it is another tube.
+            if !alive {
+                actor.offered_anew(&offer, from, ctx);
+            }
+            drop(done);
+        }));
+        Box::pin(async move {
+            // The session waits for this before it reads on.
+            let _ = finished.await;
+        })
+    }
+
+    fn offered_anew(&mut self, offer: &TubeOffer, from: FullJid, ctx: &Context<Self>) {
+        if let Some(limit) = self.limit_of_invitations(&from.to_bare()) {
+            self.env.seats.reached(limit, Some(from.to_bare().into()));
+            return;
+        }
+        self.invited(offer, from, ctx);
     }
 
     /// Of what there are too many for one tube more.

@@ -135,19 +135,20 @@ pub(crate) enum Presence {
     Unseen,
 }
 
-/// The offer came again: the offerer has reconnected.
+/// The offer came again: the offerer has reconnected. False if this tube winds down.
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "bool")]
 pub(crate) struct OfferedAgain;
 
 impl Handler<OfferedAgain> for TubeActor {
-    type Result = ();
+    type Result = bool;
 
-    fn handle(&mut self, OfferedAgain: OfferedAgain, ctx: &mut Self::Context) {
+    fn handle(&mut self, OfferedAgain: OfferedAgain, ctx: &mut Self::Context) -> Self::Result {
         if let Side::Joined(joined) = &mut self.side {
             joined.machine.handle_offered_again();
             self.rearm(ctx);
         }
+        self.closing.is_none()
     }
 }
 
