@@ -72,7 +72,7 @@ async fn who_is_kicked_loses_its_tubes_and_hears_why(server: &Server) {
         fernand.person.closed(offered).await.unwrap().kind,
         FailureKind::Closed
     );
-    assert_eq!(fernand.person.closed(joined).await.is_some(), true);
+    assert!(fernand.person.closed(joined).await.is_some());
     leave(alice, fernand).await;
 }
 
