@@ -135,9 +135,10 @@ impl Entry {
         }
         let is_own = told.is_own() || self.is_inside() && occupant == self.nick;
         match (is_own, told.is_renamed(), &told.nick) {
-            (true, true, Some(nick)) => self.named(nick).into_iter().collect(),
             // A name that was given back before it was used.
+            (true, true, _) if !self.is_inside() => Vec::new(),
             (true, ..) if !self.is_inside() && occupant != self.nick => Vec::new(),
+            (true, true, Some(nick)) => self.named(nick).into_iter().collect(),
             (true, ..) => self.out(told),
             (false, true, Some(nick)) => self.renamed(occupant, nick).into_iter().collect(),
             (false, ..) => {
