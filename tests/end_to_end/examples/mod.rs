@@ -1,0 +1,3 @@
+//! The examples that are about more than one thing.
+
+mod room;
