@@ -1,3 +1,4 @@
 //! The examples that are about more than one thing.
 
+mod bot;
 mod room;
