@@ -2,16 +2,14 @@
 //!
 //! `cargo run --example desktop -- share alice@example.org fernand@example.net` starts a desktop and
 //! offers it; `cargo run --example desktop -- view fernand@example.net alice@example.org` shows it. The
-//! account's password is in the environment variable `PASSWORD`.
-//!
-//! VNC itself needs no password: the tube is for that contact alone, and encrypted, and both ends of
-//! it are sockets that no other user of the machine can open.
+//! account's password is in the environment variable `PASSWORD`. VNC itself needs none: the tube is
+//! for that contact alone, and encrypted, and both of its ends are closed to other users.
 
 use std::env;
 use std::error::Error;
-use std::io;
 use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -26,7 +24,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let account = Account::new(account.parse()?, env::var("PASSWORD")?)?;
     let contact = contact.parse()?;
-
     let (tubes, events) = Tubes::builder(account).start().await?;
     tubes.befriend(&contact).await;
     tokio::select! {
@@ -66,10 +63,9 @@ pub(crate) async fn view(
         } = event
             && peer.to_bare() == contact
             && service == SERVICE
+            && let Some(Value::Str(geometry)) = parameters.get("geometry")
         {
-            if let Some(Value::Str(geometry)) = parameters.get("geometry") {
-                println!("{peer} shares a desktop of {geometry}");
-            }
+            println!("{peer} shares a desktop of {geometry}");
             let listening = tubes.accept(tube, Address::unix(&socket)?, Access::Localhost);
             listening.await?;
             // It shall not ask for a password, and tell it.
@@ -90,13 +86,11 @@ pub(crate) fn offer(contact: BareJid, desktop: &Desktop) -> Result<Offer, Box<dy
     Ok(offer.with_parameters(parameters))
 }
 
-/// A desktop that nobody sees but those who look at it by VNC.
+/// A display for programs that is seen by those who connect to an address, with a viewer.
 pub(crate) struct Desktop {
-    /// Where programs are shown.
     pub(crate) display: String,
-    /// Where viewers connect.
     pub(crate) address: Address,
-    pub(crate) server: Child,
+    server: Child,
     _folder: TempDir,
 }
 
@@ -110,26 +104,34 @@ impl Desktop {
             .arg(&socket)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .kill_on_drop(true)
             .spawn()
             .map_err(|why| cannot_start(SERVER, "tigervnc-standalone-server", &why))?;
-        // It says its number as soon as it can be connected to.
-        let mut number = String::new();
         let said = server.stdout.take().ok_or("it has no standard output")?;
-        BufReader::new(said).read_line(&mut number).await?;
-        if number.is_empty() {
-            return Err(format!("{SERVER} ended: start it by hand to see why").into());
-        }
-        Ok(Self {
-            display: format!(":{}", number.trim()),
+        let mut desktop = Self {
+            display: String::new(),
             address: Address::unix(socket)?,
             server,
             _folder: folder,
-        })
+        };
+        // It says its number as soon as it can be connected to.
+        let mut number = String::new();
+        BufReader::new(said).read_line(&mut number).await?;
+        let number = number.trim().parse::<u16>();
+        let number = number.map_err(|_| format!("{SERVER} ended: start it by hand to see why"))?;
+        desktop.display = format!(":{number}");
+        Ok(desktop)
     }
 }
 
-fn cannot_start(program: &str, package: &str, why: &io::Error) -> String {
+impl Drop for Desktop {
+    fn drop(&mut self) {
+        // Killed, it would leave the files of its display behind.
+        let pid = self.server.id().map_or(0, u32::cast_signed);
+        let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::TERM));
+    }
+}
+
+fn cannot_start(program: &str, package: &str, why: &dyn Error) -> String {
     format!("cannot start {program}: {why}; on Debian it is in the package {package}")
 }
 

@@ -3,7 +3,6 @@
 use std::env;
 use std::process::Stdio;
 
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 use tubes::{Direction, Event, Value};
 use tubes_server::{Server, ServerKind};
@@ -67,9 +66,6 @@ async fn a_contact_sees_the_desktop_as_it_changes(server: &Server) {
 
     fernand.leave().await;
     alice.leave().await;
-    for desktop in [shared, viewers] {
-        end(desktop).await;
-    }
 }
 
 /// What was said of the desktop.
@@ -102,15 +98,6 @@ async fn paint(desktop: &Desktop, [red, green, blue]: [u8; 3]) {
         .output();
     let output = patiently("it is painted", painting).await.unwrap();
     assert!(output.status.success(), "{output:?}");
-}
-
-/// Ends a desktop gently: killed, it would leave the files of its display behind.
-async fn end(mut desktop: Desktop) {
-    let pid = i32::try_from(desktop.server.id().unwrap()).unwrap();
-    kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
-    patiently("the desktop ends", desktop.server.wait())
-        .await
-        .unwrap();
 }
 
 /// Whether all programs are there. Where `CI` is set they have to be.
