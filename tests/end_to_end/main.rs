@@ -16,6 +16,7 @@ mod closing;
 mod crowds;
 mod declining;
 mod embedding;
+mod examples;
 mod exports;
 mod fairness;
 mod faults;

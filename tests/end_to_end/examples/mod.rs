@@ -1,0 +1,6 @@
+//! The examples that are about more than one thing.
+
+mod bot;
+mod desktop;
+mod room;
+mod screen;
