@@ -6,8 +6,7 @@ use tubes::{Address, Audience, Parameters, StreamTubeServer};
 use tubes_server::Server;
 
 use crate::api::{accepted, added};
-use crate::rooms::{enter, fresh_room};
-use crate::stage::{Person, connect, patiently};
+use crate::stage::{Person, connect, enter, fresh_room, patiently};
 
 // The example as it is, so that it cannot promise what does not work.
 #[allow(dead_code, reason = "a test has a `main` of its own")]
