@@ -195,7 +195,7 @@ pub enum Event {
         /// What the service's clients have to know.
         parameters: Parameters,
     },
-    /// A tube is in use: accepted, or first connected to.
+    /// A tube is in use: accepted, or first connected to; or it is offered in a room, where nobody is asked.
     TubeOpened {
         /// The tube.
         tube: TubeId,

@@ -20,8 +20,9 @@
 //! - [`Account`]: the handle by which an application gives orders (`account.rs`)
 //! - [`Event`]: what it learns (`event.rs`), how (`announcer.rs`), and what that amounts to
 //!   ([`State`], `state/`)
-//! - `session/`, `negotiator.rs`, `tube/`, `endpoint.rs`, `bytestream.rs`: the actors
-//! - `control.rs`: the thread; `env.rs`: what surrounds every actor; `limits.rs`: the bounds
+//! - `session/`, `negotiator.rs`, `room/`, `tube/`, `endpoint.rs`, `bytestream/`: the actors
+//! - [`Limits`]: how much of everything (`limits.rs`); `seats.rs`: the places for connections
+//! - `control.rs`: the thread; `env.rs`: what surrounds every actor
 
 mod account;
 mod announcer;

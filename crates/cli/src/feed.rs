@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tubes::{Event, Events, State, TubeId, Tubes};
+use tubes::{Event, Events, Limit, State, TubeId, Tubes};
 
 use crate::exit::{Kind, Stop};
-use crate::output::{FellBack, Output, Party, Report, Trust, Typed, Why, milliseconds};
+use crate::output::{FellBack, Output, Party, Report, Trust, Typed, milliseconds};
 
 /// The events of an account, reported as they are taken.
 pub(crate) struct Feed {
@@ -142,13 +142,10 @@ impl Feed {
                 source,
                 protection: protection.into(),
             },
-            Event::LimitReached { limit, peer } => {
-                let who = peer.map_or_else(|| "programs".to_owned(), |peer| peer.to_string());
-                Report::Error(Why {
-                    kind: Kind::Limit.name(),
-                    message: format!("too many {limit}: {who} will have to wait"),
-                })
-            }
+            Event::LimitReached { limit, peer } => Report::LimitReached {
+                limit: limited(limit)?,
+                peer: peer.map(|peer| peer.to_string()),
+            },
             Event::Listening { tube, address } => Report::Listening {
                 tube: self.number(tube),
                 address: address.to_string(),
@@ -217,6 +214,20 @@ impl Feed {
     fn number(&self, tube: TubeId) -> u32 {
         self.state.tubes.get(&tube).map_or(0, |tube| tube.number)
     }
+}
+
+/// The name of a limit, for programs; none for what a later version may limit.
+fn limited(limit: Limit) -> Option<&'static str> {
+    Some(match limit {
+        Limit::Connections => "connections",
+        Limit::ConnectionsPerContact => "connections_per_contact",
+        Limit::ConnectionsPerTube => "connections_per_tube",
+        Limit::Invitations => "invitations",
+        Limit::InvitationsInRooms => "invitations_in_rooms",
+        Limit::InvitationsPerContact => "invitations_per_contact",
+        Limit::Negotiations => "negotiations",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -108,7 +108,8 @@ impl Builder {
         self
     }
 
-    /// Whether those with this contact are, whatever holds for others.
+    /// Whether those with this contact are, or those in this room, whatever holds for others. In a room
+    /// what is set for a contact does not count.
     pub fn encryption_with(mut self, contact: BareJid, encryption: Encryption) -> Self {
         self.exceptions.push((contact, encryption));
         self

@@ -4,7 +4,7 @@
 //!   program ── socket ── Tubes ══ any XMPP account ══ Tubes ── socket ── service
 //! ```
 //!
-//! Alice exports a local socket in a *stream tube* and offers it to Fernand; he accepts and
+//! Alice exports a local socket in a *stream tube* and offers it to Fernand, or to all in a chat room; he accepts and
 //! gets a local socket; every program that connects there gets its own bytestream to a new
 //! connection of Alice's service. Neither program knows of it.
 //!

@@ -37,7 +37,7 @@ impl Offer {
     }
 
     /// Offers whatever can be exported, for example [`Export::of`] a socket that listens already, to a
-    /// contact or in a room.
+    /// contact or in a room. A bare JID stands for a contact: of a room write [`Audience::Room`].
     pub fn of(
         audience: impl Into<Audience>,
         service: impl Into<String>,

@@ -205,6 +205,8 @@ pub(super) struct Offers<'a> {
     from: &'a BareJid,
     service: Option<&'a str>,
     waiting: VecDeque<Invitation>,
+    /// The last one that was taken: it is offered anew when its offerer changes its name in a room.
+    taken: Option<TubeId>,
 }
 
 impl<'a> Offers<'a> {
@@ -213,6 +215,7 @@ impl<'a> Offers<'a> {
             from,
             service,
             waiting: VecDeque::new(),
+            taken: None,
         }
     }
 
@@ -227,6 +230,7 @@ impl<'a> Offers<'a> {
                 ..
             } if peer.to_bare() == *self.from
                 && self.service.is_none_or(|wanted| wanted == service)
+                && self.taken != Some(*tube)
                 && !self.waiting.iter().any(|waiting| waiting.tube == *tube) =>
             {
                 self.waiting.push_back(Invitation {
@@ -240,10 +244,79 @@ impl<'a> Offers<'a> {
     }
 
     pub(super) fn take(&mut self) -> Option<Invitation> {
-        self.waiting.pop_front()
+        let invitation = self.waiting.pop_front()?;
+        self.taken = Some(invitation.tube);
+        Some(invitation)
     }
 
     fn has_any(&self) -> bool {
         !self.waiting.is_empty()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+    use tubes::{Account, Events, Offer};
+    use tubes_server::{Server, ServerKind};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_tube_in_use_is_no_newer_offer_when_its_offerer_changes_its_name() {
+        if !ServerKind::Embedded.wanted().unwrap() {
+            return;
+        }
+        let server = Server::shared(ServerKind::Embedded).await.unwrap();
+        let room: BareJid = format!("accept@{}", server.rooms()).parse().unwrap();
+        let (alice, _) = in_room(server, &room, "alice").await;
+        let (fernand, mut events) = in_room(server, &room, "fernand").await;
+        let nowhere = "127.0.0.1:9".parse().unwrap();
+        let offer = Offer::in_room(room.clone(), "http", nowhere);
+        alice.offer(offer).await.unwrap();
+        let mut offers = Offers::new(&room, None);
+        offered(&mut offers, &mut events, "alice").await;
+        offers.take().unwrap();
+        let renamed = room.with_resource_str("alicia").unwrap();
+        alice.rename_in_room(renamed).await;
+        offered(&mut offers, &mut events, "alicia").await;
+        assert!(!offers.has_any());
+        fernand.leave().await;
+        alice.leave().await;
+    }
+
+    async fn in_room(server: &Server, room: &BareJid, name: &str) -> (Tubes, Events) {
+        let made = server.fresh_account(name).await.unwrap();
+        let address = server.address();
+        let account = Account::new(made.jid.clone().into(), made.password)
+            .unwrap()
+            .with_server(&address.ip().to_string(), address.port())
+            .unwrap()
+            .with_roots_pem(server.ca().pem().as_bytes())
+            .unwrap();
+        let keys = tempfile::tempdir().unwrap();
+        let builder = Tubes::builder(account).keys_in(keys.path());
+        let (tubes, events) = builder.start().await.unwrap();
+        let wanted = room.with_resource_str(name).unwrap();
+        tubes.enter(wanted).await.unwrap();
+        (tubes, events)
+    }
+
+    /// Notes what happens until this occupant offers something.
+    async fn offered(offers: &mut Offers<'_>, events: &mut Events, nick: &str) {
+        loop {
+            let event = timeout(PATIENCE, events.next()).await.unwrap().unwrap();
+            offers.note(&event);
+            if matches!(&event, Event::TubeOffered { peer, .. } if peer.resource().as_str() == nick)
+            {
+                return;
+            }
+        }
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(60);
 }

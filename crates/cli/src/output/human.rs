@@ -57,6 +57,7 @@ pub(crate) fn lines(report: &Report) -> String {
         ),
         Report::Device(device) => device_line(device),
         Report::Error(why) => format!("error: {}", harmless(&why.message)),
+        Report::LimitReached { limit, peer } => reached(limit, peer.as_deref()),
         Report::Listening { tube, address } => {
             format!("listening on {} for tube {tube}", harmless(address))
         }
@@ -147,6 +148,15 @@ fn protected(protection: &Protection) -> &'static str {
         Some("verified") => "encrypted and verified",
         Some("occupant") => "encrypted, unverified",
         Some(_) => "encrypted",
+    }
+}
+
+fn reached(limit: &str, peer: Option<&str>) -> String {
+    let who = peer.map_or_else(|| "programs".to_owned(), harmless);
+    let what = limit.replace('_', " ");
+    match limit.starts_with("invitations") {
+        true => format!("too many {what}: what else {who} offers is not heard"),
+        false => format!("too many {what}: {who} will have to wait"),
     }
 }
 

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 pub(crate) use self::human::{bytes, harmless};
 pub(crate) use self::report::{
-    Device, FellBack, Party, Proof, Report, Resource, Trust, Typed, Verdict, Why, milliseconds,
+    Device, FellBack, Party, Proof, Report, Resource, Trust, Typed, Verdict, milliseconds,
 };
 use crate::args::Format;
 use crate::exit::{Kind, Stop};

@@ -43,6 +43,10 @@ pub(crate) enum Report {
     /// A device of a contact's, or of this account.
     Device(Device),
     Error(Why),
+    LimitReached {
+        limit: &'static str,
+        peer: Option<String>,
+    },
     Listening {
         tube: u32,
         address: String,

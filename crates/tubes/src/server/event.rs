@@ -46,7 +46,7 @@ pub enum ServerEvent {
         /// The tube.
         tube: StreamTube,
     },
-    /// A tube is used for the first time.
+    /// A tube is used for the first time; in a room it is open as soon as it is offered.
     TubeOpened {
         /// The tube.
         tube: StreamTube,

@@ -18,7 +18,7 @@ impl Rules {
         Self::default()
     }
 
-    /// Keeps a service for these contacts or rooms, and for those who were named for it before.
+    /// Keeps a service for these contacts (bare JIDs) or rooms ([`Audience::Room`]), and for those who were named for it before.
     pub fn allow<A: Into<Audience>>(
         mut self,
         service: impl Into<String>,
