@@ -81,6 +81,9 @@ pub enum OfferError {
     /// The account has as many tubes as it may.
     #[error("the account has as many tubes as it may")]
     Full,
+    /// In a room the parameters of all offers go into one presence.
+    #[error("the parameters are too long to be offered in {0}: at most 1,024 bytes as XML")]
+    TooLong(BareJid),
     /// The room has to be entered first.
     #[error("this account is not in {0}: enter the room first")]
     NotInRoom(BareJid),

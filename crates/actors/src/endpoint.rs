@@ -123,7 +123,7 @@ async fn accept(
 ) -> Failure {
     let mut warned: Option<Instant> = None;
     loop {
-        let Some(seat) = seats.wait().await else {
+        let Some(vacancy) = seats.vacancy().await else {
             return failure::internal();
         };
         let socket = match listener.accept().await {
@@ -141,6 +141,9 @@ async fn accept(
                 continue;
             }
             Err(error) => return failure::listener(&error.to_string()),
+        };
+        let Some(seat) = seats.seat(vacancy).await else {
+            return failure::internal();
         };
         let program = Waiting::new(socket);
         if tube.send(Connected { program, seat }).await.is_err() {

@@ -68,6 +68,15 @@ pub enum Event {
         /// Who wanted it, if not a program of this side.
         peer: Option<Jid>,
     },
+    /// Whoever is at the other end of a connection goes by another name in the room.
+    ConnectionRenamed {
+        /// The tube.
+        tube: TubeId,
+        /// Which of the tube's connections, counted from 1.
+        connection: u64,
+        /// The present name.
+        peer: FullJid,
+    },
     /// A joined tube has its local address.
     Listening {
         /// The tube.

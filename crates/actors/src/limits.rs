@@ -172,6 +172,13 @@ const INVITATIONS: usize = 1024;
 /// Tubes that an account offers.
 const OFFERS: usize = 1024;
 
+/// Tubes that an account offers in one room: others look at so many of one occupant.
+pub(crate) const OFFERS_PER_ROOM: usize = 32;
+
+/// Bytes in the parameters of a tube that is offered in a room: those of all offers there go into one
+/// presence, and servers end a stream with a stanza that is too large for them.
+pub(crate) const PARAMETERS_IN_ROOM: usize = 1024;
+
 /// Rooms of an account.
 const ROOMS: usize = 64;
 

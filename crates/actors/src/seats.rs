@@ -35,6 +35,10 @@ pub(crate) struct Seat {
     _all: OwnedSemaphorePermit,
 }
 
+/// A place in a tube that nobody has yet.
+#[derive(Debug)]
+pub(crate) struct Vacancy(OwnedSemaphorePermit);
+
 /// The seats of one tube.
 #[derive(Clone, Debug)]
 pub(crate) struct TubeSeats {
@@ -132,10 +136,17 @@ impl TubeSeats {
         })
     }
 
-    /// Waits for a seat: programs wait in the backlog meanwhile. None only if seats are given no more.
-    pub(crate) async fn wait(&self) -> Option<Seat> {
+    /// Waits for a place in the tube: programs wait in the backlog meanwhile. None only if places are
+    /// given no more.
+    pub(crate) async fn vacancy(&self) -> Option<Vacancy> {
         let of_tube = Arc::clone(&self.of_tube);
         let tube = self.patient(of_tube, Limit::ConnectionsPerTube).await?;
+        Some(Vacancy(tube))
+    }
+
+    /// Waits for a seat for a program that has come. Those who only listen take none: or tubes that
+    /// nobody uses would use up the places of all others.
+    pub(crate) async fn seat(&self, Vacancy(tube): Vacancy) -> Option<Seat> {
         let of_all = Arc::clone(&self.seats.limits.connections);
         let all = self.patient(of_all, Limit::Connections).await?;
         Some(Seat {

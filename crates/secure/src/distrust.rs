@@ -46,6 +46,9 @@ pub enum Distrust {
         /// The key that it has now.
         key: Fingerprint,
     },
+    /// Whoever it was has left the room while the bytestream was opened.
+    #[error("{0} has left the room meanwhile")]
+    Left(FullJid),
     /// The device was revoked.
     #[error("the device of {contact} with the key {key} was revoked")]
     Revoked {

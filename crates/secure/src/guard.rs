@@ -233,8 +233,8 @@ impl Guard {
                     return Ok(known);
                 }
                 let met = self.visits.meet(occupant, key);
-                refuse_occupant(occupant, key, Some(met))?;
-                Ok(met)
+                refuse_occupant(occupant, key, met)?;
+                met.ok_or_else(|| Distrust::Left(occupant.jid.clone()))
             }
         }
     }

@@ -22,6 +22,8 @@ pub enum Whom {
 pub struct Occupant {
     /// The room, and the name there: no identity, as another one may have it the next moment.
     pub jid: FullJid,
+    /// Its stay there, which ends when it leaves. See [`Visits::began`].
+    pub stay: u64,
     /// What the room calls it as long as the room exists, whatever its name (XEP-0421).
     pub id: Option<String>,
     /// Whose occupant it is, where the room lets that be seen.
@@ -37,6 +39,15 @@ impl Whom {
         }
     }
 
+    /// Whether this is still the same: somebody else may go by the name by now.
+    pub fn is_still(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Contact(one), Self::Contact(other)) => one == other,
+            (Self::Occupant(one), Self::Occupant(other)) => one.stay == other.stay,
+            _ => false,
+        }
+    }
+
     /// The contact, or the room.
     pub fn bare(&self) -> BareJid {
         self.jid().to_bare()
@@ -44,90 +55,93 @@ impl Whom {
 }
 
 /// The keys of those who were met in rooms, for as long as this side stays there. Cheap to clone.
+///
+/// Somebody is known by its stay in the room, from its coming to its leaving, whatever it is called
+/// meanwhile; and after that by its name together with the one of XEP-0421, if the service has those.
 #[derive(Clone, Debug, Default)]
-pub struct Visits(Arc<Mutex<HashMap<Pin, PublicKey>>>);
+pub struct Visits(Arc<Mutex<Known>>);
 
-/// By what somebody is told from others in a room.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Pin {
-    room: BareJid,
-    name: Name,
+#[derive(Debug, Default)]
+struct Known {
+    /// Who is there, and the key that it has proven to have.
+    stays: HashMap<u64, Option<PublicKey>>,
+    /// Whoever may come back.
+    remembered: HashMap<Pin, PublicKey>,
 }
 
+/// By what somebody who comes back is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Name {
-    Id(String),
-    Nick(String),
+struct Pin {
+    occupant: FullJid,
+    id: String,
 }
 
 impl Visits {
-    /// What this key is of this occupant; nothing if it was not met yet.
-    pub(crate) fn judge(&self, occupant: &Occupant, key: PublicKey) -> Option<Judgement> {
-        let known = *self.pins().get(&Pin::of(occupant))?;
-        Some(judgement(known == key))
+    /// Somebody is in a room: the stay is known from here on.
+    pub fn began(&self, stay: u64) {
+        self.known().stays.entry(stay).or_default();
     }
 
-    /// Whether this occupant has encrypted in this visit.
-    pub(crate) fn knows(&self, occupant: &Occupant) -> bool {
-        self.pins().contains_key(&Pin::of(occupant))
-    }
-
-    /// The occupant has proven that it has this key.
-    pub(crate) fn meet(&self, occupant: &Occupant, key: PublicKey) -> Judgement {
-        let mut pins = self.pins();
-        let pin = Pin::of(occupant);
-        match pins.get(&pin) {
-            Some(known) => judgement(*known == key),
-            None => {
-                if pins.len() < PINS {
-                    pins.insert(pin, key);
-                }
-                Judgement::Occupant
-            }
-        }
-    }
-
-    /// Whoever had this name in the room has left: the next one is somebody else.
-    pub fn forget(&self, occupant: &FullJid) {
-        self.pins().remove(&Pin::by_nick(occupant));
-    }
-
-    /// An occupant goes by another name from now on.
-    pub fn rename(&self, from: &FullJid, to: &FullJid) {
-        let mut pins = self.pins();
-        let key = pins.remove(&Pin::by_nick(from));
-        pins.remove(&Pin::by_nick(to));
-        if let Some(key) = key {
-            pins.insert(Pin::by_nick(to), key);
-        }
+    /// Somebody has left: whoever has the name next is somebody else.
+    pub fn ended(&self, stay: u64) {
+        self.known().stays.remove(&stay);
     }
 
     /// This side has left the room.
     pub fn end(&self, room: &BareJid) {
-        self.pins().retain(|pin, _| pin.room != *room);
+        let mut known = self.known();
+        known
+            .remembered
+            .retain(|pin, _| pin.occupant.to_bare() != *room);
     }
 
-    fn pins(&self) -> MutexGuard<'_, HashMap<Pin, PublicKey>> {
+    /// What this key is of this occupant; nothing if it was not met yet.
+    pub(crate) fn judge(&self, occupant: &Occupant, key: PublicKey) -> Option<Judgement> {
+        let pinned = self.known().key_of(occupant)?;
+        Some(judgement(pinned == key))
+    }
+
+    /// Whether this occupant has encrypted in this visit.
+    pub(crate) fn knows(&self, occupant: &Occupant) -> bool {
+        self.known().key_of(occupant).is_some()
+    }
+
+    /// The occupant has proven that it has this key. Nothing if it has left meanwhile.
+    pub(crate) fn meet(&self, occupant: &Occupant, key: PublicKey) -> Option<Judgement> {
+        let mut known = self.known();
+        if !known.stays.contains_key(&occupant.stay) {
+            return None;
+        }
+        if let Some(pinned) = known.key_of(occupant) {
+            return Some(judgement(pinned == key));
+        }
+        known.stays.insert(occupant.stay, Some(key));
+        if let Some(pin) = Pin::of(occupant)
+            && known.remembered.len() < REMEMBERED
+        {
+            known.remembered.insert(pin, key);
+        }
+        Some(Judgement::Occupant)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Pin {
-    fn of(occupant: &Occupant) -> Self {
-        match &occupant.id {
-            Some(id) => Self {
-                room: occupant.jid.to_bare(),
-                name: Name::Id(id.clone()),
-            },
-            None => Self::by_nick(&occupant.jid),
-        }
+impl Known {
+    fn key_of(&self, occupant: &Occupant) -> Option<PublicKey> {
+        let of_stay = self.stays.get(&occupant.stay).copied().flatten();
+        of_stay.or_else(|| self.remembered.get(&Pin::of(occupant)?).copied())
     }
+}
 
-    fn by_nick(occupant: &FullJid) -> Self {
-        Self {
-            room: occupant.to_bare(),
-            name: Name::Nick(occupant.resource().to_string()),
-        }
+impl Pin {
+    fn of(occupant: &Occupant) -> Option<Self> {
+        Some(Self {
+            occupant: occupant.jid.clone(),
+            id: occupant.id.clone()?,
+        })
     }
 }
 
@@ -138,8 +152,8 @@ fn judgement(is_same: bool) -> Judgement {
     }
 }
 
-/// Occupants whose keys are remembered. Of those beyond, each connection is as the first.
-const PINS: usize = 4096;
+/// Occupants who may come back whose keys are remembered; of more, each is met anew.
+const REMEMBERED: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -148,16 +162,13 @@ mod tests {
     use super::*;
     use crate::key::Identity;
 
-    fn occupant(nick: &str, id: Option<&str>) -> Occupant {
+    fn occupant(nick: &str, stay: u64, id: Option<&str>) -> Occupant {
         Occupant {
-            jid: jid(nick),
+            jid: format!("room@rooms.example/{nick}").parse().unwrap(),
+            stay,
             id: id.map(ToOwned::to_owned),
             real: None,
         }
-    }
-
-    fn jid(nick: &str) -> FullJid {
-        format!("room@rooms.example/{nick}").parse().unwrap()
     }
 
     fn key() -> PublicKey {
@@ -165,40 +176,59 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_one_key_until_it_is_somebody_elses() {
+    fn a_stay_has_one_key_whatever_the_name() {
         let visits = Visits::default();
         let (one, other) = (key(), key());
-        let fernand = occupant("fernand", None);
+        visits.began(1);
+        let fernand = occupant("fernand", 1, None);
         assert_eq!(visits.judge(&fernand, one), None);
-        assert_eq!(visits.meet(&fernand, one), Judgement::Occupant);
-        assert_eq!(visits.judge(&fernand, one), Some(Judgement::Occupant));
-        assert_eq!(visits.meet(&fernand, other), Judgement::Other);
-        visits.forget(&jid("fernand"));
-        assert_eq!(visits.meet(&fernand, other), Judgement::Occupant);
-    }
-
-    #[test]
-    fn keys_follow_their_occupant_to_another_name() {
-        let visits = Visits::default();
-        let (one, other) = (key(), key());
-        visits.meet(&occupant("fernand", None), one);
-        visits.meet(&occupant("fern", None), other);
-        visits.rename(&jid("fernand"), &jid("fern"));
-        let fern = occupant("fern", None);
+        assert_eq!(visits.meet(&fernand, one), Some(Judgement::Occupant));
+        let fern = occupant("fern", 1, None);
         assert_eq!(visits.judge(&fern, one), Some(Judgement::Occupant));
-        assert!(!visits.knows(&occupant("fernand", None)));
+        assert_eq!(visits.meet(&fern, other), Some(Judgement::Other));
     }
 
     #[test]
-    fn who_has_an_id_is_known_by_it_whatever_the_name_until_the_visit_ends() {
+    fn who_has_the_name_next_is_somebody_else() {
         let visits = Visits::default();
         let (one, other) = (key(), key());
-        visits.meet(&occupant("fernand", Some("x")), one);
-        visits.forget(&jid("fernand"));
-        let elsewhere = occupant("fern", Some("x"));
-        assert_eq!(visits.judge(&elsewhere, other), Some(Judgement::Other));
-        assert_eq!(visits.judge(&occupant("fernand", Some("y")), other), None);
+        visits.began(1);
+        visits.meet(&occupant("fernand", 1, None), one);
+        visits.ended(1);
+        visits.began(2);
+        let next = occupant("fernand", 2, None);
+        assert!(!visits.knows(&next));
+        assert_eq!(visits.meet(&next, other), Some(Judgement::Occupant));
+    }
+
+    #[test]
+    fn who_has_left_meanwhile_is_not_met() {
+        let visits = Visits::default();
+        visits.began(1);
+        visits.ended(1);
+        assert_eq!(visits.meet(&occupant("fernand", 1, Some("x")), key()), None);
+        visits.began(2);
+        assert!(!visits.knows(&occupant("fernand", 2, Some("x"))));
+    }
+
+    #[test]
+    fn who_comes_back_is_known_by_name_and_id_until_the_visit_ends() {
+        let visits = Visits::default();
+        let (one, other) = (key(), key());
+        visits.began(1);
+        visits.meet(&occupant("fernand", 1, Some("x")), one);
+        visits.ended(1);
+        visits.began(2);
+        let back = occupant("fernand", 2, Some("x"));
+        assert_eq!(visits.judge(&back, other), Some(Judgement::Other));
+        // Another device of the same account, and another account of the same name.
+        visits.began(3);
+        assert_eq!(visits.judge(&occupant("fern", 3, Some("x")), other), None);
+        assert_eq!(
+            visits.judge(&occupant("fernand", 3, Some("y")), other),
+            None
+        );
         visits.end(&"room@rooms.example".parse().unwrap());
-        assert_eq!(visits.judge(&elsewhere, other), None);
+        assert_eq!(visits.judge(&back, other), None);
     }
 }

@@ -47,6 +47,7 @@ pub(crate) struct Pump {
 /// What the session's owner wants.
 #[derive(Debug)]
 pub(crate) enum Command {
+    Abandon(BareJid),
     Advertise(Vec<String>),
     Attend(BareJid),
     Close(oneshot::Sender<()>),
@@ -225,6 +226,7 @@ impl Pump {
                 self.router
                     .handle_consent(contact, subscribe, Instant::now());
             }
+            Command::Abandon(room) => self.router.handle_abandon(&room),
             Command::Attend(room) => self.router.handle_attend(room),
             Command::Forsake(room) => self.router.handle_forsake(&room),
             Command::Present(presence) => self.router.handle_present(presence),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tubes_protocol::ns;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::{Presence, Type};
@@ -20,7 +21,7 @@ impl Rooms {
         self.0.remove(room);
     }
 
-    #[cfg(feature = "fuzzing")]
+    /// Whether this is a room that is attended.
     pub(crate) fn attends(&self, room: &BareJid) -> bool {
         self.0.contains(room)
     }
@@ -31,7 +32,15 @@ impl Rooms {
         if !self.0.contains(&from.to_bare()) {
             return None;
         }
-        let payloads = || presence.payloads.iter().take(PAYLOADS).cloned();
+        // What others add must not push out of sight what the room says.
+        let payloads = || {
+            presence
+                .payloads
+                .iter()
+                .filter(is_of_rooms)
+                .take(PAYLOADS)
+                .cloned()
+        };
         let occupant = from.try_as_full().ok().cloned();
         match (&presence.type_, occupant) {
             (Type::None, Some(occupant)) => Some(RoomSays::Available {
@@ -91,5 +100,11 @@ impl RoomSays {
     }
 }
 
-/// Payloads of one presence that are handed on.
+/// What of a presence is handed on: what the room says, and what tubes say.
+fn is_of_rooms(payload: &&Element) -> bool {
+    let spaces = [ns::MUC_USER, ns::OCCUPANT_ID, ns::TUBES, ns::KIND];
+    payload.name() == "error" || spaces.contains(&payload.ns().as_str())
+}
+
+/// Payloads of one presence that are handed on: a few more than there are kinds of them.
 const PAYLOADS: usize = 16;

@@ -132,6 +132,12 @@ impl Session {
         self.command(Command::Attend(room)).await;
     }
 
+    /// Lets go of what is under way with whoever is, or was, in this room: it is entered anew, and the
+    /// names there may be somebody else's by now.
+    pub async fn abandon(&self, room: BareJid) {
+        self.command(Command::Abandon(room)).await;
+    }
+
     /// Hears no more of this room.
     pub async fn forsake(&self, room: BareJid) {
         self.command(Command::Forsake(room)).await;

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use xmpp_parsers::jid::BareJid;
+use xmpp_parsers::jid::Jid;
 
 /// The places taken, by contact.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shares(Arc<Mutex<HashMap<BareJid, usize>>>);
+pub(crate) struct Shares(Arc<Mutex<HashMap<Jid, usize>>>);
 
 impl Shares {
     /// A place in the contact's share, if there is one left.
-    pub(crate) fn take(&self, contact: BareJid) -> Option<Share> {
+    pub(crate) fn take(&self, contact: Jid) -> Option<Share> {
         let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = shares.entry(contact.clone()).or_default();
         if *taken >= SHARE {
@@ -27,7 +27,7 @@ impl Shares {
 /// One place; free again when dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
-    contact: BareJid,
+    contact: Jid,
     shares: Shares,
 }
 

@@ -109,10 +109,17 @@ pub struct Switchboard {
 impl Switchboard {
     /// Turns an IQ request into an [`Ask`] by reserving the place of its answer.
     ///
-    /// Hands the payload back when too many answers are being withheld, from this contact or in
-    /// all: then the caller refuses on the spot (`resource-constraint`).
-    pub fn ask(&self, from: Jid, id: String, payload: Element) -> Result<Ask, Element> {
-        let Some(share) = self.shares.take(from.to_bare()) else {
+    /// Hands the payload back when too many answers are being withheld, from this `holder` or in
+    /// all: then the caller refuses on the spot (`resource-constraint`). The holder is the contact, or
+    /// the occupant of a room.
+    pub fn ask(
+        &self,
+        from: Jid,
+        holder: Jid,
+        id: String,
+        payload: Element,
+    ) -> Result<Ask, Element> {
+        let Some(share) = self.shares.take(holder) else {
             return Err(payload);
         };
         match self.answers.clone().try_reserve_owned() {

@@ -9,6 +9,11 @@ use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
+/// As whom the peer counts.
+fn holder() -> Jid {
+    peer().to_bare().into()
+}
+
 fn peer() -> Jid {
     "fernand@example.org/laptop".parse().unwrap()
 }
@@ -27,7 +32,11 @@ fn tell(from: &Jid, sid: &str) -> Inbound {
 }
 
 fn ask(switchboard: &Switchboard, sid: &str) -> Inbound {
-    Inbound::Ask(switchboard.ask(peer(), "1".to_owned(), data(sid)).unwrap())
+    Inbound::Ask(
+        switchboard
+            .ask(peer(), holder(), "1".to_owned(), data(sid))
+            .unwrap(),
+    )
 }
 
 #[tokio::test]
@@ -139,7 +148,7 @@ async fn a_dropped_question_is_answered_all_the_same() {
 async fn questions_are_handed_back_when_too_many_answers_are_withheld() {
     let (_stanzas, _outbox, switchboard) = Stanzas::pair();
     let mut withheld = Vec::new();
-    while let Ok(ask) = switchboard.ask(peer(), "1".to_owned(), data("s")) {
+    while let Ok(ask) = switchboard.ask(peer(), holder(), "1".to_owned(), data("s")) {
         withheld.push(ask);
         assert!(withheld.len() < 100_000, "no bound");
     }
@@ -151,16 +160,34 @@ async fn one_contact_cannot_use_up_the_places_of_others() {
     let mut withheld = Vec::new();
     for resource in 0.. {
         let from: Jid = format!("mallory@example.org/{resource}").parse().unwrap();
-        match switchboard.ask(from, "1".to_owned(), data("s")) {
+        match switchboard.ask(
+            from.clone(),
+            from.to_bare().into(),
+            "1".to_owned(),
+            data("s"),
+        ) {
             Ok(ask) => withheld.push(ask),
             Err(_) => break,
         }
         assert!(withheld.len() < 100_000, "no bound");
     }
-    assert!(switchboard.ask(peer(), "1".to_owned(), data("s")).is_ok());
+    assert!(
+        switchboard
+            .ask(peer(), holder(), "1".to_owned(), data("s"))
+            .is_ok()
+    );
     withheld.clear();
     let mallory: Jid = "mallory@example.org/x".parse().unwrap();
-    assert!(switchboard.ask(mallory, "1".to_owned(), data("s")).is_ok());
+    assert!(
+        switchboard
+            .ask(
+                mallory.clone(),
+                mallory.to_bare().into(),
+                "1".to_owned(),
+                data("s")
+            )
+            .is_ok()
+    );
 }
 
 #[tokio::test]

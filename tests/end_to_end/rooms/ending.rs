@@ -15,6 +15,12 @@ crate::on_each_server!(
     who_leaves_a_room_stays_online,
 );
 
+mod connections {
+    use super::who_is_put_out_has_no_connections_any_more;
+
+    crate::on_each_server_and_transport!(who_is_put_out_has_no_connections_any_more);
+}
+
 async fn a_tube_ends_with_its_withdrawal(server: &Server) {
     let (mut alice, mut fernand) = both(server).await;
     let (tube, address) = fernand.accept_of(&alice.own).await;
@@ -53,6 +59,20 @@ async fn a_tube_ends_when_who_offers_it_is_kicked(server: &Server) {
     let rest = patiently("the connection ends", program.read(&mut [0; 5])).await;
     assert!(rest.is_err(), "{rest:?}");
     fernand.person.out_of(&room).await.unwrap();
+    leave(alice, fernand).await;
+}
+
+/// Also those that need no room to go on, and before somebody else has the name.
+async fn who_is_put_out_has_no_connections_any_more(server: &Server) {
+    let (mut alice, mut fernand) = both(server).await;
+    let (_, address) = fernand.accept_of(&alice.own).await;
+    let _program = program_at(&address).await;
+    let room = alice.own.to_bare();
+    alice.person.command(&room, &kick("fernand")).await;
+    let (.., why) = alice.person.connection_closed().await;
+    assert!(why.is_some());
+    let state = alice.person.tubes.state();
+    assert!(state.tubes[&alice.offered].connections.is_empty());
     leave(alice, fernand).await;
 }
 

@@ -1,7 +1,7 @@
 //! Names in rooms, which are no identities.
 
 use tokio::io::AsyncReadExt;
-use tubes::TransportName;
+use tubes::{Event, TransportName};
 use tubes_server::Server;
 
 use super::{both, enter, fresh_room, is_served, leave, program_at, says_back};
@@ -57,7 +57,7 @@ async fn tubes_follow_who_offers_them_to_another_name(server: &Server) {
 }
 
 async fn tubes_are_used_under_another_name(server: &Server) {
-    let (alice, mut fernand) = both(server).await;
+    let (mut alice, mut fernand) = both(server).await;
     let (_, address) = fernand.accept_of(&alice.own).await;
     let mut program = program_at(&address).await;
     let renamed = alice.own.to_bare().with_resource_str("fern").unwrap();
@@ -68,7 +68,18 @@ async fn tubes_are_used_under_another_name(server: &Server) {
             let rest = patiently("it breaks", program.read(&mut [0; 5])).await;
             assert!(rest.is_err(), "{rest:?}");
         }
-        _ => says_back(&mut program).await,
+        _ => {
+            // Or it would be taken for a connection of whoever has the former name next.
+            let event = alice.person.event(|event| match event {
+                Event::ConnectionRenamed { peer, .. } => Some(peer.clone()),
+                _ => None,
+            });
+            assert_eq!(event.await, renamed);
+            let state = alice.person.tubes.state();
+            let mut connections = state.tubes[&alice.offered].connections.values();
+            assert!(connections.all(|connection| connection.peer == renamed));
+            says_back(&mut program).await;
+        }
     }
     drop(program);
     is_served(&address).await;

@@ -46,6 +46,8 @@ use crate::tube::Venue;
 pub(crate) struct BytestreamActor {
     task: Option<JoinHandle<Result<(), Failure>>>,
     abort: AbortHandle,
+    /// What it is said to have ended for, if it is given up.
+    given_up: Failure,
     end: End,
 }
 
@@ -88,6 +90,7 @@ impl BytestreamActor {
             .spawn(tracing::Instrument::instrument(running, span));
         Self {
             abort: task.abort_handle(),
+            given_up: failure::abandoned(),
             task: Some(task),
             end,
         }
@@ -103,7 +106,7 @@ impl Actor for BytestreamActor {
         ctx.spawn(task.into_actor(self).map(|result, actor, ctx| {
             actor.end.result = result.unwrap_or_else(|error| match error.is_panic() {
                 true => Err(failure::internal()),
-                false => Err(failure::abandoned()),
+                false => Err(actor.given_up.clone()),
             });
             ctx.stop();
         }));
@@ -114,15 +117,16 @@ impl Actor for BytestreamActor {
     }
 }
 
-/// Give up now: both ends see an error.
+/// Give up now, for this reason: both ends see an error.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Abort;
+pub(crate) struct Abort(pub(crate) Failure);
 
 impl Handler<Abort> for BytestreamActor {
     type Result = ();
 
-    fn handle(&mut self, Abort: Abort, _: &mut Self::Context) {
+    fn handle(&mut self, Abort(why): Abort, _: &mut Self::Context) {
+        self.given_up = why;
         self.abort.abort();
     }
 }
@@ -220,6 +224,10 @@ impl Work {
             return Err(failure::abandoned());
         };
         let _place = queue.enter().await.ok_or_else(failure::abandoned)?;
+        // That may have taken a while.
+        if !self.who_is().await?.is_still(&whom) {
+            return Err(failure::not_there(&self.name.peer));
+        }
         request.extensions.extend(self.env.guard.abilities(&whom));
         let opened = signalling.open(request).await.map_err(|error| {
             if failure::is_disowned(&error) {

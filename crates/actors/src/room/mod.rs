@@ -8,16 +8,19 @@
 //! means for tubes is [`News`] for the account, which has the tubes.
 //!
 //! - this file: what follows from what the room says
+//! - `occupants.rs`: who comes, leaves, and changes its name
 //! - `orders.rs`: what the account and its tubes want
 //! - `talk.rs`: what is said to the room
 
+mod occupants;
 mod orders;
 mod talk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use actix::{
     Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle,
+    WrapFuture,
 };
 use tokio::sync::{oneshot, watch};
 use tubes_protocol::room::{Board, Change, Entry, Listing, Occupant, Step, Told};
@@ -50,6 +53,8 @@ pub(crate) struct RoomActor {
     /// The name here, under which tubes speak.
     address: watch::Sender<FullJid>,
     names: Names,
+    /// The stays of those who are there, by their names.
+    stays: HashMap<Occupant, u64>,
     due: Option<SpawnHandle>,
     entered: Option<oneshot::Sender<Result<FullJid, Failure>>>,
     leaving: Vec<oneshot::Sender<()>>,
@@ -101,6 +106,8 @@ pub(crate) struct Start {
 /// What follows for the account's tubes.
 #[derive(Debug)]
 pub(crate) enum News {
+    /// Somebody is there no more, and has no connections here any more.
+    Left(FullJid),
     /// Somebody offers a tube.
     Offered { by: FullJid, offer: TubeOffer },
     /// This side is in the room no more, for this reason, if it did not want to leave.
@@ -132,6 +139,7 @@ impl RoomActor {
             offers: BTreeMap::new(),
             address: start.address,
             names: Names::Anybodys,
+            stays: HashMap::new(),
             due: None,
             entered: Some(start.entered),
             leaving: Vec::new(),
@@ -152,6 +160,15 @@ impl RoomActor {
     ) -> Vec<News> {
         let mut news = Vec::new();
         let mut sayings = Vec::new();
+        let steps: Vec<_> = steps.into_iter().collect();
+        if steps
+            .iter()
+            .any(|step| matches!(step, Step::Enter { .. } | Step::EnterLater))
+        {
+            // What was under way in a former stay must not go on with whoever has the names now.
+            let (session, room) = (self.session.clone(), self.room.clone());
+            ctx.wait(async move { session.abandon(room).await }.into_actor(self));
+        }
         for step in steps {
             match step {
                 Step::Came { occupant, real } => self.came(&occupant, real),
@@ -176,9 +193,12 @@ impl RoomActor {
                     news.extend(self.gone(failure));
                 }
                 Step::Rename { nick } => {
-                    let other = self.entry.nick();
-                    let real = self.entry.known(other).and_then(|known| known.real.clone());
-                    self.came(other, real);
+                    let other = self.entry.nick().to_owned();
+                    let real = self
+                        .entry
+                        .known(&other)
+                        .and_then(|known| known.real.clone());
+                    self.came(&other, real);
                     let to = self.occupant(&nick);
                     sayings.extend(to.map(|to| self.listing_at(to)));
                 }
@@ -187,36 +207,6 @@ impl RoomActor {
         }
         self.say(sayings, ctx);
         news
-    }
-
-    fn came(&self, occupant: &str, real: Option<FullJid>) {
-        if let Some(occupant) = self.occupant(occupant) {
-            let event = Event::OccupantCame { occupant, real };
-            self.env.announcer.announce(event);
-        }
-    }
-
-    fn left(&mut self, occupant: &str) -> Vec<News> {
-        let changes = self.board.handle_left(occupant);
-        if let Some(occupant) = self.occupant(occupant) {
-            self.env.guard.visits().forget(&occupant);
-            let event = Event::OccupantLeft { occupant };
-            self.env.announcer.announce(event);
-        }
-        self.news(changes, Ended::Left)
-    }
-
-    fn renamed(&mut self, from: &str, to: &str) -> Vec<News> {
-        let changes = self.board.handle_renamed(from, to);
-        if let (Some(from), Some(to)) = (self.occupant(from), self.occupant(to)) {
-            self.env.guard.visits().rename(&from, &to);
-            let real = self.entry.known(to.resource().as_str());
-            let real = real.and_then(|known| known.real.clone());
-            let announcer = &self.env.announcer;
-            announcer.announce(Event::OccupantLeft { occupant: from });
-            announcer.announce(Event::OccupantCame { occupant: to, real });
-        }
-        self.news(changes, Ended::Left)
     }
 
     fn inside(&mut self, nick: &str, is_new: bool, ctx: &mut Context<Self>) {
@@ -251,6 +241,10 @@ impl RoomActor {
         let changes = self.board.handle_gone();
         let mut news = self.news(changes, Ended::Left);
         self.env.guard.visits().end(&self.room);
+        for stay in std::mem::take(&mut self.stays).into_values() {
+            self.env.guard.visits().ended(stay);
+        }
+        self.entry.handle_out();
         self.env.announcer.announce(Event::RoomLeft {
             room: self.room.clone(),
             error: failure.clone(),
@@ -321,11 +315,12 @@ impl RoomActor {
     }
 
     /// Tells the account what did not come of something that the room said.
-    fn report(&self, news: Vec<News>) {
+    fn report(&self, news: Vec<News>, ctx: &Context<Self>) {
         if !news.is_empty() {
             let room = self.room.clone();
             // A few for each time that a timer goes off, and for each login.
-            self.owner.do_send(RoomNews { room, news });
+            let from = ctx.address();
+            self.owner.do_send(RoomNews { room, from, news });
         }
     }
 }

@@ -85,10 +85,12 @@ impl Handler<WhoIs> for RoomActor {
 
     fn handle(&mut self, WhoIs(jid): WhoIs, _: &mut Self::Context) -> Self::Result {
         let known = self.entry.known(jid.resource().as_str()).cloned();
+        let stay = self.stays.get(jid.resource().as_str()).copied();
         let names = self.names;
-        MessageResult(known.map(|known| {
+        MessageResult(known.zip(stay).map(|(known, stay)| {
             Whom::Occupant(Occupant {
                 jid,
+                stay,
                 id: known.id.filter(|_| names == Names::OfService),
                 real: known.real.map(|real| real.to_bare()),
             })
@@ -105,9 +107,14 @@ impl Handler<Reset> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, Reset: Reset, ctx: &mut Self::Context) {
+        if !self.leaving.is_empty() {
+            // The new session is not in the room.
+            let news = self.gone(None);
+            return self.report(news, ctx);
+        }
         let steps = self.entry.handle_lost();
         let news = self.follow(steps, ctx);
-        self.report(news);
+        self.report(news, ctx);
     }
 }
 
@@ -129,9 +136,9 @@ impl Handler<Leave> for RoomActor {
         let farewell = self.farewell();
         self.say([farewell], ctx);
         // A room that does not take note is left all the same.
-        ctx.run_later(PATIENCE, |actor, _| {
+        ctx.run_later(PATIENCE, |actor, ctx| {
             let news = actor.gone(None);
-            actor.report(news);
+            actor.report(news, ctx);
         });
         MessageResult(answer)
     }

@@ -43,7 +43,7 @@ impl RoomActor {
             let there = occupants(&actor.room, answer.ok().and_then(Result::ok).flatten());
             let step = actor.entry.handle_occupants(&there);
             let news = actor.follow([step], ctx);
-            actor.report(news);
+            actor.report(news, ctx);
         }));
         self.due = Some(looking);
     }
@@ -150,7 +150,7 @@ impl RoomActor {
         let silent = ctx.run_later(within, |actor, ctx| {
             let step = actor.entry.handle_silence();
             let news = actor.follow(step, ctx);
-            actor.report(news);
+            actor.report(news, ctx);
         });
         if let Some(before) = self.due.replace(silent) {
             ctx.cancel_future(before);
@@ -162,7 +162,7 @@ impl RoomActor {
         let again = ctx.run_later(RESPITE, |actor, ctx| {
             let step = actor.entry.handle_timeout();
             let news = actor.follow(step, ctx);
-            actor.report(news);
+            actor.report(news, ctx);
         });
         if let Some(before) = self.due.replace(again) {
             ctx.cancel_future(before);
@@ -180,10 +180,11 @@ impl RoomActor {
                 let is_named_so = *actor.address.borrow() == own;
                 if let Err(AskError::Refused(error)) = answer
                     && is_named_so
+                    && actor.leaving.is_empty()
                 {
                     let steps = actor.entry.handle_ping_refused(&error.defined_condition);
                     let news = actor.follow(steps, ctx);
-                    actor.report(news);
+                    actor.report(news, ctx);
                 }
                 if actor.entry.is_inside() && actor.due.is_none() {
                     actor.watch(ctx);

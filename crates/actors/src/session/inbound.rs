@@ -35,6 +35,10 @@ impl SessionActor {
                         return Box::pin(async {});
                     }
                 };
+                if self.stays.contains_key(&from.to_bare()) {
+                    // In a room it is presences that say what is offered.
+                    return Box::pin(async {});
+                }
                 if payload.is("close", ns::TUBES) {
                     return self.told_close(TubeClose::try_from(&payload).ok(), from);
                 }

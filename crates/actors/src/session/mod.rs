@@ -8,6 +8,7 @@
 mod devices;
 mod inbound;
 mod inquiries;
+mod news;
 mod orders;
 mod rooms;
 mod sharing;
@@ -24,10 +25,11 @@ use xmpp_parsers::jid::{BareJid, FullJid};
 
 use self::devices::Devices;
 pub(crate) use self::inquiries::{LatestLogin, LookUp};
+pub(crate) use self::news::RoomNews;
 pub(crate) use self::orders::{Consent, Find, Leave, Offer, Welcome};
 pub use self::rooms::EnterError;
 use self::rooms::Stays;
-pub(crate) use self::rooms::{Enter, LeaveRoom, RenameInRoom, RoomNews, Stay};
+pub(crate) use self::rooms::{Enter, LeaveRoom, RenameInRoom, Stay};
 use self::sharing::Share;
 pub(crate) use self::sharing::ShareSession;
 pub use self::sharing::{AlreadyShared, Heard, SharedSession};

@@ -11,6 +11,7 @@ use tubes_local::Export;
 use tubes_protocol::tube::{Parameters, TubeNumber};
 use tubes_session::Subscribe;
 use xmpp_parsers::jid::BareJid;
+use xmpp_parsers::minidom::Element;
 
 use super::{Party, Phase, SessionActor, Tube};
 use crate::account::OfferError;
@@ -73,6 +74,7 @@ impl Handler<Offer> for SessionActor {
         if self.tubes.len() - self.joined() >= self.env.seats.limits.offers {
             return Err(OfferError::Full);
         }
+        self.check_room(&offer)?;
         let room = offer.audience.jid().clone();
         let Some(venue) = self.venue(offer.audience.clone()) else {
             return Err(OfferError::NotInRoom(room));
@@ -84,6 +86,22 @@ impl Handler<Offer> for SessionActor {
 }
 
 impl SessionActor {
+    /// What is offered in a room stands in one presence, of which others look at so much.
+    fn check_room(&self, offer: &Offer) -> Result<(), OfferError> {
+        let Audience::Room(room) = &offer.audience else {
+            return Ok(());
+        };
+        let offered = |tube: &&Tube| tube.peer == *room && matches!(tube.party, Party::Offered(_));
+        if self.tubes.values().filter(offered).count() >= limits::OFFERS_PER_ROOM {
+            return Err(OfferError::Full);
+        }
+        let said = String::from(&Element::from(&offer.parameters));
+        match said.len() <= limits::PARAMETERS_IN_ROOM {
+            true => Ok(()),
+            false => Err(OfferError::TooLong(room.clone())),
+        }
+    }
+
     fn offer(&mut self, offer: Offer, venue: Venue, ctx: &Context<Self>) -> TubeId {
         let peer = venue.jid().clone();
         let (tube, obituary) = self.new_tube(ctx);

@@ -7,17 +7,16 @@ use actix::{
     ResponseFuture, WrapFuture,
 };
 use tokio::sync::{oneshot, watch};
-use tubes_protocol::tube::{Ended, TubeNumber, TubeOffer};
 use tubes_session::RoomSays;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
-use super::{Party, Phase, SessionActor, Tube};
+use super::{Phase, SessionActor};
 use crate::event::{Audience, Event, Failure};
 use crate::failure;
-use crate::limits::{self, Limit};
+use crate::limits;
 use crate::obituary::Obituary;
-use crate::room::{self, Heard, News, RoomActor};
-use crate::tube::{About, Close, Left, OffererRenamed, Presence, TubeActor, Venue};
+use crate::room::{self, Heard, RoomActor};
+use crate::tube::{Close, Venue};
 
 /// A room, as the account finds it.
 #[derive(Clone, Debug)]
@@ -123,11 +122,12 @@ impl SessionActor {
         let Some(stay) = self.stays.get(&room) else {
             return Box::pin(async {});
         };
-        let heard = stay.addr.send(Heard(says)).into_actor(self);
+        let stay = stay.addr.clone();
+        let heard = stay.send(Heard(says)).into_actor(self);
         let (done, finished) = oneshot::channel();
         ctx.spawn(heard.map(move |news, actor, ctx| {
             // A room that is gone has no news.
-            let told = actor.take_in(&room, news.unwrap_or_default(), ctx);
+            let told = actor.take_in(&room, &stay, news.unwrap_or_default(), ctx);
             // The session waits for this before it reads on.
             let _ = done.send(told);
         }));
@@ -138,112 +138,13 @@ impl SessionActor {
         })
     }
 
-    fn take_in(
-        &mut self,
-        room: &BareJid,
-        news: Vec<News>,
-        ctx: &mut Context<Self>,
-    ) -> ResponseFuture<()> {
-        let mut telling: Vec<ResponseFuture<()>> = Vec::new();
-        for news in news {
-            match news {
-                News::Offered { by, offer } => self.offered_in_room(room, &by, &offer, ctx),
-                News::Out(failure) => self.out(room, failure, ctx),
-                News::Renamed { from, to } => telling.extend(self.offerer_renamed(&from, &to)),
-                News::Withdrawn { by, number, why } => {
-                    telling.extend(self.withdrawn_in_room(&by, number, why));
-                }
-            }
-        }
-        Box::pin(async move {
-            for told in telling {
-                told.await;
-            }
-        })
-    }
-
-    fn offered_in_room(
-        &mut self,
-        room: &BareJid,
-        by: &FullJid,
-        offer: &TubeOffer,
-        ctx: &Context<Self>,
-    ) {
-        let Some(stay) = self.stays.get(room).cloned() else {
-            return;
-        };
-        let in_rooms = |tube: &&Tube| {
-            matches!(tube.party, Party::Joined(_)) && self.stays.contains_key(&tube.peer)
-        };
-        if self.tubes.values().filter(in_rooms).count() >= self.env.seats.limits.invitations {
-            let by = Some(by.clone().into());
-            self.env.seats.reached(Limit::InvitationsInRooms, by);
-            return;
-        }
-        let (tube, obituary) = self.new_tube(ctx);
-        let about = About {
-            tube,
-            number: offer.number(),
-            venue: Venue::Room(room.clone(), stay),
-            service: offer.service().to_owned(),
-            parameters: offer.parameters().clone(),
-        };
-        let number = about.number;
-        let presence = Presence::Other;
-        let addr = TubeActor::invite(self.env.clone(), about, by.clone(), presence, obituary);
-        let (peer, party) = (room.clone(), Party::Joined(by.clone()));
-        self.add(
-            tube,
-            Tube {
-                addr,
-                number,
-                peer,
-                party,
-            },
-        );
-    }
-
-    fn withdrawn_in_room(
-        &self,
-        by: &FullJid,
-        number: TubeNumber,
-        why: Ended,
-    ) -> Vec<ResponseFuture<()>> {
-        // A former tube of this number may still wind down.
-        let joined = self.joined_from(by).into_iter();
-        let withdrawn = joined.filter(|tube| tube.number == number);
-        let telling = withdrawn.map(|tube| -> ResponseFuture<()> {
-            // Said now, so that the tube hears it before the application hears what follows.
-            let left = tube.addr.send(Left(why));
-            Box::pin(async move {
-                // A tube that is gone needs no news.
-                let _ = left.await;
-            })
-        });
-        telling.collect()
-    }
-
-    fn joined_from(&self, offerer: &FullJid) -> Vec<&Tube> {
-        let from = |tube: &&Tube| matches!(&tube.party, Party::Joined(by) if by == offerer);
-        self.tubes.values().filter(from).collect()
-    }
-
-    fn offerer_renamed(&mut self, from: &FullJid, to: &FullJid) -> Vec<ResponseFuture<()>> {
-        let mut telling: Vec<ResponseFuture<()>> = Vec::new();
-        for tube in self.tubes.values_mut() {
-            if matches!(&tube.party, Party::Joined(by) if by == from) {
-                tube.party = Party::Joined(to.clone());
-                let (addr, to) = (tube.addr.clone(), to.clone());
-                telling.push(Box::pin(async move {
-                    let _ = addr.send(OffererRenamed(to)).await;
-                }));
-            }
-        }
-        telling
-    }
-
     /// This side is in the room no more, and so are its tubes.
-    fn out(&mut self, room: &BareJid, failure: Option<Failure>, ctx: &mut Context<Self>) {
+    pub(super) fn out(
+        &mut self,
+        room: &BareJid,
+        failure: Option<Failure>,
+        ctx: &mut Context<Self>,
+    ) {
         if let Some(stay) = self.stays.remove(room) {
             // Once, to each room there is.
             stay.addr.do_send(room::End);
@@ -279,26 +180,6 @@ impl SessionActor {
                 Some(Venue::Room(room, stay))
             }
         }
-    }
-}
-
-/// What did not come of something that the room said: of time that passed, or of a login.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct RoomNews {
-    pub(crate) room: BareJid,
-    pub(crate) news: Vec<News>,
-}
-
-impl Handler<RoomNews> for SessionActor {
-    type Result = ResponseFuture<()>;
-
-    fn handle(
-        &mut self,
-        RoomNews { room, news }: RoomNews,
-        ctx: &mut Self::Context,
-    ) -> Self::Result {
-        self.take_in(&room, news, ctx)
     }
 }
 

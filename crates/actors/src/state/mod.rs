@@ -121,6 +121,7 @@ impl State {
             Event::ConnectionClosed { tube, .. }
             | Event::ConnectionOpened { tube, .. }
             | Event::ConnectionOpening { tube, .. }
+            | Event::ConnectionRenamed { tube, .. }
             | Event::Listening { tube, .. }
             | Event::TubeOffered { tube, .. }
             | Event::TubeOpened { tube } => {

@@ -141,7 +141,15 @@ impl Course {
             self.step(Event::Listening { tube, address });
         }
         for (number, connection) in &there.connections {
-            let stage = here.connections.get(number).map(|here| &here.stage);
+            let known = here.connections.get(number);
+            if known.is_some_and(|known| known.peer != connection.peer) {
+                self.step(Event::ConnectionRenamed {
+                    tube,
+                    connection: *number,
+                    peer: connection.peer.clone(),
+                });
+            }
+            let stage = known.map(|here| &here.stage);
             self.connection(tube, *number, connection, stage);
         }
     }

@@ -150,6 +150,13 @@ impl Tube {
                 };
                 self.connections.entry(*connection).or_insert(new);
             }
+            Event::ConnectionRenamed {
+                connection, peer, ..
+            } => {
+                if let Some(connection) = self.connections.get_mut(connection) {
+                    connection.peer = peer.clone();
+                }
+            }
             Event::Listening { address, .. } if self.direction == Direction::In => {
                 self.address = Some(address.clone());
             }

@@ -331,11 +331,12 @@ impl Handler<Attach> for TubeActor {
         let Side::Joined(joined) = &mut self.side else {
             return Err(Refusal::NotOffered.into());
         };
+        // First, or a tube would be accepted of which nobody hears.
+        let seat = self.streams.seats.for_own().ok_or(AcceptError::Busy)?;
         let first = joined
             .machine
             .handle_accept()
             .map_err(|_| AcceptError::Gone)?;
-        let seat = self.streams.seats.for_own().ok_or(AcceptError::Busy)?;
         if first {
             self.env.announcer.announce(Event::TubeOpened {
                 tube: self.about.tube,

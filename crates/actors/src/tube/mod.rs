@@ -33,6 +33,7 @@ pub(crate) use self::joined::{
     Accept, AcceptAt, Attach, Left, OfferedAgain, OffererRenamed, Presence,
 };
 pub(crate) use self::offered::{Propose, decline};
+pub(crate) use self::streams::{UserLeft, UserRenamed};
 pub(crate) use self::venue::Venue;
 
 use self::closing::Closing;

@@ -139,5 +139,5 @@ fn withdrawn(occupant: &str, number: TubeNumber) -> Change {
 }
 
 /// Tubes of a room that are followed: what fits a list that people look through. More are not seen
-/// until others have gone.
+/// until their occupant changes what it offers, when others have gone.
 const TUBES: usize = 1024;

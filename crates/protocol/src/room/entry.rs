@@ -195,6 +195,12 @@ impl Entry {
         }
     }
 
+    /// This side does not want to be there any more, whatever the room says.
+    pub fn handle_out(&mut self) {
+        self.phase = Phase::Outside;
+        self.others.clear();
+    }
+
     /// The room does not know this side any more, or the session was lost (XEP-0410): what was known
     /// of it is worth nothing, and this side enters again.
     pub fn handle_lost(&mut self) -> Vec<Step> {

@@ -37,7 +37,10 @@ impl Told {
         let (mut told, mut id, mut session) = (None, None, None);
         for payload in payloads {
             if payload.is("x", ns::MUC_USER) {
-                told = Some(payload);
+                if told.replace(payload).is_some() {
+                    // One of them is not the service's.
+                    return Self::default();
+                }
             } else if payload.is("occupant-id", ns::OCCUPANT_ID) {
                 id = payload.attr("id");
             } else if payload.is("session", ns::KIND) {

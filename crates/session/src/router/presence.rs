@@ -64,6 +64,11 @@ impl Router {
         self.room_gone(room);
     }
 
+    /// Lets go of what is under way in a room.
+    pub(crate) fn handle_abandon(&mut self, room: &BareJid) {
+        self.room_gone(room);
+    }
+
     /// What was under way with anybody there comes to nothing.
     fn room_gone(&mut self, room: &BareJid) {
         let peers = self.switchboard.peers();

@@ -141,6 +141,16 @@ impl<E: Announced> Desk<E> {
                     self.connection_opened(&mut present, connection);
                 }
             }
+            Event::ConnectionRenamed {
+                tube,
+                connection,
+                peer,
+            } => {
+                let connections = &mut present.tubes.connections;
+                if let Some(connection) = connections.get_mut(&(*tube, *connection)) {
+                    connection.contact = peer.clone();
+                }
+            }
             Event::ConnectionClosed {
                 tube,
                 connection,
