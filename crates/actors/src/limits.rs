@@ -14,6 +14,15 @@ use tokio::sync::Semaphore;
 ///
 /// The connections in all are counted together for accounts that are given clones of one value:
 /// a process that has many accounts bounds what they take together.
+///
+/// ```
+/// use tubes_actors::Limits;
+///
+/// let limits = Limits::new().with_connections(64).with_connections_per_contact(8);
+/// // Each account is given a clone.
+/// let (one, other) = (limits.clone(), limits);
+/// # drop((one, other));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub(crate) connections: Arc<Semaphore>,

@@ -10,6 +10,17 @@ use crate::{Address, Source};
 ///
 /// Telepathy's access control of stream tubes, somewhat stricter: its `Localhost` opened Unix
 /// sockets to every user of the machine.
+///
+/// ```
+/// use tubes_local::{Access, Address};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let socket: Address = "unix:/run/user/1000/desktop".parse()?;
+/// assert!(Access::Credentials.fits(&socket));
+/// assert!(!"port:4711".parse::<Access>()?.fits(&socket));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Access {
     /// Programs on this machine: over TCP, those that come from a loopback address if the

@@ -9,6 +9,18 @@ use tokio::time::{self, Instant};
 use crate::{Address, Command, DialError, Socket, dial, header};
 
 /// What each connection of a peer's program leads to.
+///
+/// ```
+/// use tubes_local::{Address, Command, Export};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let address: Address = "127.0.0.1:8000".parse()?;
+/// let told_who_connects = Export::from(address.clone()).with_proxy_header();
+/// assert_eq!(told_who_connects.address(), Some(&address));
+/// assert_eq!(Export::from(Command::shell("uptime")).address(), None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Export {

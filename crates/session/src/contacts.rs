@@ -1,18 +1,18 @@
 //! The people this account knows: roster, consent, and which of their resources do what.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use tubes_protocol::disco::Abilities;
 use xmpp_parsers::caps::{self, Caps};
 use xmpp_parsers::disco::DiscoInfoResult;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
-use xmpp_parsers::roster::{Item, Subscription};
+use xmpp_parsers::roster::{Group, Item, Subscription};
 
 /// Everybody this account deals with.
 #[derive(Debug, Default)]
 pub(crate) struct Contacts {
-    roster: HashMap<BareJid, Subscription>,
+    roster: HashMap<BareJid, Listed>,
     /// Whom the user named: their presence is followed, their offers are heard.
     consented: HashSet<BareJid>,
     /// Those among them whose presence is asked for and who see ours.
@@ -45,7 +45,7 @@ impl Contacts {
     /// Whether this account sees the presence of `jid` already.
     pub(crate) fn sees(&self, jid: &BareJid) -> bool {
         matches!(
-            self.roster.get(jid),
+            self.roster.get(jid).map(|listed| &listed.subscription),
             Some(Subscription::To | Subscription::Both)
         )
     }
@@ -60,7 +60,15 @@ impl Contacts {
         for item in items {
             match item.subscription {
                 Subscription::Remove => drop(self.roster.remove(&item.jid)),
-                subscription => drop(self.roster.insert(item.jid, subscription)),
+                subscription => {
+                    let groups = item.groups.into_iter().map(|Group(name)| name);
+                    let groups = groups.take(GROUPS).collect();
+                    let listed = Listed {
+                        subscription,
+                        groups,
+                    };
+                    self.roster.insert(item.jid, listed);
+                }
             }
         }
     }
@@ -197,7 +205,12 @@ impl Contacts {
             })
             .collect();
         resources.sort_by(|one, other| one.jid.cmp(&other.jid));
-        Contact { sight, resources }
+        let listed = self.roster.get(jid);
+        Contact {
+            sight,
+            groups: listed.map_or_else(BTreeSet::new, |listed| listed.groups.clone()),
+            resources,
+        }
     }
 
     /// Notes that a resource is offline; true if it was online before.
@@ -223,12 +236,21 @@ impl Contacts {
     }
 }
 
+/// What the roster says of a contact.
+#[derive(Debug)]
+struct Listed {
+    subscription: Subscription,
+    groups: BTreeSet<String>,
+}
+
 /// What is known of a contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Contact {
     /// Whether its presence is visible.
     pub sight: Sight,
+    /// The groups of the roster that it is in.
+    pub groups: BTreeSet<String>,
     /// Its resources that are online, in the order of their names. At most 32 are followed.
     pub resources: Vec<Resource>,
 }
@@ -328,6 +350,9 @@ fn cache_key(caps: &Caps) -> String {
     let ver: String = caps.ver.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{:?} {ver}", caps.hash)
 }
+
+/// Groups of one contact that are remembered.
+const GROUPS: usize = 64;
 
 /// Resources of one contact that are followed; more are not seen.
 const RESOURCES: usize = 32;

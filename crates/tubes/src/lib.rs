@@ -75,5 +75,6 @@ pub use tubes_session::{
     LoginFailure, Password, Resource, Sight, StreamManagement, Terms, Tls,
 };
 pub use tubes_socks5::{KnownProxy, Loopback, Reveal, Socks5, Streamhost, Verdict, Way};
+pub use tubes_local as local;
 pub use tubes_transport as transport;
 pub use xmpp_parsers::jid::{BareJid, FullJid, Jid, ResourcePart};

@@ -6,6 +6,24 @@ use tubes_protocol::tube::Parameters;
 use xmpp_parsers::jid::BareJid;
 
 /// A service to share with a contact, or with all who are in a room.
+///
+/// ```
+/// use tubes::{Audience, BareJid, Command, Offer, Parameters, Value};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let fernand: BareJid = "fernand@example.net".parse()?;
+/// let mut parameters = Parameters::default();
+/// parameters.insert("path", Value::Str("/photos".to_owned()))?;
+/// let web = Offer::new(fernand.clone(), "http", "127.0.0.1:8000".parse()?)
+///     .with_parameters(parameters)
+///     .with_proxy_header();
+/// let shell = Offer::command(fernand, "x-uptime", Command::shell("uptime"));
+/// let room: BareJid = "hall@rooms.example.org".parse()?;
+/// let game = Offer::command(Audience::Room(room), "x-chess", Command::shell("gnuchess"));
+/// # drop((web, shell, game));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Offer {
     pub(crate) audience: Audience,

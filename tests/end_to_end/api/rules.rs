@@ -1,14 +1,23 @@
 //! Which contacts may use which service.
 
-use tubes::{Audience, FailureKind, Parameters, Rules, ServeError, ServerEvent, StreamTubeServer};
-use tubes_server::Server;
+use std::time::Duration;
 
-use super::{Heard, SERVICE, accept, added, monitoring_server, offer, offered};
-use crate::stage::{Family, Service, echo, exchange, pair, patiently};
+use tokio::time::sleep;
+use tubes::{
+    Audience, ClientEvent, FailureKind, Parameters, Rules, ServeError, ServerEvent, StreamTubeClient,
+    StreamTubeServer,
+};
+use tubes_server::Server;
+use tubes_transport::{Patience, Question};
+
+use super::{Heard, SERVICE, accept, added, joining, monitoring_server, offer, offered};
+use crate::stage::{Family, Person, Service, echo, exchange, pair, patiently};
 
 crate::on_each_server!(
     whoever_a_rule_does_not_name_is_offered_nothing,
     new_rules_close_the_tubes_that_are_against_them,
+    a_service_is_offered_to_who_is_in_a_group_of_the_roster,
+    a_service_is_taken_from_who_is_in_a_group_of_the_roster,
 );
 
 async fn whoever_a_rule_does_not_name_is_offered_nothing(server: &Server) {
@@ -80,4 +89,78 @@ async fn new_rules_close_the_tubes_that_are_against_them(server: &Server) {
     );
     fernand.leave().await;
     alice.leave().await;
+}
+
+async fn a_service_is_offered_to_who_is_in_a_group_of_the_roster(server: &Server) {
+    let (alice, mut fernand) = pair(server).await;
+    let tubes = StreamTubeServer::builder()
+        .services_for_contacts([SERVICE])
+        .with_rules(Rules::new().allow_group(SERVICE, "friends"))
+        .build();
+    let somewhere = Family::Unix.place();
+    tubes
+        .export(&somewhere.address, Parameters::default())
+        .unwrap();
+    added(&tubes, &alice).await;
+    let to = || Audience::Contact(fernand.jid.clone());
+    let refused = tubes.offer(&alice.jid, to(), SERVICE).await;
+    assert!(
+        matches!(refused, Err(ServeError::Forbidden { .. })),
+        "{refused:?}"
+    );
+    befriends(&alice, &fernand).await;
+    let offering = tubes.offer(&alice.jid, to(), SERVICE);
+    patiently("it is offered", offering).await.unwrap();
+    offered(&mut fernand).await;
+    fernand.leave().await;
+    alice.leave().await;
+}
+
+async fn a_service_is_taken_from_who_is_in_a_group_of_the_roster(server: &Server) {
+    let (alice, fernand) = pair(server).await;
+    befriends(&fernand, &alice).await;
+    let client = StreamTubeClient::builder()
+        .services_for_contacts([SERVICE, "x-other"])
+        .with_rules(
+            Rules::new()
+                .allow_group(SERVICE, "friends")
+                .allow_group("x-other", "colleagues"),
+        )
+        .build();
+    joining::added(&client, &fernand).await;
+    let mut heard = Heard::by(client.watch().1);
+    joining::offer(&alice, &fernand, "x-other").await;
+    let tube = joining::offer(&alice, &fernand, SERVICE).await;
+    let taken = heard
+        .event(|event| match event {
+            ClientEvent::TubeOffered { invitation } => Some(invitation.tube.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(taken.service, SERVICE);
+    assert_eq!(client.tubes().len(), 1);
+    let _ = tube;
+    fernand.leave().await;
+    alice.leave().await;
+}
+
+/// Puts a contact into the group of friends, and waits until that is known.
+async fn befriends(person: &Person, contact: &Person) {
+    let put = format!(
+        "<query xmlns='jabber:iq:roster'><item jid='{}'><group>friends</group></item></query>",
+        contact.jid
+    );
+    let put = put.parse().unwrap();
+    let asked = person
+        .tubes
+        .stanzas()
+        .ask(None, Question::Set, put, Patience::default());
+    let answer = patiently("it is asked", async { asked.await?.await });
+    answer.await.unwrap();
+    let knowing = async {
+        while person.tubes.contact(&contact.jid).await.unwrap().groups.is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    patiently("the group is known", knowing).await;
 }

@@ -110,8 +110,32 @@ impl Joining {
         let StreamTube {
             audience, service, ..
         } = &invitation.tube;
-        if self.handles(audience, service) && self.rules.permit(audience, service) {
-            self.begin(invitation, tubes);
+        if !self.handles(audience, service) {
+            return;
+        }
+        match self.rules.without_groups(audience, service) {
+            Some(true) => drop(self.begin(invitation, tubes)),
+            Some(false) => {}
+            // The roster has to be asked, and meanwhile the tube may go.
+            None => {
+                let (joining, tubes) = (Arc::clone(self), tubes.clone());
+                Handle::current().spawn(async move { joining.ask(invitation, &tubes).await });
+            }
+        }
+    }
+
+    /// Takes a tube in hand if it is offered by somebody in a group for which the service is kept.
+    async fn ask(self: &Arc<Self>, invitation: Invitation, tubes: &Tubes) {
+        let StreamTube {
+            account,
+            id,
+            audience,
+            service,
+            ..
+        } = &invitation.tube;
+        if self.rules.permit_now(tubes, audience, service).await {
+            // It may be gone by now, or in hand.
+            let _ = self.take(account, *id).await;
         }
     }
 

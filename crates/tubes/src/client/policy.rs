@@ -7,7 +7,23 @@ use super::Invitation;
 
 /// Says of each tube whether it is wanted.
 ///
-/// Functions that return such a future are policies, too.
+/// Functions that return such a future are policies, too:
+///
+/// ```
+/// use tubes::{Answer, Invitation, StreamTubeClient};
+///
+/// let policy = |invitation: Invitation| async move {
+///     match invitation.parameters.get("game") {
+///         Some(_) => Answer::Accept,
+///         None => Answer::Decline { reason: "it says not which game".to_owned() },
+///     }
+/// };
+/// let client = StreamTubeClient::builder()
+///     .services_for_contacts(["x-chess"])
+///     .with_policy(policy)
+///     .build();
+/// assert!(client.tubes().is_empty());
+/// ```
 #[async_trait]
 pub trait Policy: Send + Sync + 'static {
     /// Whether this tube is wanted. May take as long as people take to answer; the future is dropped

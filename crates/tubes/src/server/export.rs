@@ -128,7 +128,23 @@ impl From<io::Error> for ExportError {
 
 /// Says what goes with each offer: one-time passwords, for example.
 ///
-/// Functions that return such a future are generators, too.
+/// Functions that return such a future are generators, too:
+///
+/// ```
+/// use tubes::{Command, Parameters, StreamTubeServer, TubeRequest, Value};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = StreamTubeServer::builder().services_for_contacts(["x-chess"]).build();
+/// let generator = |request: TubeRequest| async move {
+///     let mut parameters = Parameters::default();
+///     parameters.insert("game", Value::Str(format!("{}", request.id)))?;
+///     Ok::<_, tubes::ParameterError>(parameters)
+/// };
+/// server.export_with(&Command::shell("gnuchess"), generator)?;
+/// assert!(server.exported_parameters().iter().next().is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait ParametersGenerator: Send + Sync + 'static {
     /// The parameters for this tube, or why it is not to be offered. Nothing waits for it but this

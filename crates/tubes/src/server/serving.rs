@@ -11,7 +11,7 @@ use super::builder::ServerBuilder;
 use super::event::{RequestId, ServeError, ServerEvent, TubeRequest};
 use super::export::Exported;
 use crate::stream_tube::{Accounts, Desk, Keeper};
-use crate::{Audience, Offer, Rules, StreamTube};
+use crate::{Audience, Offer, Rules, StreamTube, Tubes};
 
 /// What a server has in hand.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Serving {
         audience: Audience,
         service: &str,
     ) -> Result<StreamTube, ServeError> {
-        let export = self.ready(account, &audience, service)?;
+        let export = self.ready(account, &audience, service).await?;
         let request = TubeRequest {
             id: RequestId::new(),
             account: account.clone(),
@@ -88,7 +88,7 @@ impl Serving {
     }
 
     /// What is exported, if the tube can be requested at all.
-    fn ready(
+    async fn ready(
         &self,
         account: &BareJid,
         audience: &Audience,
@@ -97,15 +97,21 @@ impl Serving {
         if self.desk.is_closed() {
             return Err(ServeError::Closed);
         }
-        self.permit(audience, service)?;
-        if self.accounts.find(account).is_none() {
+        let Some((tubes, _)) = self.accounts.find(account) else {
             return Err(ServeError::UnknownAccount(account.clone()));
-        }
+        };
+        self.permit(&tubes, audience, service).await?;
         self.exported().ok_or(ServeError::NothingExported)
     }
 
-    fn permit(&self, audience: &Audience, service: &str) -> Result<(), ServeError> {
-        if locked(&self.rules).permit(audience, service) {
+    async fn permit(
+        &self,
+        tubes: &Tubes,
+        audience: &Audience,
+        service: &str,
+    ) -> Result<(), ServeError> {
+        let rules = locked(&self.rules).clone();
+        if rules.permit_now(tubes, audience, service).await {
             return Ok(());
         }
         Err(ServeError::Forbidden {
@@ -129,11 +135,12 @@ impl Serving {
         for account in self.accounts.jids() {
             self.accounts.settled(&account).await;
         }
-        let tubes = self.desk.state().tubes.into_values();
-        let against = tubes.filter(|tube| !rules.permit(&tube.audience, &tube.service));
         let mut closing = Vec::new();
-        for tube in against {
-            if let Some((tubes, runtime)) = self.accounts.find(&tube.account) {
+        for tube in self.desk.state().tubes.into_values() {
+            let Some((tubes, runtime)) = self.accounts.find(&tube.account) else {
+                continue;
+            };
+            if !rules.permit_now(&tubes, &tube.audience, &tube.service).await {
                 closing.push(runtime.spawn(async move { tubes.close(tube.id).await }));
             }
         }
@@ -153,7 +160,8 @@ impl Serving {
         let hold = self.accounts.hold(&request.account).await;
         let hold = hold.ok_or_else(unknown)?;
         // The rules may have changed while the parameters were asked for.
-        self.permit(&request.audience, &request.service)?;
+        let permitted = self.permit(&hold.tubes, &request.audience, &request.service);
+        permitted.await?;
         let address = offer.export.address().cloned();
         let offered = hold.tubes.offer(offer).await;
         let id = offered.map_err(|why| ServeError::Offer(Arc::new(why)))?;
