@@ -2,13 +2,16 @@
 
 use tokio::io::AsyncReadExt;
 use tubes::{
-    Access, Account, Address, BareJid, Direction, Event, FailureKind, Limit, Limits, Offer, TubeId,
+    Access, Account, Address, BareJid, Direction, Encryption, Event, FailureKind, Limit, Limits, Offer, TubeId,
     Tubes,
 };
+use tubes_protocol::ns;
 use tubes_server::Server;
+use tubes_transport::AskError;
+use xmpp_parsers::stanza_error::DefinedCondition;
 
 use crate::stage::{
-    Family, Person, Service, Serving, Stream, connect, credentials, echo, encryption, exchange,
+    Family, Gabble, Person, Service, Serving, Stream, connect, credentials, echo, exchange,
     patiently, transport,
 };
 
@@ -17,6 +20,7 @@ crate::on_each_server!(
     a_contact_has_so_many_connections_over_all_tubes,
     accounts_that_share_their_limits_count_together,
     a_contact_that_offers_too_much_is_not_heard,
+    a_contact_has_so_many_negotiations_at_a_time,
 );
 
 async fn programs_beyond_those_of_a_tube_wait_their_turn(server: &Server) {
@@ -93,6 +97,45 @@ async fn a_contact_that_offers_too_much_is_not_heard(server: &Server) {
     scene.leave().await;
 }
 
+async fn a_contact_has_so_many_negotiations_at_a_time(server: &Server) {
+    let limits = Limits::new().with_negotiations_per_contact(1);
+    let mut alice = person(server, "alice", limits).await;
+    let at_alice = alice.online().await;
+    let mut fernand = Gabble::on(server, "fernand").await;
+    alice.tubes.befriend(&fernand.jid).await;
+    fernand.befriend(&alice.jid).await;
+    let echo = Service::listen(Family::Tcp).await.unwrap().serve(echo);
+    let offer = Offer::new(fernand.jid.clone(), "x-one", echo.address.clone());
+    alice.tubes.offer(offer).await.unwrap();
+    let offer = fernand.told("tube").await;
+    let number = offer.attr("id").unwrap();
+    // Answered, and not opened: it is still being negotiated.
+    let first = fernand.ask(&at_alice, &initiation("s1", number)).await;
+    patiently("the first is answered", first).await.unwrap();
+    let second = fernand.ask(&at_alice, &initiation("s2", number)).await;
+    let Err(AskError::Refused(why)) = patiently("the second is answered", second).await else {
+        panic!("it is taken");
+    };
+    assert_eq!(why.defined_condition, DefinedCondition::ResourceConstraint);
+    let who = Some(fernand.jid.clone().into());
+    assert_eq!(reached(&mut alice).await, (Limit::Negotiations, who));
+    alice.leave().await;
+}
+
+/// Asks for a connection as a Gabble does, in-band.
+fn initiation(sid: &str, number: &str) -> String {
+    format!(
+        "<si xmlns='{si}' id='{sid}' profile='{tubes}'><feature xmlns='{feature}'>\
+         <x xmlns='jabber:x:data' type='form'><field var='stream-method' type='list-single'>\
+         <option><value>{ibb}</value></option></field></x></feature>\
+         <stream xmlns='{tubes}' tube='{number}'/></si>",
+        si = ns::SI,
+        tubes = ns::TUBES,
+        feature = ns::FEATURE_NEG,
+        ibb = ns::IBB,
+    )
+}
+
 /// Alice, who has an echo, and Fernand.
 struct Scene {
     alice: Person,
@@ -147,12 +190,13 @@ impl Scene {
     }
 }
 
+/// Deals also with who does not encrypt.
 async fn person(server: &Server, name: &str, limits: Limits) -> Person {
     let account = server.fresh_account(name).await.unwrap();
     let credentials: Account = credentials(server, &account);
     let builder = Tubes::builder(credentials)
         .transports([transport()])
-        .encryption(encryption())
+        .encryption(Encryption::Preferred)
         .limits(limits);
     Person::built(account.jid, builder).await.unwrap()
 }
