@@ -83,10 +83,15 @@ impl Guard {
         &self.visits
     }
 
-    /// What a room says of whose occupant somebody is must not lower this.
+    /// What a room says of whose occupant somebody is may raise this, and must not lower it.
     fn encryption(&self, whom: &Whom) -> Encryption {
-        let exception = self.exceptions.get(&whom.bare());
-        exception.copied().unwrap_or(self.encryption)
+        let set_for = |jid: &BareJid| self.exceptions.get(jid).copied();
+        let here = set_for(&whom.bare()).unwrap_or(self.encryption);
+        let real = match whom {
+            Whom::Contact(_) => None,
+            Whom::Occupant(occupant) => occupant.real.as_ref(),
+        };
+        real.and_then(set_for).map_or(here, |there| here.stricter(there))
     }
 
     /// What to say of it in a negotiation.

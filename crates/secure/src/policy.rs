@@ -20,6 +20,12 @@ pub enum Encryption {
 impl Encryption {
     /// All that there are.
     pub const ALL: [Self; 3] = [Self::Required, Self::Preferred, Self::Off];
+
+    /// The one of the two that allows less.
+    pub(crate) fn stricter(self, other: Self) -> Self {
+        let first = Self::ALL.into_iter().find(|of| [self, other].contains(of));
+        first.unwrap_or(self)
+    }
 }
 
 impl fmt::Display for Encryption {

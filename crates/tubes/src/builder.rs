@@ -109,7 +109,7 @@ impl Builder {
     }
 
     /// Whether those with this contact are, or those in this room, whatever holds for others. In a room
-    /// what is set for a contact does not count.
+    /// what is set for a contact counts only where it asks for more.
     pub fn encryption_with(mut self, contact: BareJid, encryption: Encryption) -> Self {
         self.exceptions.push((contact, encryption));
         self

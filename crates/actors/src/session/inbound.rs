@@ -186,7 +186,7 @@ impl SessionActor {
     fn limit_of_invitations(&self, contact: &BareJid) -> Option<Limit> {
         let limits = &self.env.seats.limits;
         let is_of_contact = |tube: &&Tube| {
-            matches!(tube.party, Party::Joined(_)) && !self.stays.contains_key(&tube.peer)
+            matches!(tube.party, Party::Joined(_)) && tube.setting == Setting::Private
         };
         let joined = || self.tubes.values().filter(is_of_contact);
         if joined().filter(|tube| tube.peer == *contact).count() >= limits.invitations_per_contact {
@@ -221,6 +221,7 @@ impl SessionActor {
                 addr,
                 number,
                 peer,
+                setting: Setting::Private,
                 party: Party::Joined(from),
             },
         );

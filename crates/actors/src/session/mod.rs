@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, System};
 use tokio::sync::watch;
 use tubes_protocol::disco::{Abilities, service_feature};
-use tubes_protocol::tube::{TubeNumber, Whose};
+use tubes_protocol::tube::{Setting, TubeNumber, Whose};
 use tubes_session::{Link, Session, SessionEvent};
 use tubes_transport::Gone;
 use xmpp_parsers::jid::{BareJid, FullJid};
@@ -80,6 +80,8 @@ struct Tube {
     addr: Addr<TubeActor>,
     number: TubeNumber,
     peer: BareJid,
+    /// Whether that is a contact or a room.
+    setting: Setting,
     party: Party,
 }
 

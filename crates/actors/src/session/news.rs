@@ -1,7 +1,7 @@
 //! What becomes of the tubes in a room by what happens there.
 
 use actix::{Addr, Context, Handler, Message, ResponseFuture};
-use tubes_protocol::tube::{Ended, TubeNumber, TubeOffer};
+use tubes_protocol::tube::{Ended, Setting, TubeNumber, TubeOffer};
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 use super::{Party, SessionActor, Tube};
@@ -54,7 +54,7 @@ impl SessionActor {
             return;
         };
         let in_rooms = |tube: &&Tube| {
-            matches!(tube.party, Party::Joined(_)) && self.stays.contains_key(&tube.peer)
+            matches!(tube.party, Party::Joined(_)) && tube.setting == Setting::Room
         };
         if self.tubes.values().filter(in_rooms).count() >= self.env.seats.limits.invitations {
             let by = Some(by.clone().into());
@@ -79,6 +79,7 @@ impl SessionActor {
                 addr,
                 number,
                 peer,
+                setting: Setting::Room,
                 party,
             },
         );

@@ -103,7 +103,7 @@ impl SessionActor {
     }
 
     fn offer(&mut self, offer: Offer, venue: Venue, ctx: &Context<Self>) -> TubeId {
-        let peer = venue.jid().clone();
+        let (peer, setting) = (venue.jid().clone(), venue.setting());
         let (tube, obituary) = self.new_tube(ctx);
         let number = self.new_number();
         let about = About {
@@ -119,6 +119,7 @@ impl SessionActor {
             addr,
             number,
             peer,
+            setting,
             party: Party::Offered(offer.service),
         };
         self.add(tube, entry);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::{Handler, Message as ActorMessage, ResponseFuture};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tubes_transport::{Ask, Gone, Stanzas};
 use xmpp_parsers::message::Message;
+use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 
@@ -19,7 +20,7 @@ use super::SessionActor;
 /// here; presences are seen by both. Questions of one's own go through [`stanzas`](Self::stanzas).
 #[derive(Debug)]
 pub struct SharedSession {
-    heard: mpsc::Receiver<Heard>,
+    heard: mpsc::Receiver<Held>,
     missed: Arc<AtomicU64>,
     stanzas: Stanzas,
 }
@@ -48,7 +49,7 @@ impl SharedSession {
     /// What was said to the application next; none once the account is closed. Cancel safe.
     pub async fn next(&mut self) -> Option<Heard> {
         match self.missed.swap(0, Ordering::Relaxed) {
-            0 => self.heard.recv().await,
+            0 => Some(self.heard.recv().await?.heard),
             missed => Some(Heard::Missed(missed)),
         }
     }
@@ -82,25 +83,67 @@ impl SharedSession {
 /// The account's end of it.
 #[derive(Debug)]
 pub(super) struct Share {
-    hearer: mpsc::Sender<Heard>,
+    hearer: mpsc::Sender<Held>,
+    /// Bytes that may wait.
+    room: Arc<Semaphore>,
     missed: Arc<AtomicU64>,
+}
+
+/// Something that waits for the application, and the bytes that are kept for it.
+#[derive(Debug)]
+struct Held {
+    heard: Heard,
+    _room: OwnedSemaphorePermit,
 }
 
 impl SessionActor {
     /// Says something to the application, if it listens. The session never waits for it.
     pub(super) fn hand_on(&mut self, heard: Heard) {
         let Some(share) = &self.share else { return };
-        match share.hearer.try_send(heard) {
+        let room = Arc::clone(&share.room);
+        let Ok(room) = room.try_acquire_many_owned(weigh(&heard)) else {
+            return share.lose(heard);
+        };
+        let _room = room;
+        match share.hearer.try_send(Held { heard, _room }) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Closed(_)) => self.share = None,
-            Err(mpsc::error::TrySendError::Full(Heard::Ask(ask))) => {
-                ask.refuse_with(ErrorType::Wait, DefinedCondition::ResourceConstraint);
-            }
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                share.missed.fetch_add(1, Ordering::Relaxed);
-            }
+            Err(mpsc::error::TrySendError::Full(held)) => share.lose(held.heard),
         }
     }
+}
+
+impl Share {
+    /// There is no place for it.
+    fn lose(&self, heard: Heard) {
+        match heard {
+            Heard::Ask(ask) => {
+                ask.refuse_with(ErrorType::Wait, DefinedCondition::ResourceConstraint);
+            }
+            _ => drop(self.missed.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+}
+
+/// How much memory it takes, about.
+fn weigh(heard: &Heard) -> u32 {
+    let payloads = |payloads: &[Element]| -> usize {
+        payloads.iter().map(|payload| String::from(payload).len()).sum()
+    };
+    let size = match heard {
+        Heard::Ask(ask) => payloads(std::slice::from_ref(ask.payload())),
+        Heard::Message(message) => {
+            let bodies: usize = message.bodies.values().map(String::len).sum();
+            let subjects: usize = message.subjects.values().map(String::len).sum();
+            bodies + subjects + payloads(&message.payloads)
+        }
+        Heard::Missed(_) => 0,
+        Heard::Presence(presence) => {
+            let statuses: usize = presence.statuses.values().map(String::len).sum();
+            statuses + payloads(&presence.payloads)
+        }
+    };
+    u32::try_from(size + FRAME).unwrap_or(u32::MAX)
 }
 
 /// Share the session with the application.
@@ -120,6 +163,7 @@ impl Handler<ShareSession> for SessionActor {
         let missed = Arc::default();
         self.share = Some(Share {
             hearer,
+            room: Arc::new(Semaphore::new(ROOM)),
             missed: Arc::clone(&missed),
         });
         let stanzas = self.env.stanzas.clone();
@@ -134,6 +178,12 @@ impl Handler<ShareSession> for SessionActor {
         })
     }
 }
+
+/// Bytes that wait for a slow application.
+const ROOM: usize = 4 * 1024 * 1024;
+
+/// Bytes that each takes beside what it says.
+const FRAME: usize = 512;
 
 /// What waits for a slow application.
 const WAITING: usize = 1024;
