@@ -2,8 +2,8 @@
 
 use tokio::io::AsyncReadExt;
 use tubes::{
-    Access, Account, Address, BareJid, Direction, Encryption, Event, FailureKind, Limit, Limits, Offer, TubeId,
-    Tubes,
+    Access, Account, Address, BareJid, Direction, Encryption, Event, FailureKind, Limit, Limits,
+    Offer, TubeId, Tubes,
 };
 use tubes_protocol::ns;
 use tubes_server::Server;

@@ -91,7 +91,8 @@ impl Guard {
             Whom::Contact(_) => None,
             Whom::Occupant(occupant) => occupant.real.as_ref(),
         };
-        real.and_then(set_for).map_or(here, |there| here.stricter(there))
+        real.and_then(set_for)
+            .map_or(here, |there| here.stricter(there))
     }
 
     /// What to say of it in a negotiation.

@@ -60,6 +60,7 @@ pub use tubes_actors::{
     Traffic, TubeId, state,
 };
 pub use tubes_ibb::Ibb;
+pub use tubes_local as local;
 pub use tubes_local::{
     Access, AccessError, Address, AddressError, BindError, Command, Export, Group, GroupError,
     Listener, Mode, ModeError, PEER_TLV, Sharing, Socket,
@@ -75,6 +76,5 @@ pub use tubes_session::{
     LoginFailure, Password, Resource, Sight, StreamManagement, Terms, Tls,
 };
 pub use tubes_socks5::{KnownProxy, Loopback, Reveal, Socks5, Streamhost, Verdict, Way};
-pub use tubes_local as local;
 pub use tubes_transport as transport;
 pub use xmpp_parsers::jid::{BareJid, FullJid, Jid, ResourcePart};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tubes::{
-    Audience, ClientEvent, FailureKind, Parameters, Rules, ServeError, ServerEvent, StreamTubeClient,
-    StreamTubeServer,
+    Audience, ClientEvent, FailureKind, Parameters, Rules, ServeError, ServerEvent,
+    StreamTubeClient, StreamTubeServer,
 };
 use tubes_server::Server;
 use tubes_transport::{Patience, Question};
@@ -158,7 +158,14 @@ async fn befriends(person: &Person, contact: &Person) {
     let answer = patiently("it is asked", async { asked.await?.await });
     answer.await.unwrap();
     let knowing = async {
-        while person.tubes.contact(&contact.jid).await.unwrap().groups.is_empty() {
+        while person
+            .tubes
+            .contact(&contact.jid)
+            .await
+            .unwrap()
+            .groups
+            .is_empty()
+        {
             sleep(Duration::from_millis(10)).await;
         }
     };

@@ -53,9 +53,8 @@ impl SessionActor {
         let Some(stay) = self.stays.get(room).cloned() else {
             return;
         };
-        let in_rooms = |tube: &&Tube| {
-            matches!(tube.party, Party::Joined(_)) && tube.setting == Setting::Room
-        };
+        let in_rooms =
+            |tube: &&Tube| matches!(tube.party, Party::Joined(_)) && tube.setting == Setting::Room;
         if self.tubes.values().filter(in_rooms).count() >= self.env.seats.limits.invitations {
             let by = Some(by.clone().into());
             self.env.seats.reached(Limit::InvitationsInRooms, by);

@@ -128,7 +128,10 @@ impl Share {
 /// How much memory it takes, about.
 fn weigh(heard: &Heard) -> u32 {
     let payloads = |payloads: &[Element]| -> usize {
-        payloads.iter().map(|payload| String::from(payload).len()).sum()
+        payloads
+            .iter()
+            .map(|payload| String::from(payload).len())
+            .sum()
     };
     let size = match heard {
         Heard::Ask(ask) => payloads(std::slice::from_ref(ask.payload())),

@@ -140,7 +140,10 @@ impl Serving {
             let Some((tubes, runtime)) = self.accounts.find(&tube.account) else {
                 continue;
             };
-            if !rules.permit_now(&tubes, &tube.audience, &tube.service).await {
+            if !rules
+                .permit_now(&tubes, &tube.audience, &tube.service)
+                .await
+            {
                 closing.push(runtime.spawn(async move { tubes.close(tube.id).await }));
             }
         }

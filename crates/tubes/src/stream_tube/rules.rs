@@ -51,7 +51,9 @@ impl Rules {
         audiences: impl IntoIterator<Item = A>,
     ) -> Self {
         let named = self.0.entry(service.into()).or_default();
-        named.audiences.extend(audiences.into_iter().map(Into::into));
+        named
+            .audiences
+            .extend(audiences.into_iter().map(Into::into));
         self
     }
 
