@@ -6,8 +6,11 @@
     clippy::unwrap_used,
     clippy::panic,
     missing_docs,
-    reason = "a benchmark may panic"
+    unreachable_pub,
+    reason = "a benchmark may panic, and nobody uses it"
 )]
+
+mod pair;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -15,11 +18,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tubes::{
-    Access, Account, Address, BareJid, Direction, Encryption, Event, Events, Offer, TransportName,
-    Tubes,
-};
+use tubes::Address;
 use tubes_server::{Server, ServerKind, Setup};
+
+use self::pair::{Pair, WAYS, Way};
 
 fn stream_tubes(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
@@ -33,46 +35,10 @@ fn stream_tubes(criterion: &mut Criterion) {
             .unwrap();
         for way in WAYS {
             let tube = runtime.block_on(Tube::new(&server, way));
-            let name = format!("{}/{}/{kind}", way.transport, way.name());
+            let name = way.name(kind);
             throughput(criterion, &runtime, &tube, &name);
             set_up(criterion, &runtime, &tube, &name);
             runtime.block_on(tube.close());
-        }
-    }
-}
-
-/// How bytes are carried.
-#[derive(Clone, Copy)]
-struct Way {
-    transport: TransportName,
-    encryption: Encryption,
-}
-
-/// Plain and encrypted side by side.
-const WAYS: [Way; 6] = {
-    use Encryption::{Off, Required};
-    use TransportName::{Ibb, Socks5Direct, Socks5Proxy};
-    const fn way(transport: TransportName, encryption: Encryption) -> Way {
-        Way {
-            transport,
-            encryption,
-        }
-    }
-    [
-        way(Socks5Direct, Off),
-        way(Socks5Direct, Required),
-        way(Socks5Proxy, Off),
-        way(Socks5Proxy, Required),
-        way(Ibb, Off),
-        way(Ibb, Required),
-    ]
-};
-
-impl Way {
-    fn name(self) -> &'static str {
-        match self.encryption {
-            Encryption::Off => "plain",
-            _ => "encrypted",
         }
     }
 }
@@ -116,70 +82,20 @@ fn set_up(criterion: &mut Criterion, runtime: &Runtime, tube: &Tube, name: &str)
 
 /// A tube from Alice to Fernand.
 struct Tube {
-    alice: Tubes,
-    fernand: Tubes,
+    pair: Pair,
     address: SocketAddr,
 }
 
 impl Tube {
     async fn new(server: &Server, way: Way) -> Self {
-        let (alice, alice_jid, _) = log_in(server, "alice", way).await;
-        let (fernand, fernand_jid, mut events) = log_in(server, "fernand", way).await;
-        let service = counting_service().await;
-        alice.befriend(&fernand_jid).await;
-        fernand.befriend(&alice_jid).await;
-        alice
-            .offer(Offer::new(fernand_jid, "x-bench", service))
-            .await
-            .unwrap();
-        let tube = loop {
-            if let Event::TubeOffered {
-                tube,
-                direction: Direction::In,
-                ..
-            } = events.next().await.unwrap()
-            {
-                break tube;
-            }
-        };
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into();
-        let address = fernand
-            .accept(tube, listen, Access::Localhost)
-            .await
-            .unwrap();
-        let address = address
-            .to_string()
-            .trim_start_matches("tcp:")
-            .parse()
-            .unwrap();
-        Self {
-            alice,
-            fernand,
-            address,
-        }
+        let mut pair = Pair::new(server, way).await;
+        let address = pair.tube(counting_service().await).await;
+        Self { pair, address }
     }
 
     async fn close(self) {
-        self.alice.leave().await;
-        self.fernand.leave().await;
+        self.pair.close().await;
     }
-}
-
-async fn log_in(server: &Server, name: &str, way: Way) -> (Tubes, BareJid, Events) {
-    let account = server.fresh_account(name).await.unwrap();
-    let address = server.address();
-    let credentials = Account::new(account.jid.clone().into(), account.password)
-        .and_then(|account| account.with_server(&address.ip().to_string(), address.port()))
-        .and_then(|account| account.with_roots_pem(server.ca().pem().as_bytes()))
-        .unwrap();
-    let (tubes, events) = Tubes::builder(credentials)
-        .transports([way.transport])
-        .keys_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/keys"))
-        .encryption(way.encryption)
-        .start()
-        .await
-        .unwrap();
-    (tubes, account.jid, events)
 }
 
 /// A service that answers each mebibyte, and the end, with a byte.

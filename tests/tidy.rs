@@ -132,6 +132,47 @@ fn the_protocol_depends_on_no_runtime() {
 }
 
 #[test]
+fn every_row_of_the_threat_model_names_tests_that_exist() {
+    let security = read(Path::new("docs/security.md"));
+    let rust = all_rust();
+    let mut missing = Vec::new();
+    let rows = rows_of_threats(&security.text);
+    assert!(rows.len() > 1);
+    for (who, tests) in rows {
+        if tests.is_empty() {
+            missing.push(format!("{who}: no test"));
+        }
+        let unknown = tests
+            .iter()
+            .filter(|test| !rust.iter().any(|file| has_test(file, test)));
+        missing.extend(unknown.map(|test| format!("{who}: there is no test `{test}`")));
+    }
+    assert_none(missing);
+}
+
+#[test]
+fn a_test_of_the_threat_model_is_looked_for_where_it_is_said_to_be() {
+    let file = File {
+        path: PathBuf::from("tests/end_to_end/rooms/trust.rs"),
+        text: "mod named {\n #[test]\n fn a_name() {}\n}\n".to_owned(),
+    };
+    for found in [
+        "a_name",
+        "trust::a_name",
+        "rooms::*::named::a_name",
+        "rooms::*",
+    ] {
+        assert!(has_test(&file, found), "{found}");
+    }
+    for missing in ["a_nam", "name", "listener::a_name", "listener::*", "*"] {
+        assert!(!has_test(&file, missing), "{missing}");
+    }
+    let table = "| who | tests |\n|---|---|\n| **A `x`** | may `y` | `a::*`, `b` |\n";
+    let rows = rows_of_threats(table);
+    assert_eq!(rows, [("**A `x`**", vec!["a::*", "b"])]);
+}
+
+#[test]
 fn comments_and_unit_tests_are_not_judged() {
     let text = "// bad\ngood\nbad\n#[cfg(test)]\nmod tests { bad }\n";
     assert_eq!(
@@ -188,6 +229,45 @@ fn lines_with(text: &str, complains: impl Fn(&str) -> bool) -> Vec<String> {
         .filter(|(_, line)| complains(line))
         .map(|(number, line)| format!("line {}: {}", number + 1, line.trim()))
         .collect()
+}
+
+/// Who stands in each row of the table of threats, and the tests that are named there.
+fn rows_of_threats(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let rows = text.lines().filter(|line| line.starts_with("| **"));
+    rows.map(|row| {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let tests = cells.last().unwrap().split('`').skip(1).step_by(2);
+        (cells[0], tests.collect())
+    })
+    .collect()
+}
+
+/// Whether a test stands in the file that has this name, or any in this module: `module::*::test`,
+/// `module::*`. Modules are files, folders, and what is so called in the file.
+fn has_test(file: &File, name: &str) -> bool {
+    let (modules, test) = match name.rsplit_once("::") {
+        Some((modules, test)) => (modules.split("::").collect(), test),
+        None => (Vec::new(), name),
+    };
+    let is_module = |module: &str| {
+        let is_part = |part| {
+            Path::new(part)
+                .file_stem()
+                .is_some_and(|stem| stem == module)
+        };
+        file.path.iter().any(is_part) || file.text.contains(&format!("mod {module} {{"))
+    };
+    let is_there = match test {
+        "*" => {
+            !modules.is_empty()
+                && ["test]", "test(", "::on_each_"]
+                    .iter()
+                    .any(|mark| file.text.contains(mark))
+        }
+        test => file.text.contains(&format!("fn {test}(")),
+    };
+    let mut named = modules.iter().filter(|module| **module != "*");
+    is_there && named.all(|module| is_module(module))
 }
 
 /// Whether something in the line has bytes for a type: a field, or what a generic one holds.

@@ -6,9 +6,8 @@ use std::time::Duration;
 use rustix::process::{Pid, test_kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
-use tubes::{
-    Access, Address, Command, Export, FailureKind, FullJid, Listener, Offer, PEER_TLV, Sharing,
-};
+use tubes::local::{PEER_TLV, Permissions};
+use tubes::{Access, Address, Command, Export, FailureKind, FullJid, Listener, Offer};
 use tubes_server::Server;
 
 use crate::stage::{Family, Person, Service, Stream, connect, echo, pair, patiently};
@@ -109,11 +108,11 @@ async fn a_tube_is_accepted_at_sockets_that_listen_already(server: &Server) {
     let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let unix = UnixListener::bind(&path).unwrap().into_std().unwrap();
     let shared = Address::unix(folder.path().join("shared")).unwrap();
-    let sharing = Sharing::default().with_mode("0660".parse().unwrap());
+    let permissions = Permissions::default().with_mode("0660".parse().unwrap());
     for listener in [
         Listener::of(tcp, Access::Localhost).unwrap(),
         Listener::of(unix, Access::Credentials).unwrap(),
-        Listener::bind_shared(&shared, Access::Localhost, sharing)
+        Listener::bind_with_permissions(&shared, Access::Localhost, permissions)
             .await
             .unwrap(),
     ] {

@@ -19,6 +19,7 @@ crate::on_each_server!(
     programs_beyond_those_of_a_tube_wait_their_turn,
     a_contact_has_so_many_connections_over_all_tubes,
     accounts_that_share_their_limits_count_together,
+    tubes_that_nobody_uses_take_no_places_of_others,
     a_contact_that_offers_too_much_is_not_heard,
     a_contact_has_so_many_negotiations_at_a_time,
 );
@@ -83,6 +84,21 @@ async fn accounts_that_share_their_limits_count_together(server: &Server) {
     scene.leave().await;
 }
 
+async fn tubes_that_nobody_uses_take_no_places_of_others(server: &Server) {
+    let of_fernand = Limits::new().with_connections(1);
+    let mut scene = Scene::set(server, Limits::new(), of_fernand).await;
+    let (one, _) = scene.share("x-one").await;
+    let (other, _) = scene.share("x-other").await;
+    // Also while another one has listened for longer.
+    for address in [&other, &one, &other, &other] {
+        patiently("there is a place", exchange(address))
+            .await
+            .unwrap();
+        scene.fernand.connection_closed().await;
+    }
+    scene.leave().await;
+}
+
 async fn a_contact_that_offers_too_much_is_not_heard(server: &Server) {
     let of_fernand = Limits::new().with_invitations_per_contact(1);
     let mut scene = Scene::set(server, Limits::new(), of_fernand).await;
@@ -123,7 +139,7 @@ async fn a_contact_has_so_many_negotiations_at_a_time(server: &Server) {
 }
 
 /// Asks for a connection as a Gabble does, in-band.
-fn initiation(sid: &str, number: &str) -> String {
+pub(crate) fn initiation(sid: &str, number: &str) -> String {
     format!(
         "<si xmlns='{si}' id='{sid}' profile='{tubes}'><feature xmlns='{feature}'>\
          <x xmlns='jabber:x:data' type='form'><field var='stream-method' type='list-single'>\
@@ -191,7 +207,7 @@ impl Scene {
 }
 
 /// Deals also with who does not encrypt.
-async fn person(server: &Server, name: &str, limits: Limits) -> Person {
+pub(crate) async fn person(server: &Server, name: &str, limits: Limits) -> Person {
     let account = server.fresh_account(name).await.unwrap();
     let credentials: Account = credentials(server, &account);
     let builder = Tubes::builder(credentials)
@@ -202,7 +218,7 @@ async fn person(server: &Server, name: &str, limits: Limits) -> Person {
 }
 
 /// A program that holds its connection.
-async fn held(address: &Address) -> Stream {
+pub(crate) async fn held(address: &Address) -> Stream {
     use tokio::io::AsyncWriteExt;
 
     let mut program = patiently("it is let in", connect(address)).await.unwrap();
@@ -214,7 +230,7 @@ async fn held(address: &Address) -> Stream {
     program
 }
 
-async fn reached(person: &mut Person) -> (Limit, Option<tubes::Jid>) {
+pub(crate) async fn reached(person: &mut Person) -> (Limit, Option<tubes::Jid>) {
     person
         .event(|event| match event {
             Event::LimitReached { limit, peer } => Some((*limit, peer.clone())),

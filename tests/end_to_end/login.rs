@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
-use tubes::{Account, LoginErrorKind, StartError};
+use tubes::session::LoginErrorKind;
+use tubes::{Account, StartError};
 use tubes_server::Server;
 use tubes_testkit::Link;
 

@@ -20,6 +20,7 @@ mod examples;
 mod exports;
 mod fairness;
 mod faults;
+mod files;
 mod gabble;
 mod gabble_rooms;
 mod gabble_socks5;

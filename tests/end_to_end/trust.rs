@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tempfile::tempdir;
 use tokio::time::sleep;
+use tubes::secure::{Judgement, PublicKey, Standing, TrustStore};
 use tubes::{
-    Access, BareJid, Decision, Encryption, Event, Failure, FailureKind, Judgement, Protection,
-    PublicKey, Standing, TrustStore, Tubes,
+    Access, BareJid, Decision, Encryption, Event, Failure, FailureKind, Protection, Tubes,
 };
 use tubes_server::{Account, Server};
 

@@ -5,21 +5,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::Addr;
 use tokio::sync::oneshot;
+use tubes_files::{Destination, Source};
 use tubes_local::{Access, Address, Export, Listener, Socket};
 use tubes_protocol::tube::{Parameters, TubeNumber, TubeOffer};
 use tubes_secure::{Guard, StoreError, publication};
 use tubes_session::{Contact, Login, LoginError, Session, Subscribe};
 use tubes_transport::{Gone, Signalling, Stanzas};
-use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 use crate::announcer::{Announcer, Events, ListeningPost};
 use crate::bytestream::Waiting;
 use crate::control::{self, Crew};
 use crate::event::{Audience, TubeId};
+use crate::file::{AcceptFile, AcceptFileError, FileActor, FileId, GiveUp};
 use crate::limits::{self, Limits};
 use crate::session::{
-    AlreadyShared, Consent, Enter, EnterError, Find, LatestLogin, Leave, LeaveRoom, LookUp, Offer,
-    RenameInRoom, SessionActor, ShareSession, SharedSession, Welcome,
+    Consent, Enter, EnterError, Find, FindFile, LatestLogin, Leave, LeaveRoom, LookUp, Offer,
+    RenameInRoom, SendFile, SendFileError, SessionActor, ShareError, ShareSession, SharedSession,
+    Welcome,
 };
 use crate::state::State;
 use crate::tube::{Accept, AcceptAt, AcceptError, Attach, Close, TubeActor};
@@ -45,7 +48,7 @@ pub struct Start {
     pub signallings: Vec<Arc<dyn Signalling>>,
     /// Services for which offers are welcome.
     pub services: Vec<String>,
-    /// What else the application can do, to be told in disco#info.
+    /// What the application can do beside its services, to be told in disco#info: tubes, files, more.
     pub features: Vec<String>,
     /// How much to take on.
     pub limits: Limits,
@@ -54,6 +57,18 @@ pub struct Start {
 }
 
 /// Why an account did not start.
+///
+/// ```
+/// use tubes_actors::StartError;
+/// use tubes_session::LoginErrorKind;
+///
+/// /// Whether it is the password that the user should look at.
+/// fn is_about_the_account(why: &StartError) -> bool {
+///     matches!(why, StartError::Login(why) if why.kind() == LoginErrorKind::NotAuthorised)
+/// }
+///
+/// assert!(!is_about_the_account(&StartError::Homeless));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -72,6 +87,16 @@ pub enum StartError {
 }
 
 /// Why a service could not be offered.
+///
+/// ```
+/// use tubes_actors::OfferError;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let why = OfferError::NotInRoom("hall@rooms.example.org".parse()?);
+/// assert!(why.to_string().ends_with("enter the room first"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OfferError {
@@ -92,18 +117,6 @@ pub enum OfferError {
     Invalid(#[from] tubes_protocol::tube::TubeError),
 }
 
-/// Why the session is not shared.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ShareError {
-    /// Some part of the application has it.
-    #[error(transparent)]
-    Already(#[from] AlreadyShared),
-    /// The account is closed, or lost.
-    #[error(transparent)]
-    Gone(#[from] Gone),
-}
-
 impl Account {
     /// Logs in and starts the actors. Must be called within a tokio runtime: all sockets of the
     /// account's tubes will belong to it.
@@ -120,7 +133,6 @@ impl Account {
             .iter()
             .flat_map(|signalling| signalling.features())
             .collect();
-        features.push(tubes_protocol::ns::TUBES.to_owned());
         features.extend(others);
         if guard.is_public() {
             features.push(publication::NOTIFY.to_owned());
@@ -198,7 +210,7 @@ impl Account {
     /// Uses the account's session for things of the application's own, beside the tubes.
     pub async fn share_session(&self) -> Result<SharedSession, ShareError> {
         let shared = self.0.actor.send(ShareSession).await;
-        Ok(shared.map_err(|_| Gone::Session)??)
+        shared.map_err(|_| Gone::Session)?
     }
 
     /// Says in disco#info that offers of these services are welcome.
@@ -320,6 +332,51 @@ impl Account {
         if let Some(ended) = ended {
             let _ = ended.await;
         }
+    }
+
+    /// Sends a file to a contact, as soon as a program of it is online that takes files; or to one
+    /// resource, at once.
+    pub async fn send_file(
+        &self,
+        to: Jid,
+        source: Source,
+        folder: Vec<String>,
+        description: Option<String>,
+    ) -> Result<FileId, SendFileError> {
+        let order = SendFile {
+            to,
+            source,
+            folder,
+            description,
+        };
+        let sent = self.0.actor.send(order).await;
+        sent.map_err(|_| SendFileError::Closed)?
+    }
+
+    /// Receives a file that was offered, there.
+    pub async fn accept_file(
+        &self,
+        file: FileId,
+        there: Destination,
+    ) -> Result<(), AcceptFileError> {
+        let file = self.find_file(file).await.ok_or(AcceptFileError::Gone)?;
+        let accepted = file.send(AcceptFile(there)).await;
+        accepted.map_err(|_| AcceptFileError::Gone)?
+    }
+
+    /// Declines a file, or gives it up; returns when it is gone.
+    pub async fn give_up_file(&self, file: FileId) {
+        let Some(file) = self.find_file(file).await else {
+            return;
+        };
+        if let Ok(gone) = file.send(GiveUp).await {
+            // The end of the file is the end of the sender.
+            let _ = gone.await;
+        }
+    }
+
+    async fn find_file(&self, file: FileId) -> Option<Addr<FileActor>> {
+        self.0.actor.send(FindFile(file)).await.ok().flatten()
     }
 
     async fn find(&self, tube: TubeId) -> Option<Addr<TubeActor>> {

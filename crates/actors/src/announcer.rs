@@ -14,6 +14,21 @@ use crate::event::Event;
 use crate::state::State;
 
 /// The application's end of the events; also a [`Stream`] of them.
+///
+/// ```
+/// use tubes_actors::{Event, Events};
+///
+/// /// Waits for the link to the server; whether it came up.
+/// async fn online(mut events: Events) -> bool {
+///     while let Some(event) = events.next().await {
+///         if matches!(event, Event::Online { .. }) {
+///             return true;
+///         }
+///     }
+///     false
+/// }
+/// # let _ = online;
+/// ```
 #[derive(Debug)]
 pub struct Events(BroadcastStream<Event>);
 

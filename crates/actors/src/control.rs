@@ -14,6 +14,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::announcer::Announcer;
 use crate::env::Env;
+use crate::file::Claims;
 use crate::limits::Limits;
 use crate::negotiator::NegotiatorActor;
 use crate::obituary::Obituary;
@@ -71,6 +72,7 @@ fn launch(crew: Crew, runtime: Handle) -> Addr<SessionActor> {
         announcer: crew.announcer,
         negotiator: negotiator.start(),
         seats,
+        claims: Claims::default(),
         stanzas: crew.session.stanzas().clone(),
         guard: crew.guard,
         local: jid,

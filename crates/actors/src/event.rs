@@ -1,5 +1,7 @@
 //! What the application learns.
 
+mod failure;
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,10 +11,31 @@ use tubes_protocol::tube::Parameters;
 use tubes_secure::{Fingerprint, Protection};
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
+pub use self::failure::{Failure, FailureKind, Remedy};
+
+use crate::file::{Delivered, FileId, Particulars, Progress};
 use crate::limits::Limit;
 use crate::traffic::Traffic;
 
 /// Something that happened to an account, its tubes, or their connections.
+///
+/// ```
+/// use tubes_actors::{Event, Limit};
+///
+/// /// What a list of news says of it.
+/// fn news(event: &Event) -> Option<String> {
+///     match event {
+///         Event::ConnectionOpened { peer, transport, .. } => Some(format!("{peer}: {transport}")),
+///         Event::LimitReached { limit, .. } => Some(format!("no more {limit}")),
+///         Event::TubeClosed { error: Some(why), .. } => Some(why.to_string()),
+///         _ => None,
+///     }
+/// }
+///
+/// let event = Event::LimitReached { limit: Limit::ConnectionsPerTube, peer: None };
+/// assert_eq!(news(&event).as_deref(), Some("no more connections of one tube at a time"));
+/// assert_eq!(news(&Event::Missed(7)), None);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -57,6 +80,50 @@ pub enum Event {
         setup: Duration,
         /// The address of our connection to the service, by which the service knows it.
         source: Option<String>,
+        /// Whether somebody on the way can read or change it.
+        protection: Protection,
+    },
+    /// A file was sent. Comes exactly once for each, or [`FileFailed`](Self::FileFailed) does.
+    FileDone {
+        /// The file.
+        file: FileId,
+        /// Where it is, and how sure that is.
+        delivered: Delivered,
+    },
+    /// A file was not sent, or not to its end.
+    FileFailed {
+        /// The file.
+        file: FileId,
+        /// Bytes that were carried; a sender cannot know whether the last of them arrived.
+        carried: u64,
+        /// Why; nothing, if this side gave it up.
+        error: Option<Failure>,
+    },
+    /// A file is offered: to this account, or by it.
+    FileOffered {
+        /// The file.
+        file: FileId,
+        /// The other side: who offers, or whom it is offered to as soon as it is online.
+        peer: Jid,
+        /// Which way it goes.
+        direction: Direction,
+        /// What it is.
+        particulars: Particulars,
+        /// How far it has come, from now on and to its end.
+        progress: Progress,
+    },
+    /// The bytes of a file begin to flow.
+    FileStarted {
+        /// The file.
+        file: FileId,
+        /// Who is at the other end.
+        peer: FullJid,
+        /// What carries it: `ibb`, …
+        transport: &'static str,
+        /// What was tried before, and why it failed.
+        fell_back_from: Vec<(String, String)>,
+        /// How many bytes the receiver had already.
+        offset: u64,
         /// Whether somebody on the way can read or change it.
         protection: Protection,
     },
@@ -212,6 +279,16 @@ pub enum Event {
 }
 
 /// What was decided on a contact's device.
+///
+/// ```
+/// use tubes_actors::Decision;
+///
+/// fn is_alarming(decision: &Decision) -> bool {
+///     matches!(decision, Decision::Plain | Decision::Refused(_))
+/// }
+///
+/// assert!(!is_alarming(&Decision::Pinned));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decision {
@@ -225,6 +302,8 @@ pub enum Decision {
 
 /// A tube, for as long as the process lives. (The number on the wire is unique only together
 /// with the peer.)
+///
+/// See [`State`](crate::State), which has the tubes by it, for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TubeId(pub(crate) u64);
 
@@ -243,6 +322,19 @@ impl fmt::Display for TubeId {
 }
 
 /// Whom a tube is for.
+///
+/// ```
+/// use tubes_actors::Audience;
+/// use xmpp_parsers::jid::BareJid;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let fernand: BareJid = "fernand@example.net".parse()?;
+/// assert_eq!(Audience::from(fernand.clone()), Audience::Contact(fernand));
+/// let room = Audience::Room("hall@rooms.example.org".parse()?);
+/// assert_eq!(room.jid().domain().as_str(), "rooms.example.org");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Audience {
     /// A contact, with all of its resources.
@@ -273,60 +365,12 @@ impl fmt::Display for Audience {
 }
 
 /// Which way an offer went.
+///
+/// See [`Tube`](crate::state::Tube) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// The contact offers.
     In,
     /// This account offers.
     Out,
-}
-
-/// Why something ended that was not meant to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// What kind of reason.
-    pub kind: FailureKind,
-    /// What failed, for whom, and why; without a full stop.
-    pub message: String,
-}
-
-impl Failure {
-    pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-/// The kinds of reasons.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FailureKind {
-    /// The other side closed it.
-    Closed,
-    /// The other side did not want it.
-    Declined,
-    /// The other side, or the server, is no longer there.
-    Gone,
-    /// A local socket failed, or this program did.
-    Io,
-    /// Too many at a time.
-    Limit,
-    /// The other side broke the protocol.
-    Protocol,
-    /// The other side, or the service, refused it.
-    Refused,
-    /// Something took too long.
-    TimedOut,
-    /// No way to the other side was found.
-    Unreachable,
-    /// The other side is not, or cannot be, who it has to be; or this side is not, to the other.
-    Untrusted,
 }

@@ -10,7 +10,7 @@ use tubes_transport::{OpenError, Tried};
 use xmpp_parsers::jid::{BareJid, FullJid};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use crate::event::{Failure, FailureKind};
+use crate::event::{Failure, FailureKind, Remedy};
 
 /// A negotiation that came to nothing.
 pub(crate) fn open(error: &OpenError) -> Failure {
@@ -95,7 +95,16 @@ pub(crate) fn distrust(why: &Distrust) -> Failure {
         Distrust::Malformed(_) => FailureKind::Protocol,
         _ => FailureKind::Untrusted,
     };
-    Failure::new(kind, why.to_string())
+    let remedy = match why {
+        Distrust::Downgrade(_) => Some(Remedy::StopEncrypting),
+        Distrust::OtherKey { contact, key } => Some(Remedy::AcceptKey {
+            contact: contact.clone(),
+            key: key.clone(),
+        }),
+        Distrust::Plain(_) => Some(Remedy::AllowPlain),
+        _ => None,
+    };
+    Failure::new(kind, why.to_string()).with_remedy(remedy)
 }
 
 /// The same in words for the contact, who is told no more than it needs.
@@ -161,32 +170,45 @@ pub(crate) fn ended(ended: Ended, peer: &str) -> Failure {
 /// A room that this side is not in.
 pub(crate) fn room(room: &BareJid, why: &Exit, reason: Option<&str>) -> Failure {
     let (kind, what) = match why {
-        Exit::Removed(removal) => (FailureKind::Closed, removed(*removal)),
+        Exit::Removed(removal) => removed(*removal),
         Exit::Refused(condition) => refused(condition),
         Exit::Silent => (FailureKind::TimedOut, "does not answer"),
     };
+    let remedy = match why {
+        Exit::Refused(DefinedCondition::Conflict) => Some(Remedy::OtherName),
+        Exit::Refused(DefinedCondition::NotAuthorized) => Some(Remedy::RoomPassword),
+        _ => None,
+    };
     let said = reason.map(|reason| format!(": {reason}"));
-    Failure::new(kind, format!("{room} {what}{}", said.unwrap_or_default()))
+    let message = format!("{room} {what}{}", said.unwrap_or_default());
+    Failure::new(kind, message).with_remedy(remedy)
 }
 
-fn removed(removal: Removal) -> &'static str {
+/// Somebody did not want this side there any more, or there is no room any more.
+fn removed(removal: Removal) -> (FailureKind, &'static str) {
     match removal {
-        Removal::Banned => "has banned this account",
-        Removal::Destroyed => "was destroyed",
-        Removal::Failed => "was lost by its service",
-        Removal::Kicked => "has put this account out: it was kicked",
-        Removal::NotAMember => "is for members only, and this account is none",
-        Removal::ShutDown => "went down with its service",
+        Removal::Banned => (FailureKind::Refused, "has banned this account"),
+        Removal::Destroyed => (FailureKind::Gone, "was destroyed"),
+        Removal::Failed => (FailureKind::Gone, "was lost by its service"),
+        Removal::Kicked => (
+            FailureKind::Refused,
+            "has put this account out: it was kicked",
+        ),
+        Removal::NotAMember => (
+            FailureKind::Refused,
+            "is for members only, and this account is none",
+        ),
+        Removal::ShutDown => (FailureKind::Gone, "went down with its service"),
     }
 }
 
 /// What the refusals of XEP-0045 §7.2 stand for.
 fn refused(condition: &DefinedCondition) -> (FailureKind, &'static str) {
     match condition {
-        DefinedCondition::NotAuthorized => {
-            let what = "wants a password, or another one: name it with --room-password-file";
-            (FailureKind::Declined, what)
-        }
+        DefinedCondition::NotAuthorized => (
+            FailureKind::Declined,
+            "wants a password, or another one: enter it with that",
+        ),
         DefinedCondition::Forbidden => {
             let what = "has banned this account, or the server does not reach its service";
             (FailureKind::Declined, what)
@@ -205,7 +227,7 @@ fn refused(condition: &DefinedCondition) -> (FailureKind, &'static str) {
         ),
         DefinedCondition::Conflict => (
             FailureKind::Limit,
-            "has others by all names that were tried: choose one with --nick",
+            "has others by all names that were tried: choose another one",
         ),
         DefinedCondition::ServiceUnavailable => (FailureKind::Limit, "is full"),
         DefinedCondition::RemoteServerNotFound | DefinedCondition::RemoteServerTimeout => (
@@ -219,6 +241,11 @@ fn refused(condition: &DefinedCondition) -> (FailureKind, &'static str) {
 /// Somebody who is in the room no more.
 pub(crate) fn not_there(peer: &FullJid) -> Failure {
     Failure::new(FailureKind::Gone, format!("{peer} is not in the room"))
+}
+
+/// Somebody who went offline before its offer was decided on.
+pub(crate) fn offerer_gone(peer: &FullJid) -> Failure {
+    Failure::new(FailureKind::Gone, format!("{peer} went offline"))
 }
 
 /// The account went down with everything on it.

@@ -33,6 +33,8 @@ pub struct Limits {
     pub(crate) invitations: usize,
     pub(crate) invitations_per_contact: usize,
     pub(crate) offers: usize,
+    pub(crate) files: usize,
+    pub(crate) files_per_contact: usize,
     pub(crate) rooms: usize,
 }
 
@@ -48,6 +50,8 @@ impl Limits {
             invitations: INVITATIONS,
             invitations_per_contact: INVITATIONS_PER_CONTACT,
             offers: OFFERS,
+            files: FILES,
+            files_per_contact: FILES_PER_CONTACT,
             rooms: ROOMS,
         }
     }
@@ -60,7 +64,7 @@ impl Limits {
     }
 
     /// Connections at a time that one contact, or one occupant of a room, may have to the services that
-    /// an account offers, over all tubes.
+    /// an account offers, over all tubes. Where a room shows whose occupant somebody is, that one counts.
     pub fn with_connections_per_contact(mut self, most: usize) -> Self {
         self.connections_per_contact = most.min(Semaphore::MAX_PERMITS);
         self
@@ -84,7 +88,8 @@ impl Limits {
         self
     }
 
-    /// Tubes that all contacts together may have offered at a time; in rooms as many again.
+    /// Tubes that all contacts together may have offered at a time; in rooms as many again, where
+    /// more are seen as soon as others are gone.
     pub fn with_invitations(mut self, most: usize) -> Self {
         self.invitations = most;
         self
@@ -102,6 +107,18 @@ impl Limits {
         self
     }
 
+    /// Files at a time that all contacts together offer or send; and as many again that this account does.
+    pub fn with_files(mut self, most: usize) -> Self {
+        self.files = most;
+        self
+    }
+
+    /// Files at a time that one contact offers or sends. Those beyond are told to wait.
+    pub fn with_files_per_contact(mut self, most: usize) -> Self {
+        self.files_per_contact = most;
+        self
+    }
+
     /// Rooms that an account is in at a time.
     pub fn with_rooms(mut self, most: usize) -> Self {
         self.rooms = most;
@@ -116,6 +133,8 @@ impl Default for Limits {
 }
 
 /// Of what there was no more.
+///
+/// See [`Event`](crate::Event::LimitReached) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
@@ -125,6 +144,10 @@ pub enum Limit {
     ConnectionsPerContact,
     /// Connections of one tube.
     ConnectionsPerTube,
+    /// Files that contacts offer or send.
+    Files,
+    /// Files that one contact offers or sends.
+    FilesPerContact,
     /// Tubes that contacts have offered.
     Invitations,
     /// Tubes that one contact has offered.
@@ -141,6 +164,8 @@ impl fmt::Display for Limit {
             Self::Connections => "connections at a time",
             Self::ConnectionsPerContact => "connections of one contact at a time",
             Self::ConnectionsPerTube => "connections of one tube at a time",
+            Self::Files => "files that contacts send",
+            Self::FilesPerContact => "files that one contact sends",
             Self::Invitations => "tubes that are offered by contacts",
             Self::InvitationsPerContact => "tubes that are offered by one contact",
             Self::InvitationsInRooms => "tubes that are offered in rooms",
@@ -180,6 +205,12 @@ const INVITATIONS: usize = 1024;
 
 /// Tubes that an account offers.
 const OFFERS: usize = 1024;
+
+/// Files that one contact sends at a time: a folder's, a few at once. Each holds two descriptors.
+const FILES_PER_CONTACT: usize = 32;
+
+/// Files that all contacts together send at a time.
+const FILES: usize = 256;
 
 /// Tubes that an account offers in one room: others look at so many of one occupant.
 pub(crate) const OFFERS_PER_ROOM: usize = 32;

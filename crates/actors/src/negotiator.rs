@@ -122,6 +122,8 @@ pub(crate) enum Read {
 /// A proposal, and what is needed to answer it.
 pub(crate) struct Proposed {
     pub(crate) proposal: Proposal,
+    /// As whom the peer counts.
+    pub(crate) asker: Jid,
     pub(crate) signalling: Arc<dyn Signalling>,
     pub(crate) place: Place,
 }
@@ -133,6 +135,7 @@ impl Proposed {
             proposal,
             signalling,
             place: _place,
+            ..
         } = self;
         contained("decline", || signalling.decline(proposal, why));
     }
@@ -159,6 +162,7 @@ impl Handler<ReadAsk> for NegotiatorActor {
                     let signalling = Arc::clone(signalling);
                     let proposed = Proposed {
                         proposal: *proposal,
+                        asker,
                         signalling,
                         place,
                     };

@@ -16,6 +16,8 @@ use crate::limits::{Limit, Limits};
 pub(crate) struct Seats {
     pub(crate) limits: Limits,
     announcer: Announcer,
+    /// For tubes that others offer in rooms.
+    in_rooms: Arc<Semaphore>,
     state: Arc<Mutex<State>>,
 }
 
@@ -39,6 +41,12 @@ pub(crate) struct Seat {
 #[derive(Debug)]
 pub(crate) struct Vacancy(OwnedSemaphorePermit);
 
+/// The place of a tube that somebody offers in a room; free again when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _in_rooms: OwnedSemaphorePermit,
+}
+
 /// The seats of one tube.
 #[derive(Clone, Debug)]
 pub(crate) struct TubeSeats {
@@ -48,9 +56,11 @@ pub(crate) struct TubeSeats {
 
 impl Seats {
     pub(crate) fn new(limits: Limits, announcer: Announcer) -> Self {
+        let in_rooms = limits.invitations.min(Semaphore::MAX_PERMITS);
         Self {
             limits,
             announcer,
+            in_rooms: Arc::new(Semaphore::new(in_rooms)),
             state: Arc::default(),
         }
     }
@@ -60,6 +70,21 @@ impl Seats {
         TubeSeats {
             seats: self.clone(),
             of_tube: Arc::new(Semaphore::new(self.limits.connections_per_tube)),
+        }
+    }
+
+    /// A place for a tube that is offered in a room, if there is one, and nobody waits for it.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let _in_rooms = Arc::clone(&self.in_rooms).try_acquire_owned().ok()?;
+        Some(Place { _in_rooms })
+    }
+
+    /// Waits for such a place; rooms have them in turn. None only if places are given no more.
+    pub(crate) fn next_place(&self) -> impl Future<Output = Option<Place>> + 'static {
+        let next = Arc::clone(&self.in_rooms).acquire_owned();
+        async move {
+            let _in_rooms = next.await.ok()?;
+            Some(Place { _in_rooms })
         }
     }
 
@@ -170,3 +195,60 @@ const RESPITE: Duration = Duration::from_secs(60);
 
 /// Contacts whose seats are remembered before those who have no connections are forgotten.
 const REMEMBERED: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn of(limits: Limits) -> Seats {
+        let (announcer, _) = Announcer::new();
+        Seats::new(limits, announcer)
+    }
+
+    /// Or tubes that nobody uses would use up the places of all others.
+    #[tokio::test]
+    async fn a_tube_that_only_listens_takes_no_place_of_all() {
+        let seats = of(Limits::new().with_connections(1));
+        let (one, other) = (seats.of_tube(), seats.of_tube());
+        let waiting = one.vacancy().await.unwrap();
+        let vacancy = other.vacancy().await.unwrap();
+        let seat = other.seat(vacancy).await.unwrap();
+        assert_eq!(seats.limits.connections.available_permits(), 0);
+        drop(seat);
+        assert!(one.seat(waiting).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_tube_listens_as_long_as_it_has_places_itself() {
+        let seats = of(Limits::new().with_connections_per_tube(1)).of_tube();
+        let vacancy = seats.vacancy().await.unwrap();
+        let seat = seats.seat(vacancy).await.unwrap();
+        assert!(seats.of_tube.try_acquire().is_err());
+        drop(seat);
+        assert!(seats.vacancy().await.is_some());
+    }
+
+    #[tokio::test]
+    async fn places_in_rooms_go_to_who_waits_before_who_comes() {
+        let seats = of(Limits::new().with_invitations(1));
+        let first = seats.place().unwrap();
+        let mut next = pin!(seats.next_place());
+        let context = &mut Context::from_waker(Waker::noop());
+        assert!(next.as_mut().poll(context).is_pending());
+        drop(first);
+        assert!(seats.place().is_none());
+        let second = next.await.unwrap();
+        drop(second);
+        assert!(seats.place().is_some());
+    }
+
+    #[test]
+    fn any_number_may_be_a_limit() {
+        of(Limits::new().with_invitations(usize::MAX));
+    }
+}

@@ -7,6 +7,19 @@ use tubes_local::Totals;
 /// How much a connection has carried so far; goes on counting while the connection lasts.
 ///
 /// Cheap to clone. Two are equal if they belong to the same connection.
+///
+/// ```
+/// use tubes_actors::State;
+///
+/// /// What all connections that are open have carried until now.
+/// fn carried(state: &State) -> u64 {
+///     let connections = state.tubes.values().flat_map(|tube| tube.connections.values());
+///     let traffic = connections.map(|connection| &connection.traffic);
+///     traffic.map(|traffic| traffic.sent() + traffic.received()).sum()
+/// }
+///
+/// assert_eq!(carried(&State::default()), 0);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Traffic(Arc<Totals>);
 

@@ -17,7 +17,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use tubes::{BareJid, Jid, Reveal};
+use tubes::socks5::Reveal;
+use tubes::{BareJid, Jid};
 use zeroize::Zeroizing;
 
 use crate::args::{Encryption, Global, Proxy, Server, Tls, Transport};

@@ -4,17 +4,20 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use tubes::{
-    AcceptError, BindError, EnterError, Failure, FailureKind, LoginErrorKind, OfferError,
-    StartError, StoreError,
-};
+use tubes::secure::StoreError;
+use tubes::session::LoginErrorKind;
+use tubes::{AcceptError, BindError, EnterError, Failure, FailureKind, OfferError, StartError};
+
+use crate::hint;
 
 /// Why a command ended before, or instead of, being done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// The attempt failed.
     Failed(Trouble),
-    /// The user interrupted it (SIGINT); everything was closed properly.
+    /// The rest was done; of this it was told before what.
+    Incomplete(String),
+    /// The user interrupted it (SIGINT), or its work was cut short; everything was closed properly.
     Interrupted,
     /// Somebody asked it to end (SIGTERM), and it did so properly.
     Terminated,
@@ -35,6 +38,7 @@ impl Stop {
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Failed(trouble) => trouble.kind.code(),
+            Self::Incomplete(_) => INCOMPLETE,
             Self::Interrupted => 130,
             Self::Terminated => 0,
             Self::Usage(_) => USAGE,
@@ -48,14 +52,14 @@ impl fmt::Display for Stop {
             Self::Failed(trouble) => f.write_str(&trouble.message),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Terminated => f.write_str("terminated"),
-            Self::Usage(what) => f.write_str(what),
+            Self::Incomplete(what) | Self::Usage(what) => f.write_str(what),
         }
     }
 }
 
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
-        Self::failed(failure.kind.into(), failure.message)
+        Self::Failed(failure.into())
     }
 }
 
@@ -70,7 +74,7 @@ impl From<StartError> for Stop {
             },
             _ => Kind::Io,
         };
-        Self::failed(kind, error.to_string())
+        Self::failed(kind, hint::start(&error))
     }
 }
 
@@ -137,6 +141,15 @@ impl From<Stop> for ExitCode {
 pub(crate) struct Trouble {
     pub(crate) kind: Kind,
     pub(crate) message: String,
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self {
+            kind: failure.kind.into(),
+            message: hint::failure(&failure),
+        }
+    }
 }
 
 /// The kinds of trouble that events and exit codes tell apart.
@@ -213,6 +226,9 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
     format!("{line} (see --help)")
 }
 
+/// Some of it could not be read.
+const INCOMPLETE: u8 = 74;
+
 /// The command line, the configuration or a file that it names is at fault.
 pub(crate) const USAGE: u8 = 2;
 
@@ -270,6 +286,7 @@ mod tests {
             assert_eq!(Stop::failed(kind, "").code(), code);
         }
         assert_eq!(Stop::Usage(String::new()).code(), 2);
+        assert_eq!(Stop::Incomplete(String::new()).code(), 74);
         assert_eq!(Stop::Interrupted.code(), 130);
         assert_eq!(Stop::Terminated.code(), 0);
     }

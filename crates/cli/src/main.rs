@@ -11,6 +11,7 @@ mod commands;
 mod config;
 mod exit;
 mod feed;
+mod hint;
 mod interrupt;
 #[cfg(feature = "keyring")]
 mod keyring;
@@ -18,6 +19,8 @@ mod online;
 mod output;
 mod parameter;
 mod password;
+#[cfg(test)]
+mod visitor;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -27,8 +30,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Args, Global};
-use crate::exit::{Stop, USAGE};
-use crate::output::{Output, Report};
+use crate::exit::{Kind, Stop, USAGE};
+use crate::output::{Output, Report, Why};
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -70,11 +73,16 @@ fn show(help: &clap::Error) -> ExitCode {
 /// Says why it ended: one line for people and, where programs read, an event for them.
 fn conclude(stop: Stop, output: Output) -> ExitCode {
     // Of a wrong command line programs learn by the exit code: there are no events yet.
+    let why = match &stop {
+        Stop::Failed(trouble) => Some(trouble.into()),
+        Stop::Incomplete(what) => Some(Why::new(Kind::Io, what)),
+        _ => None,
+    };
     if output.is_json()
-        && let Stop::Failed(trouble) = &stop
+        && let Some(why) = why
     {
         // If standard output is what failed, standard error still has the reason.
-        let _ = output.report(&Report::Error(trouble.into()));
+        let _ = output.report(&Report::Error(why));
     }
     if stop != Stop::Interrupted && stop != Stop::Terminated {
         eprintln!("tubes: {}", output::harmless(&stop.to_string()));

@@ -3,12 +3,15 @@
 use std::fs;
 use std::pin::pin;
 
-use tubes::{Account, LoginFailure, Socks5, StartError, Tubes};
+use tubes::session::LoginFailure;
+use tubes::{Account, BareJid, Builder, Socks5, StartError, Tubes};
 
 use crate::args::{Global, Tls};
+use crate::commands::name;
 use crate::config::{Direct, Profile};
 use crate::exit::Stop;
 use crate::feed::Feed;
+use crate::hint;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 
@@ -27,9 +30,40 @@ impl Online {
         output: Output,
         interrupt: &Interrupt,
     ) -> Result<Self, Stop> {
+        let welcome = Welcome::Service(wanted);
+        Self::log_in_for(welcome, global, output, interrupt).await
+    }
+
+    /// Logs in as the command line and the configuration say. Contacts are told that files are welcome,
+    /// and nothing else. Those of the contact named may come as soon as it is told that this is online.
+    pub(crate) async fn log_in_for_files(
+        global: &Global,
+        from: Option<&BareJid>,
+        output: Output,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Stop> {
+        Self::log_in_for(Welcome::Files { from }, global, output, interrupt).await
+    }
+
+    async fn log_in_for(
+        welcome: Welcome<'_>,
+        global: &Global,
+        output: Output,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Stop> {
         let profile = Profile::resolve(global)?;
+        let starting = async {
+            let online = Self::start_for(welcome, &profile, output).await?;
+            if let Welcome::Files {
+                from: Some(contact),
+            } = welcome
+            {
+                name(&online.tubes, contact, global).await;
+            }
+            online.announced().await
+        };
         tokio::select! {
-            online = Self::start(&profile, wanted, output) => online,
+            online = starting => online,
             stop = interrupt.wait() => Err(stop),
         }
     }
@@ -40,8 +74,18 @@ impl Online {
         wanted: Option<&str>,
         output: Output,
     ) -> Result<Self, Stop> {
-        let mut builder = Tubes::builder(account(profile)?)
-            .services(wanted)
+        let online = Self::start_for(Welcome::Service(wanted), profile, output).await?;
+        online.announced().await
+    }
+
+    async fn start_for(
+        welcome: Welcome<'_>,
+        profile: &Profile,
+        output: Output,
+    ) -> Result<Self, Stop> {
+        let builder = Tubes::builder(account(profile)?);
+        let mut builder = welcome
+            .told_by(builder)
             .socks5(socks5(&profile.direct))
             .encryption(profile.encryption.into());
         for (contact, encryption) in &profile.encryption_with {
@@ -52,10 +96,14 @@ impl Online {
         }
         let started = builder.start().await;
         let (tubes, events) = started.map_err(|why| complaint(why, profile))?;
-        let mut feed = Feed::new(tubes.clone(), events, output);
-        // That it is online comes first; only then there is something to wait for.
-        feed.next().await?;
+        let feed = Feed::new(tubes.clone(), events, output);
         Ok(Self { tubes, feed })
+    }
+
+    /// Tells that it is online, which comes first; only then there is something to wait for.
+    async fn announced(mut self) -> Result<Self, Stop> {
+        self.feed.next().await?;
+        Ok(self)
     }
 
     /// Works until done or interrupted, then closes the tubes and leaves.
@@ -99,6 +147,25 @@ impl Online {
     }
 }
 
+/// What contacts are told is welcome.
+#[derive(Clone, Copy, Debug)]
+enum Welcome<'a> {
+    /// Those of a contact, or of all.
+    Files {
+        from: Option<&'a BareJid>,
+    },
+    Service(Option<&'a str>),
+}
+
+impl Welcome<'_> {
+    fn told_by(self, builder: Builder) -> Builder {
+        match self {
+            Self::Files { .. } => builder.receive_files().without_tubes(),
+            Self::Service(wanted) => builder.services(wanted),
+        }
+    }
+}
+
 /// Why it did not start, and which of the options is likely to be at fault.
 fn complaint(error: StartError, profile: &Profile) -> Stop {
     let unusable = match &error {
@@ -131,11 +198,11 @@ pub(crate) fn socks5(direct: &Direct) -> Socks5 {
 
 fn account(profile: &Profile) -> Result<Account, Stop> {
     let mut account = Account::new(profile.jid.clone(), profile.password.to_string())
-        .map_err(|why| Stop::Usage(why.to_string()))?;
+        .map_err(|why| Stop::Usage(hint::account(&why)))?;
     if let Some(server) = &profile.server {
         account = account
             .with_server(&server.host, server.port)
-            .map_err(|why| Stop::Usage(why.to_string()))?;
+            .map_err(|why| Stop::Usage(hint::account(&why)))?;
     }
     if let Some(tls) = profile.tls {
         let tls = match tls {
@@ -145,7 +212,7 @@ fn account(profile: &Profile) -> Result<Account, Stop> {
         };
         account = account
             .with_tls(tls)
-            .map_err(|why| Stop::Usage(why.to_string()))?;
+            .map_err(|why| Stop::Usage(hint::account(&why)))?;
     }
     if let Some(path) = &profile.ca_file {
         let complain = |why: &dyn std::fmt::Display| {

@@ -32,7 +32,7 @@ async fn finds_an_offer(kind: ServerKind) {
     assert_eq!(events.len(), 1, "{events:?}");
     events[0].as_object_mut().unwrap().remove("time");
     let expected = json!({
-        "event": "resource", "jid": online["jid"], "answered": true, "tubes": true, "ours": true,
+        "event": "resource", "jid": online["jid"], "answered": true, "tubes": true, "files": false, "ours": true,
         "services": ["http"], "transports": events[0]["transports"],
     });
     assert_eq!(events[0], expected);

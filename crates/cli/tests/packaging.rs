@@ -12,12 +12,14 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 11] = [
     "demo",
     "offer",
     "accept",
     "connect",
     "discover",
+    "send",
+    "receive",
     "doctor",
     "trust",
     "completions",

@@ -262,6 +262,8 @@ async fn a_mode_or_group_needs_a_socket_file_and_has_to_make_sense() {
     for (listen, more, named) in [
         ("localhost:0", ["--mode", "0660"], "--mode"),
         ("unix:", ["--group", "0"], "--group"),
+        ("abstract:x", ["--owner", "0"], "--owner"),
+        ("unix:/tmp/x", ["--owner", "no such"], "no such"),
         ("unix:/tmp/x", ["--mode", "0060"], "0060"),
         ("unix:/tmp/x", ["--group", "no such"], "no such"),
     ] {

@@ -65,6 +65,7 @@ pub(crate) async fn accept(
         stream,
         kind,
         extensions: Vec::new(),
+        purpose: None,
         attempts: descent.attempts,
         transcript: transcript.into_bytes(),
     })

@@ -1,11 +1,9 @@
 //! The requester's side: asks, and walks the ladder in the order of the answer.
 
-use std::time::Duration;
-
 use tracing::debug;
 use tubes_protocol::si::{Requester, RequesterAction, SiAnswer, SiError, SiRequest};
 use tubes_protocol::transcript::Transcript;
-use tubes_transport::{AskError, Gone, OpenError, Opened, Patience, Question, Request, Role, Wire};
+use tubes_transport::{AskError, Gone, OpenError, Opened, Question, Request, Role, Wire};
 use xmpp_parsers::minidom::Element;
 
 use crate::kind;
@@ -46,6 +44,7 @@ pub(crate) async fn open(ladder: &Ladder, request: Request) -> Result<Opened, Op
                     stream,
                     kind,
                     extensions: answer.extensions,
+                    purpose: answer.purpose,
                     attempts,
                     transcript,
                 });
@@ -70,9 +69,10 @@ async fn ask(ladder: &Ladder, request: &Request) -> Result<(SiAnswer, Vec<u8>), 
     );
     si.extensions.clone_from(&request.extensions);
     let to = Some(request.peer.clone().into());
-    let patience = Patience::Within(ANSWER);
     let si = Element::from(si);
-    let asked = request.stanzas.ask(to, Question::Set, si.clone(), patience);
+    let asked = request
+        .stanzas
+        .ask(to, Question::Set, si.clone(), request.patience);
     let answer = match asked.await?.await {
         Ok(Some(answer)) => answer,
         Ok(None) => return Err(OpenError::Protocol("an empty answer".to_owned())),
@@ -94,6 +94,3 @@ async fn hung_up(wire: &mut Wire) -> Gone {
         Err(gone) => gone,
     }
 }
-
-/// For the answer to a request. A person took the tube before, so no person is waited for.
-const ANSWER: Duration = Duration::from_secs(60);

@@ -27,7 +27,7 @@ pub enum Access {
     /// listener is bound to one, otherwise whatever reaches it; over a Unix socket, those of
     /// this user and of root (its file has mode 0600; abstract sockets have none, so there the
     /// user is asked of the kernel), and of those whom the file's mode lets in where it is
-    /// [shared](crate::Sharing).
+    /// [shared](crate::Permissions).
     #[default]
     Localhost,
     /// TCP only: the program whose own port on a loopback address is this one.
@@ -94,6 +94,13 @@ impl fmt::Display for Access {
 }
 
 /// Why a text names no kind of access.
+///
+/// ```
+/// use tubes_local::{Access, AccessError};
+///
+/// assert_eq!("port:0".parse::<Access>(), Err(AccessError::Port("0".to_owned())));
+/// assert!(matches!("everybody".parse::<Access>(), Err(AccessError::Unknown(_))));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessError {

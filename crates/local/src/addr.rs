@@ -11,11 +11,28 @@ use std::str::FromStr;
 
 use rustix::net::{SocketAddrUnix, SocketType, sockopt};
 
+use crate::ExportError;
+
 /// The address of a local service, or the one that programs are to find a tube at.
 ///
 /// Written `tcp:HOST:PORT`, or for short `HOST:PORT`; `unix:PATH`, `abstract:NAME` (Linux), and
 /// `-` for standard input and output. What [`Display`](fmt::Display) writes parses back to the
 /// same address, if a path is valid UTF-8.
+///
+/// ```
+/// use tubes_local::Address;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let web: Address = "localhost:8000".parse()?;
+/// assert_eq!(web.to_string(), "tcp:localhost:8000");
+/// let desktop: Address = "unix:/run/user/1000/desktop".parse()?;
+/// assert_eq!(desktop, Address::unix("/run/user/1000/desktop")?);
+/// let listener = std::net::TcpListener::bind("0.0.0.0:0")?;
+/// let port = listener.local_addr()?.port();
+/// assert_eq!(Address::of(&listener)?, format!("127.0.0.1:{port}").parse()?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
     /// A TCP port.
@@ -50,37 +67,39 @@ impl Address {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it does not listen, or is no stream
-    /// socket of TCP or of a Unix socket with a name.
-    pub fn of(listener: impl AsFd) -> io::Result<Self> {
-        match Self::named_by(listener.as_fd())? {
-            Self::Tcp { host, port } => Ok(Self::Tcp {
+    /// It does not listen, or is no stream socket of TCP or of a Unix socket with a name.
+    pub fn of(listener: impl AsFd) -> Result<Self, ExportError> {
+        Self::named_by(listener.as_fd()).map(Self::on_this_machine)
+    }
+
+    /// What to dial of a socket that listens here.
+    pub(crate) fn on_this_machine(self) -> Self {
+        match self {
+            Self::Tcp { host, port } => Self::Tcp {
                 host: match host.as_str() {
                     "0.0.0.0" => Ipv4Addr::LOCALHOST.to_string(),
                     "::" => Ipv6Addr::LOCALHOST.to_string(),
                     _ => host,
                 },
                 port,
-            }),
-            other => Ok(other),
+            },
+            other => other,
         }
     }
 
     /// Where this socket listens, as the kernel has it.
-    pub(crate) fn named_by(listener: BorrowedFd<'_>) -> io::Result<Self> {
-        let unfit = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
-        if !sockopt::socket_acceptconn(listener)? {
-            return Err(unfit("the socket does not listen"));
+    pub(crate) fn named_by(listener: BorrowedFd<'_>) -> Result<Self, ExportError> {
+        if !sockopt::socket_acceptconn(listener).map_err(io::Error::from)? {
+            return Err(ExportError::Silent);
         }
-        if sockopt::socket_type(listener)? != SocketType::STREAM {
-            return Err(unfit("the socket is none of streams"));
+        if sockopt::socket_type(listener).map_err(io::Error::from)? != SocketType::STREAM {
+            return Err(ExportError::OtherKind);
         }
-        let name = rustix::net::getsockname(listener)?;
+        let name = rustix::net::getsockname(listener).map_err(io::Error::from)?;
         if let Ok(addr) = SocketAddr::try_from(name.clone()) {
             return Ok(addr.into());
         }
-        let name = SocketAddrUnix::try_from(name)
-            .map_err(|_| unfit("the socket is neither one of TCP nor a Unix socket"))?;
+        let name = SocketAddrUnix::try_from(name).map_err(|_| ExportError::OtherKind)?;
         if let Some(path) = name.path_bytes().filter(|path| !path.is_empty()) {
             return Ok(Self::Unix(OsStr::from_bytes(path).into()));
         }
@@ -88,7 +107,7 @@ impl Address {
         if let Some(Ok(name)) = name.abstract_name().map(std::str::from_utf8) {
             return Ok(Self::Abstract(name.to_owned()));
         }
-        Err(unfit("the socket has no name that could be written"))
+        Err(ExportError::Unnamed)
     }
 }
 
@@ -131,6 +150,15 @@ impl fmt::Display for Address {
 }
 
 /// Why a text is no address.
+///
+/// ```
+/// use tubes_local::{Address, AddressError};
+///
+/// let wrong = "localhost".parse::<Address>();
+/// assert_eq!(wrong, Err(AddressError::NoPort("localhost".to_owned())));
+/// let wrong = "/run/desktop".parse::<Address>();
+/// assert_eq!(wrong, Err(AddressError::Bare("/run/desktop".to_owned())));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {

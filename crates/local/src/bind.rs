@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket};
 use tracing::debug;
 
-use crate::{Access, Address, AddressError, Group};
+use crate::{Access, Address, AddressError, Group, User};
 
 /// Listens at every address that the host stands for, all with the same port.
 ///
@@ -102,6 +102,20 @@ pub(crate) fn listen_abstract(name: &str) -> Result<UnixListener, BindError> {
 }
 
 /// Why nothing listens at an address.
+///
+/// ```
+/// use tubes_local::{Access, BindError, Listener};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let first = Listener::bind(&"127.0.0.1:0".parse()?, Access::Localhost).await?;
+/// let second = Listener::bind(first.address(), Access::Localhost).await;
+/// assert!(second.is_err_and(|why| why.is_in_use()));
+/// let nobody = Listener::bind(&"127.0.0.1:0".parse()?, Access::Credentials).await;
+/// assert!(matches!(nobody, Err(BindError::Access { .. })));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
@@ -140,6 +154,19 @@ pub enum BindError {
     InUse {
         /// Where to listen.
         address: Address,
+    },
+    /// The socket's file cannot be given to that user.
+    #[error(
+        "cannot listen on {address}: its file cannot be given to user {owner}: {why}; only root may \
+         do that"
+    )]
+    Owner {
+        /// Where to listen.
+        address: Address,
+        /// The user.
+        owner: User,
+        /// What the system said.
+        why: io::Error,
     },
     /// The system said no.
     #[error("cannot listen on {address}: {why}{}", advice(address, why))]
@@ -188,10 +215,10 @@ pub enum BindError {
     },
     /// There is no file to be shared with other users.
     #[error(
-        "cannot share {address} with other users: a mode or group is for the file of a Unix \
+        "cannot share {address} with other users: a mode, owner or group is for the file of a Unix \
          socket, write `unix:PATH` with a path in a folder that they can enter"
     )]
-    Unshareable {
+    NoFile {
         /// Where to listen.
         address: Address,
     },

@@ -21,6 +21,15 @@ use crate::{DialError, Socket, Source};
 /// It has a process group of its own. When the connection breaks the group is told to end
 /// (SIGTERM), and five seconds later made to (SIGKILL). After a connection that ended properly the
 /// command has ten seconds to end by itself.
+///
+/// ```
+/// use tubes_local::Command;
+///
+/// let repository = Command::new("git").with_arguments(["upload-pack", "/srv/project.git"]);
+/// assert_eq!(repository.to_string(), "git upload-pack /srv/project.git");
+/// let greeting = Command::shell("echo \"Hello, $TUBES_PEER\"");
+/// assert_eq!(greeting.program, "sh");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Command {
     /// What is run: a path, or a name that is looked for in `PATH`.

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{self, Instant};
 
-use crate::{Address, Command, DialError, Socket, dial, header};
+use crate::{Address, Command, DialError, ExportError, Socket, dial, header};
 
 /// What each connection of a peer's program leads to.
 ///
@@ -39,7 +39,7 @@ impl Export {
     /// # Errors
     ///
     /// As [`Address::of`].
-    pub fn of(listener: impl AsFd) -> io::Result<Self> {
+    pub fn of(listener: impl AsFd) -> Result<Self, ExportError> {
         Address::of(listener).map(Self::Address)
     }
 

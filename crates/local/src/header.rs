@@ -25,4 +25,23 @@ pub(crate) fn before(socket: &Socket, caller: &Caller) -> io::Result<Vec<u8>> {
 
 /// The type of the field in which the header names the peer whose program connects: the first of
 /// those that the protocol leaves to applications (PP2_TYPE_MIN_CUSTOM). Its value is UTF-8.
+///
+/// ```
+/// use ppp::v2::{Builder, Command, Header, Protocol, Version};
+/// use std::net::SocketAddr;
+/// use tubes_local::PEER_TLV;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let ends: (SocketAddr, SocketAddr) = ("127.0.0.1:1".parse()?, "127.0.0.1:2".parse()?);
+/// # let said = Builder::with_addresses(Version::Two | Command::Proxy, Protocol::Stream, ends)
+/// #     .write_tlv(PEER_TLV, b"fernand@example.net/desk")?
+/// #     .build()?;
+/// // With whatever parses such headers; this is what the crate ppp makes of the first bytes.
+/// let header = Header::try_from(said.as_slice())?;
+/// let mut fields = header.tlvs().filter_map(Result::ok);
+/// let peer = fields.find(|field| field.kind == PEER_TLV).ok_or("no tube")?;
+/// assert_eq!(std::str::from_utf8(&peer.value)?, "fernand@example.net/desk");
+/// # Ok(())
+/// # }
+/// ```
 pub const PEER_TLV: u8 = 0xe0;

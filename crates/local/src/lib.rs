@@ -10,10 +10,11 @@
 //! # Layout
 //! - [`Address`]: where a local service is, or where programs are to find one
 //! - [`Access`]: which programs may use what listens there
-//! - [`Sharing`]: which other users may use the file of a Unix socket
+//! - [`Permissions`]: which other users may use the file of a Unix socket
 //! - [`Listener`]: lets programs in
 //! - [`Export`]: what a peer's programs get to: a service, told who connects or not, or a
 //!   [`Command`] for each connection
+//! - [`Exportable`]: what such a service is found by: a listening socket, an address
 //! - [`dial()`]: reaches a service
 //! - [`Socket`], [`Source`]: one open connection and who opened it
 //! - [`splice()`]: carries bytes between a socket and a bytestream until both ends are done;
@@ -30,13 +31,15 @@ mod buffer;
 mod command;
 mod dial;
 mod export;
+mod exportable;
 mod header;
 mod lane;
 mod listener;
 mod outcome;
 mod path;
+mod permissions;
+mod principal;
 mod process;
-mod sharing;
 mod socket;
 mod splice;
 mod stdio;
@@ -48,10 +51,12 @@ pub use bind::BindError;
 pub use command::Command;
 pub use dial::{DialError, dial};
 pub use export::{Caller, Export};
+pub use exportable::{ExportError, Exportable};
 pub use header::PEER_TLV;
 pub use listener::{AcceptError, Listener};
 pub use outcome::{Outcome, SpliceError};
-pub use sharing::{Group, GroupError, Mode, ModeError, Sharing};
+pub use permissions::{Mode, ModeError, Permissions};
+pub use principal::{Group, PrincipalError, User};
 pub use socket::{Socket, Source};
 pub use splice::{splice, splice_until};
 pub use totals::Totals;

@@ -3,7 +3,7 @@
 use std::future;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
@@ -13,16 +13,42 @@ use tracing::{debug, warn};
 use crate::access::Gate;
 use crate::bind;
 use crate::path::{self, SocketFile};
-use crate::{Access, Address, BindError, Sharing, Socket, Source};
+use crate::{Access, Address, BindError, Permissions, Socket, Source};
 
 /// A listening socket that programs connect to.
 ///
 /// Stops listening when dropped, and then removes its file, if that is still its own.
+///
+/// ```
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::net::UnixStream;
+/// use tubes_local::{Access, Address, Listener, Permissions};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("desktop");
+/// let permissions = Permissions::default().with_mode("0666".parse()?);
+/// let address = Address::unix(&path)?;
+/// let listener = Listener::bind_with_permissions(&address, Access::Localhost, permissions).await?;
+///
+/// let mut program = UnixStream::connect(&path).await?;
+/// let (mut socket, source) = listener.accept().await?;
+/// assert!(source.uid().is_some(), "the kernel says whose program it is");
+/// program.write_all(b"hello").await?;
+/// let mut heard = [0; 5];
+/// socket.read_exact(&mut heard).await?;
+/// assert_eq!(&heard, b"hello");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Listener {
     kind: Kind,
     address: Address,
     access: Access,
+    /// Programs that were cut off.
+    denied: AtomicU64,
 }
 
 impl Listener {
@@ -32,20 +58,20 @@ impl Listener {
     /// 0600 from the start; a stale one is replaced. Must be called within a tokio runtime.
     /// Cancel safe.
     pub async fn bind(address: &Address, access: Access) -> Result<Self, BindError> {
-        Self::bind_shared(address, access, Sharing::default()).await
+        Self::bind_with_permissions(address, access, Permissions::default()).await
     }
 
     /// Likewise; a Unix socket's file is shared with other users, whom [`Access::Localhost`] lets
     /// in then. They cannot connect before it has its mode and its group.
-    pub async fn bind_shared(
+    pub async fn bind_with_permissions(
         address: &Address,
         access: Access,
-        sharing: Sharing,
+        permissions: Permissions,
     ) -> Result<Self, BindError> {
         check(access, address)?;
-        if !sharing.fits(address) {
+        if !permissions.fits(address) {
             let address = address.clone();
-            return Err(BindError::Unshareable { address });
+            return Err(BindError::NoFile { address });
         }
         let (kind, address) = match address {
             Address::Tcp { host, port } => {
@@ -59,7 +85,7 @@ impl Listener {
                 } else {
                     path.clone()
                 };
-                let (listener, file) = path::listen(path, sharing).await?;
+                let (listener, file) = path::listen(path, permissions).await?;
                 let address = Address::Unix(file.path().to_owned());
                 let kind = Kind::Unix {
                     listener,
@@ -82,6 +108,7 @@ impl Listener {
             kind,
             address,
             access,
+            denied: AtomicU64::new(0),
         })
     }
 
@@ -93,7 +120,8 @@ impl Listener {
     /// who made it. Must be called within a tokio runtime.
     pub fn of(listener: impl Into<OwnedFd>, access: Access) -> Result<Self, BindError> {
         let listener = listener.into();
-        let address = Address::named_by(listener.as_fd()).map_err(BindError::Given)?;
+        let unfit = |why| BindError::Given(io::Error::new(io::ErrorKind::InvalidInput, why));
+        let address = Address::named_by(listener.as_fd()).map_err(unfit)?;
         check(access, &address)?;
         let kind = Kind::given(listener, &address).map_err(BindError::Given)?;
         debug!(%address, %access, "listening at a socket that was handed over");
@@ -101,6 +129,7 @@ impl Listener {
             kind,
             address,
             access,
+            denied: AtomicU64::new(0),
         })
     }
 
@@ -109,11 +138,22 @@ impl Listener {
         &self.address
     }
 
+    /// Whether programs of other machines may reach it, and get in.
+    pub fn is_open_to_others(&self) -> bool {
+        let Kind::Tcp(listeners) = &self.kind else {
+            return false;
+        };
+        let mut addrs = listeners.iter().map(TcpListener::local_addr);
+        self.access == Access::Localhost
+            && addrs.any(|addr| !addr.is_ok_and(|addr| addr.ip().to_canonical().is_loopback()))
+    }
+
     /// Waits for the next program that may come in.
     ///
     /// The last descriptors of the process are not given to programs: while only those are
     /// left this fails with [`AcceptError::Exhausted`], whether or not somebody waits.
-    /// One that may not is cut off, and a warning logged. Standard input and output are yielded
+    /// One that may not is cut off; of the first, the second, the fourth and so on a warning is logged.
+    /// Standard input and output are yielded
     /// once, after which this waits for ever. Cancel safe; of several tasks that wait, only the
     /// last is sure to be woken.
     pub async fn accept(&self) -> Result<(Socket, Source), AcceptError> {
@@ -128,8 +168,19 @@ impl Listener {
             if self.access.permits(gate, &source) {
                 return Ok((socket, source));
             }
-            warn!(address = %self.address, %source, access = %self.access, "access denied");
+            self.deny(&source);
             socket.abort();
+        }
+    }
+
+    /// Says so, but no neighbour fills the log by trying again and again.
+    fn deny(&self, source: &Source) {
+        let (address, access) = (&self.address, self.access);
+        let denied = self.denied.fetch_add(1, Ordering::Relaxed) + 1;
+        if denied.is_power_of_two() {
+            warn!(%address, %source, %access, denied, "access denied");
+        } else {
+            debug!(%address, %source, %access, denied, "access denied");
         }
     }
 

@@ -1,10 +1,10 @@
 //! A listening socket's place in the file system.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::fs::{self, DirBuilder, Metadata};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::addr::{SUN_PATH, check_path};
 use crate::bind::BACKLOG;
-use crate::{Address, BindError, Sharing};
+use crate::{Address, BindError, Permissions};
 
 /// A socket file that this process made, and removes when dropped.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Drop for SocketFile {
 /// A socket that nobody listens at any more is replaced, anything else left alone.
 pub(crate) async fn listen(
     path: PathBuf,
-    sharing: Sharing,
+    permissions: Permissions,
 ) -> Result<(UnixListener, SocketFile), BindError> {
     let address = Address::Unix(path.clone());
     let io = |why| BindError::io(&address, why);
@@ -70,16 +70,24 @@ pub(crate) async fn listen(
     }
     let socket = UnixSocket::new_stream().map_err(io)?;
     socket.bind(&birthplace).map_err(io)?;
-    // Nobody else can enter the folder. The group comes first: what the mode allows is for it.
-    if let Some(group) = sharing.group() {
-        let given = std::os::unix::fs::lchown(&birthplace, None, Some(group.id()));
+    // Nobody else can enter the folder. They come first: what the mode allows is for them.
+    if let Some(group) = permissions.group() {
+        let given = lchown(&birthplace, None, Some(group.id()));
         given.map_err(|why| BindError::Group {
             address: address.clone(),
             group,
             why,
         })?;
     }
-    let mode = Permissions::from_mode(sharing.mode().bits());
+    if let Some(owner) = permissions.owner() {
+        let given = lchown(&birthplace, Some(owner.id()), None);
+        given.map_err(|why| BindError::Owner {
+            address: address.clone(),
+            owner,
+            why,
+        })?;
+    }
+    let mode = fs::Permissions::from_mode(permissions.mode().bits());
     fs::set_permissions(&birthplace, mode).map_err(io)?;
     // It listens before it can be found, so that nobody takes it for a stale one.
     let listener = socket.listen(BACKLOG).map_err(io)?;
@@ -228,7 +236,7 @@ mod tests {
         let runtime = tempfile::tempdir().unwrap();
         let folder = runtime.path().join("tubes");
         fs::create_dir(&folder).unwrap();
-        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
         let error = fresh(Some(runtime.path().into())).unwrap_err();
         assert!(matches!(error, BindError::NotPrivate { .. }), "{error}");
     }

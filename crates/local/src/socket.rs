@@ -17,6 +17,24 @@ use crate::stdio::Stdio;
 ///
 /// Dropping it closes it, which the program may take for a proper end; [`abort`](Self::abort)
 /// is for ends that are none. Must be used within the tokio runtime it was made in.
+///
+/// ```
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::net::{TcpListener, TcpStream};
+/// use tubes_local::Socket;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = TcpListener::bind("127.0.0.1:0").await?;
+/// let mut socket = Socket::from(TcpStream::connect(service.local_addr()?).await?);
+/// let (mut served, _) = service.accept().await?;
+/// socket.write_all(b"hello").await?;
+/// // Lest what was said looks complete.
+/// socket.abort();
+/// assert!(served.read_to_end(&mut Vec::new()).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Socket {
     kind: Kind,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
-use tubes_local::{Address, Caller, Export, PEER_TLV};
+use tubes_local::{Address, Caller, Export, ExportError, Exportable, PEER_TLV};
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
@@ -103,9 +103,30 @@ async fn a_service_on_all_addresses_is_dialled_on_this_machine() {
 #[tokio::test]
 async fn a_socket_that_does_not_listen_is_no_service() {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    assert!(Export::of(&socket).is_err());
+    let error = Export::of(&socket).unwrap_err();
+    assert!(matches!(error, ExportError::Silent), "{error}");
     let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let connected = tokio::net::TcpStream::connect(service.local_addr().unwrap());
     let error = Export::of(connected.await.unwrap()).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert!(matches!(error, ExportError::Silent), "{error}");
+}
+
+#[tokio::test]
+async fn a_socket_is_exported_alike_however_it_is_named() {
+    let service = TcpListener::bind("[::]:0").await.unwrap();
+    let at = service.local_addr().unwrap();
+    let expected = format!("[::1]:{}", at.port()).parse::<Address>().unwrap();
+    for export in [Export::of(&service), service.to_export(), at.to_export()] {
+        assert_eq!(export.unwrap(), Export::Address(expected.clone()));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("service");
+    let service = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let at = service.local_addr().unwrap();
+    for export in [Export::of(&service), service.to_export(), at.to_export()] {
+        assert_eq!(
+            export.unwrap(),
+            Export::Address(Address::Unix(path.clone()))
+        );
+    }
 }

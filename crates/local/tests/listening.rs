@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
-use tubes_local::{Access, Address, BindError, Group, Listener, Sharing, Source};
+use tubes_local::{Access, Address, BindError, Group, Listener, Permissions, Source};
 
 async fn bind(address: &Address) -> Result<Listener, BindError> {
     Listener::bind(address, Access::Localhost).await
@@ -92,21 +92,21 @@ async fn a_socket_file_is_for_this_user_only_and_the_only_thing_left_beside_it()
     assert_eq!(names(folder.path()), ["service.sock"]);
 }
 
-async fn share(path: &Path, sharing: Sharing) -> Result<Listener, BindError> {
+async fn share(path: &Path, permissions: Permissions) -> Result<Listener, BindError> {
     let address = Address::Unix(path.to_owned());
-    Listener::bind_shared(&address, Access::Localhost, sharing).await
+    Listener::bind_with_permissions(&address, Access::Localhost, permissions).await
 }
 
 #[tokio::test]
 async fn a_shared_socket_has_its_mode_and_its_group() {
     let (folder, path) = folder();
     let own = rustix::process::getegid().as_raw();
-    let shared = Sharing::default().with_group(Group::from(own));
+    let shared = Permissions::default().with_group(Group::from(own));
     let _listener = share(&path, shared).await.unwrap();
     let found = fs::metadata(&path).unwrap();
     assert_eq!((found.mode() & 0o7777, found.gid()), (0o660, own));
     let public = folder.path().join("public.sock");
-    let shared = Sharing::default().with_mode("0666".parse().unwrap());
+    let shared = Permissions::default().with_mode("0666".parse().unwrap());
     let _other = share(&public, shared).await.unwrap();
     assert_eq!(fs::metadata(&public).unwrap().mode() & 0o7777, 0o666);
     assert_eq!(names(folder.path()).len(), 2);
@@ -119,7 +119,7 @@ async fn a_group_that_is_not_ours_is_named_and_leaves_nothing_behind() {
         return;
     }
     let (folder, path) = folder();
-    let shared = Sharing::default().with_group(Group::from(0));
+    let shared = Permissions::default().with_group(Group::from(0));
     let error = share(&path, shared).await.unwrap_err();
     assert!(matches!(error, BindError::Group { .. }), "{error}");
     assert!(names(folder.path()).is_empty());
@@ -127,14 +127,11 @@ async fn a_group_that_is_not_ours_is_named_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn what_has_no_file_that_others_could_reach_is_not_shared() {
-    let shared = Sharing::default().with_mode("0660".parse().unwrap());
+    let shared = Permissions::default().with_mode("0660".parse().unwrap());
     for address in ["127.0.0.1:0", "abstract:tubes-x", "unix:", "-"] {
         let address = address.parse().unwrap();
-        let error = Listener::bind_shared(&address, Access::Localhost, shared).await;
-        assert!(
-            matches!(error, Err(BindError::Unshareable { .. })),
-            "{address}"
-        );
+        let error = Listener::bind_with_permissions(&address, Access::Localhost, shared).await;
+        assert!(matches!(error, Err(BindError::NoFile { .. })), "{address}");
     }
 }
 

@@ -6,8 +6,20 @@ use crate::ns;
 use crate::tube::SERVICE;
 
 /// What a peer's disco#info features say about tubes.
+///
+/// ```
+/// use tubes_protocol::disco::{Abilities, service_feature};
+/// use tubes_protocol::ns;
+///
+/// let features = [ns::TUBES.to_owned(), service_feature("x-chess")];
+/// let abilities = Abilities::from_iter(features);
+/// assert!(abilities.tubes && abilities.services.contains("x-chess"));
+/// assert!(!abilities.ours, "another program than this one");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Abilities {
+    /// It takes files (XEP-0096).
+    pub files: bool,
     /// It understands what this project adds to the XEPs.
     pub ours: bool,
     /// It understands Stream Initiation.
@@ -34,6 +46,7 @@ impl<S: AsRef<str>> FromIterator<S> for Abilities {
 impl Abilities {
     fn add(&mut self, feature: &str) {
         match feature {
+            ns::FILE_TRANSFER => self.files = true,
             ns::KIND => self.ours = true,
             ns::SI => self.si = true,
             _ => self

@@ -8,6 +8,10 @@ pub const BYTESTREAMS: &str = "http://jabber.org/protocol/bytestreams";
 pub const DATA_FORMS: &str = "jabber:x:data";
 /// Feature negotiation (XEP-0020).
 pub const FEATURE_NEG: &str = "http://jabber.org/protocol/feature-neg";
+/// Files (XEP-0096): the profile of their Stream Initiations, and a disco#info feature.
+pub const FILE_TRANSFER: &str = "http://jabber.org/protocol/si/profile/file-transfer";
+/// Sums (XEP-0300).
+pub const HASHES: &str = "urn:xmpp:hashes:2";
 /// Message processing hints (XEP-0334).
 pub const HINTS: &str = "urn:xmpp:hints";
 /// In-band bytestreams (XEP-0047).

@@ -136,10 +136,113 @@ fn nobody_fills_the_board() {
         seen += changes.len();
     }
     assert_eq!(seen, 1024);
-    // Whoever goes makes room.
-    assert_eq!(board.handle_left("0").len(), 32);
-    let late = board.handle_presence("late", Some(Listing::new([offer(1, "x-echo")])));
-    assert_eq!(late.len(), 1);
+    // Whoever goes makes room, and no more than that.
+    let (withdrawn, offered): (Vec<_>, Vec<_>) = board
+        .handle_left("0")
+        .into_iter()
+        .partition(|change| matches!(change, Change::Withdrawn { .. }));
+    assert_eq!((withdrawn.len(), offered.len()), (32, 32));
+    // Who comes then has its turn before those who have something already.
+    let late = Listing::new([offer(1, "x-echo")]);
+    assert!(board.handle_presence("late", Some(late)).is_empty());
+    for occupant in 1..4 {
+        board.handle_left(&occupant.to_string());
+    }
+    assert!(board.offered_by("late").is_some());
+}
+
+#[test]
+fn what_did_not_fit_is_seen_when_there_is_a_place_without_anybody_speaking() {
+    let mut board = Board::new();
+    let of_greedy = |first: u32| Listing::new((first..first + 32).map(|value| offer(value, "x")));
+    for occupant in 0..40 {
+        board.handle_presence(&format!("greedy {occupant}"), Some(of_greedy(1)));
+    }
+    let late = Listing::new([offer(1, "x-echo"), offer(2, "x-echo")]);
+    let changes = board.handle_presence("late", Some(late));
+    assert!(changes.is_empty() && board.keeps_waiting("late"));
+    // Who has nothing comes before those who have much, however long they wait.
+    let left = board.handle_left("greedy 0");
+    let mut seen = left.iter().filter(|change| match change {
+        Change::Offered { occupant, .. } => occupant == "late",
+        _ => false,
+    });
+    assert_eq!(seen.next(), Some(&offered("late", offer(1, "x-echo"))));
+    assert_eq!(seen.next(), Some(&offered("late", offer(2, "x-echo"))));
+    let came = left.len() - 32;
+    assert_eq!(came, 32);
+    // What is withdrawn while it waits is never seen.
+    board.handle_presence("greedy 39", Some(Listing::default()));
+    for occupant in 1..39 {
+        let changes = board.handle_left(&format!("greedy {occupant}"));
+        let of_last = |change: &Change| matches!(change, Change::Offered { occupant, .. } if occupant == "greedy 39");
+        assert!(!changes.iter().any(of_last));
+    }
+    assert!(!board.keeps_waiting("late"));
+}
+
+#[test]
+fn a_tube_that_is_refused_waits_for_a_vacancy() {
+    let mut board = Board::new();
+    let both = || Listing::new([offer(1, "x-one"), offer(2, "x-two")]);
+    board.handle_presence("alice", Some(both()));
+    board.handle_refused("alice", number(2));
+    assert!(board.wants_place());
+    // Said again: no news, and no place.
+    assert!(board.handle_presence("alice", Some(both())).is_empty());
+    // Nor has anybody else one. She has one, and Fernand none: he is the next.
+    let of_fernand = Listing::new([offer(1, "x-one")]);
+    assert!(
+        board
+            .handle_presence("fernand", Some(of_fernand))
+            .is_empty()
+    );
+    assert_eq!(
+        board.handle_vacancy(),
+        Some(offered("fernand", offer(1, "x-one")))
+    );
+    assert_eq!(
+        board.handle_vacancy(),
+        Some(offered("alice", offer(2, "x-two")))
+    );
+    assert!(!board.wants_place());
+    assert_eq!(board.handle_vacancy(), None);
+}
+
+/// Two who take turns keep nobody else out.
+#[test]
+fn who_is_refused_a_place_has_the_next_one() {
+    let mut board = Board::new();
+    let one = || Some(Listing::new([offer(1, "x-one")]));
+    let has_place = |of: &str| Some(offered(of, offer(1, "x-one")));
+    board.handle_presence("alice", one());
+    for late in ["carol", "fernand"] {
+        board.handle_presence(late, one());
+        board.handle_refused(late, number(1));
+    }
+    // Her place is free, and is not to be had yet.
+    let changes = board.handle_presence("alice", Some(Listing::default()));
+    assert_eq!(
+        changes,
+        [withdrawn("alice", 1), has_place("carol").unwrap()]
+    );
+    board.handle_refused("carol", number(1));
+    assert!(board.handle_presence("alice", one()).is_empty());
+    for next in ["carol", "fernand", "alice"] {
+        assert_eq!(board.handle_vacancy(), has_place(next));
+    }
+}
+
+#[test]
+fn what_waits_goes_with_its_occupant() {
+    let mut board = Board::new();
+    board.handle_presence("alice", Some(Listing::new([offer(1, "x-one")])));
+    board.handle_refused("alice", number(1));
+    assert!(board.handle_renamed("alice", "al").is_empty());
+    assert!(board.keeps_waiting("al") && !board.keeps_waiting("alice"));
+    assert!(board.handle_left("al").is_empty());
+    assert!(!board.wants_place());
+    assert_eq!(board.handle_vacancy(), None);
 }
 
 #[derive(Clone, Debug)]
@@ -168,9 +271,7 @@ proptest! {
         for happening in happenings {
             let changes = match happening {
                 Happening::Presence(who, listing) => {
-                    let listing = listing.map(|offers| Listing::new(offers.into_iter().map(
-                        |(value, other)| offer(value.into(), if other { "x-other" } else { "x-echo" }),
-                    )));
+                    let listing = listing.map(|offers| listing_of(&offers));
                     board.handle_presence(&who.to_string(), listing)
                 }
                 Happening::Left(who) => board.handle_left(&who.to_string()),
@@ -201,4 +302,96 @@ proptest! {
             }
         }
     }
+
+    /// Whoever has fewer places than the board has them all in use as long as anything waits, and
+    /// nothing is lost: what is offered is seen, or waits.
+    #[test]
+    fn every_place_is_used(places in 0..6_usize, happenings in vec(happening(), 0..60)) {
+        let mut follower = Follower { board: Board::new(), places, seen: BTreeSet::new() };
+        let mut listed: BTreeMap<String, Listing> = BTreeMap::new();
+        for happening in happenings {
+            match &happening {
+                Happening::Presence(who, Some(offers)) => {
+                    listed.insert(who.to_string(), listing_of(offers));
+                }
+                Happening::Presence(_, None) => {}
+                Happening::Left(who) => drop(listed.remove(&who.to_string())),
+                Happening::Renamed(from, to) => {
+                    let listing = listed.remove(&from.to_string()).unwrap_or_default();
+                    listed.insert(to.to_string(), listing);
+                }
+            }
+            follower.follow(happening)?;
+            let all: BTreeSet<_> = listed.iter().flat_map(|(who, listing)| {
+                listing.offers().keys().map(|number| (who.clone(), *number))
+            }).collect();
+            prop_assert!(follower.seen.is_subset(&all));
+            prop_assert_eq!(follower.seen.len(), all.len().min(places));
+            for who in listed.keys() {
+                let waits = all.iter().any(|tube| tube.0 == *who && !follower.seen.contains(tube));
+                prop_assert_eq!(waits, follower.board.keeps_waiting(who));
+            }
+        }
+    }
+}
+
+/// Whoever follows a board, and has only so many places.
+struct Follower {
+    board: Board,
+    places: usize,
+    seen: BTreeSet<(String, TubeNumber)>,
+}
+
+impl Follower {
+    fn follow(&mut self, happening: Happening) -> Result<(), TestCaseError> {
+        let changes = match happening {
+            Happening::Presence(who, listing) => {
+                let listing = listing.map(|offers| listing_of(&offers));
+                self.board.handle_presence(&who.to_string(), listing)
+            }
+            Happening::Left(who) => self.board.handle_left(&who.to_string()),
+            Happening::Renamed(from, to) => {
+                let (from, to) = (from.to_string(), to.to_string());
+                self.board.handle_renamed(&from, &to)
+            }
+        };
+        for change in changes {
+            self.note(change)?;
+        }
+        while self.seen.len() < self.places && self.board.wants_place() {
+            let change = self.board.handle_vacancy();
+            prop_assert!(change.is_some());
+            change.map_or(Ok(()), |change| self.note(change))?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, change: Change) -> Result<(), TestCaseError> {
+        match change {
+            Change::Offered { occupant, offer } if self.seen.len() < self.places => {
+                prop_assert!(self.seen.insert((occupant, offer.number())));
+            }
+            Change::Offered { occupant, offer } => {
+                self.board.handle_refused(&occupant, offer.number());
+            }
+            Change::Withdrawn { occupant, number } => {
+                prop_assert!(self.seen.remove(&(occupant, number)));
+            }
+            Change::Renamed { from, to } => {
+                let of_from = |tube: &&(String, TubeNumber)| tube.0 == from;
+                let renamed: Vec<_> = self.seen.iter().filter(of_from).cloned().collect();
+                for tube in renamed {
+                    self.seen.remove(&tube);
+                    self.seen.insert((to.clone(), tube.1));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn listing_of(offers: &[(u8, bool)]) -> Listing {
+    let service = |other: bool| if other { "x-other" } else { "x-echo" };
+    let offers = offers.iter();
+    Listing::new(offers.map(|(value, other)| offer((*value).into(), service(*other))))
 }

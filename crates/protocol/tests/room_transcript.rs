@@ -62,6 +62,14 @@ impl Stay {
 
     fn follow(&mut self, steps: &[Step]) -> Outcome {
         let mut outcome = Vec::new();
+        if let [
+            Step::Left { .. },
+            ..,
+            Step::Enter { .. } | Step::EnterLater | Step::Out { .. },
+        ] = steps
+        {
+            self.board.handle_lost();
+        }
         for step in steps {
             outcome.push(short(step));
             let changes = match step {
@@ -310,6 +318,54 @@ fn a_lost_session_loses_all_tubes_and_finds_them_again() {
     assert_eq!(stay.hears("fernand", &lists(ECHO)), expected);
     let own = shows("", "<status code='110'/>");
     assert_eq!(stay.hears("alice", &own), ["in as alice"]);
+}
+
+#[test]
+fn a_tube_that_did_not_fit_is_seen_when_somebody_goes_or_takes_one_back() {
+    let mut stay = Stay::crowded();
+    assert_eq!(stay.hears("carol", &lists(ECHO)), ["carol is there"]);
+    // Nobody says anything of it.
+    let left = stay.hears_last("0", &muc(""));
+    assert_eq!(left.first().unwrap(), "0 has left");
+    assert_eq!(left.last().unwrap(), "carol offers 992336677 x-echo");
+    let withdrawn = (1..=32).map(|number| format!("0 withdraws {number}"));
+    assert!(withdrawn.eq(left[1..=32].iter().cloned()));
+    // All is full again, and Fernand, who has nothing, is the next.
+    let of_fernand = lists(&format!("{RFB}{DBUS}"));
+    stay.hears("0", &lists(&many(1..=32)));
+    assert_eq!(stay.hears("fernand", &of_fernand), ["fernand is there"]);
+    let withdrawn = stay.hears("1", &lists(&many(2..=32)));
+    assert_eq!(withdrawn, ["1 withdraws 1", "fernand offers 7 rfb"]);
+}
+
+#[test]
+fn nothing_that_waits_comes_when_the_room_is_lost() {
+    let mut stay = Stay::crowded();
+    stay.hears("carol", &lists(ECHO));
+    let lost = stay.is_lost();
+    assert!(!lost.iter().any(|outcome| outcome.contains("offers")));
+    let own = shows("", "<status code='110'/>");
+    assert_eq!(stay.hears("alice", &own), ["in as alice"]);
+    let expected = ["carol is there", "carol offers 992336677 x-echo"];
+    assert_eq!(stay.hears("carol", &lists(ECHO)), expected);
+}
+
+impl Stay {
+    /// In a room where as much is offered as is looked at.
+    fn crowded() -> Self {
+        let mut stay = Self::inside();
+        for occupant in 0..32 {
+            let outcome = stay.hears(&occupant.to_string(), &lists(&many(1..=32)));
+            assert_eq!(outcome.len(), 33);
+        }
+        stay
+    }
+}
+
+/// So many tubes.
+fn many(numbers: impl Iterator<Item = u32>) -> String {
+    let tube = |number| format!("<tube type='stream' service='x-many' id='{number}'/>");
+    numbers.map(tube).collect()
 }
 
 /// No news.

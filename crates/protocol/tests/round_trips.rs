@@ -1,8 +1,11 @@
 //! Everything written is read back as it was, through text, whatever stands in it.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test that cannot go on has failed.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tubes_protocol::file::{Contents, Date, FileAnswer, FileError, FileOffer, Md5, Range, Sha256};
 use tubes_protocol::si::{SiAnswer, SiRequest};
 use tubes_protocol::tube::{
     Parameters, Setting, StreamFor, TubeClose, TubeNumber, TubeOffer, Value,
@@ -65,6 +68,52 @@ proptest! {
         prop_assert_eq!(TubeClose::try_from(&through_text(close.into())), Ok(close));
         prop_assert_eq!(StreamFor::try_from(&through_text(stream.into())), Ok(stream));
         prop_assert_eq!(number.to_string().parse(), Ok(number));
+    }
+
+    #[test]
+    fn a_file(
+        name in text(60),
+        (size, md5, sha256) in any::<(u64, Option<[u8; 16]>, Option<[u8; 32]>)>(),
+        description in proptest::option::of(text(60)),
+        seconds in proptest::option::of(0..=253_402_300_799_u64),
+        folder in vec(text(12), 0..8),
+    ) {
+        let mut offer = FileOffer::new(name, size).unwrap();
+        offer.date = seconds.and_then(|after| Date::of(UNIX_EPOCH + Duration::from_secs(after)));
+        offer.md5 = md5.map(Md5);
+        offer.description = description;
+        let read = FileOffer::try_from(&through_text(offer.clone().into()));
+        prop_assert_eq!(read, Ok(offer));
+        if let Ok(mut contents) = Contents::within(folder) {
+            contents.sha256 = sha256.map(Sha256);
+            let read = Contents::try_from(&through_text(contents.clone().into()));
+            prop_assert_eq!(read, Ok(contents));
+        }
+    }
+
+    #[test]
+    fn a_part(size in any::<u64>(), offset in any::<u64>(), length in any::<Option<u64>>()) {
+        let range = Range { offset, length };
+        let answer = FileAnswer { range };
+        let read = FileAnswer::read(Some(&through_text(answer.into())), size);
+        match offset.checked_add(length.unwrap_or(0)) {
+            Some(end) if end <= size => prop_assert_eq!(read, Ok(answer)),
+            _ => prop_assert_eq!(read, Err(FileError::RangeInvalid)),
+        }
+    }
+
+    #[test]
+    fn whatever_name_a_file_has_can_be_written_or_is_refused(
+        name in any::<String>(), folder in vec(any::<String>(), 0..4),
+    ) {
+        if let Ok(offer) = FileOffer::new(name, 1) {
+            let read = FileOffer::try_from(&through_text(offer.clone().into()));
+            prop_assert_eq!(read, Ok(offer));
+        }
+        if let Ok(contents) = Contents::within(folder) {
+            let read = Contents::try_from(&through_text(contents.clone().into()));
+            prop_assert_eq!(read, Ok(contents));
+        }
     }
 
     #[test]

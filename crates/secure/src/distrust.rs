@@ -8,26 +8,37 @@ use crate::trust::{Judgement, StoreError};
 use crate::whom::Occupant;
 
 /// Why a bytestream may not be.
+///
+/// ```
+/// use tubes_secure::Distrust;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let why = Distrust::Plain("fernand@example.net".parse()?);
+/// assert!(why.to_string().starts_with("fernand@example.net does not encrypt"));
+/// assert_eq!(why.key(), None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Distrust {
     /// The contact does not encrypt.
     #[error(
-        "{0} does not encrypt from end to end, and this side requires it; allow plain connections \
-         with --encryption preferred"
+        "{0} does not encrypt from end to end, and this side requires it; allow plain connections if \
+         that is right"
     )]
     Plain(Jid),
     /// The contact has encrypted before, or publishes a key, and does not encrypt now: somebody may
     /// have seen to that.
     #[error(
         "{0} can encrypt from end to end, and now does not: somebody may be in between; \
-         if it is right, write `encryption = \"off\"` for this contact into the configuration"
+         if it is right, turn encryption off for this contact"
     )]
     Downgrade(Jid),
     /// The contact has another key than the one that is known.
     #[error(
         "{contact} has a key that is not known ({key}): it is a new device, or somebody is in \
-         between; compare the keys, then `tubes trust accept {contact} {key}`"
+         between; compare the keys, then accept this one"
     )]
     OtherKey {
         /// Who.

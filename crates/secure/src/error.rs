@@ -8,6 +8,16 @@ use crate::Distrust;
 use crate::trust::StoreError;
 
 /// Why a bytestream could not be encrypted.
+///
+/// ```
+/// use tubes_secure::{Distrust, SecureError};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let why = SecureError::from(Distrust::Left("hall@rooms.example.org/guest".parse()?));
+/// assert!(matches!(why, SecureError::Distrust(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SecureError {

@@ -40,6 +40,22 @@ pub enum Terms {
 }
 
 /// How a bytestream is carried.
+///
+/// ```
+/// use tubes_secure::{Judgement, Protection, PublicKey};
+///
+/// fn people_should_compare(protection: &Protection) -> bool {
+///     match protection {
+///         Protection::Encrypted { judgement, .. } => *judgement == Judgement::First,
+///         _ => false,
+///     }
+/// }
+///
+/// let key = PublicKey::from([7; 32]).fingerprint();
+/// let judgement = Judgement::First;
+/// assert!(people_should_compare(&Protection::Encrypted { key, judgement }));
+/// assert!(!people_should_compare(&Protection::Plain));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protection {

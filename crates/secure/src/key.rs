@@ -15,6 +15,14 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 /// What a device proves to have the secret half of: an Ed25519 key (RFC 8032).
+///
+/// ```
+/// use tubes_secure::PublicKey;
+///
+/// let key = PublicKey::from([7; 32]);
+/// assert_eq!(key.to_string().parse(), Ok(key));
+/// assert_eq!(PublicKey::of_fingerprint(key.fingerprint().as_str()), Ok(key));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey([u8; LENGTH]);
 
@@ -94,6 +102,13 @@ impl FromStr for PublicKey {
 pub struct BadKey;
 
 /// The name of a key.
+///
+/// ```
+/// use tubes_secure::PublicKey;
+///
+/// let name = PublicKey::from([0xab; 32]).fingerprint();
+/// assert_eq!(name.as_str(), "ab".repeat(32));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(String);
 

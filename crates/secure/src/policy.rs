@@ -6,6 +6,14 @@ use std::str::FromStr;
 use thiserror::Error;
 
 /// Whether bytestreams are encrypted from end to end.
+///
+/// ```
+/// use tubes_secure::Encryption;
+///
+/// assert_eq!(Encryption::default(), Encryption::Required);
+/// assert_eq!("preferred".parse(), Ok(Encryption::Preferred));
+/// assert!("sometimes".parse::<Encryption>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Encryption {
     /// Always: who cannot is refused.

@@ -10,6 +10,22 @@ use xmpp_parsers::jid::{Jid, ResourceRef};
 use zeroize::Zeroizing;
 
 /// Which account to log in to, and how to reach its server.
+///
+/// ```
+/// use std::time::Duration;
+/// use tubes_session::{Account, Tls};
+/// use xmpp_parsers::jid::ResourcePart;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let account = Account::new("alice@example.org".parse()?, "secret")?
+///     .with_server("xmpp.example.org", 5223)?
+///     .with_tls(Tls::Direct)?
+///     .with_resource(&ResourcePart::new("desk")?)
+///     .with_resume_limit(Duration::from_secs(30));
+/// assert_eq!(account.jid().to_string(), "alice@example.org/desk");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Account {
     jid: Jid,
@@ -151,6 +167,18 @@ impl Account {
 
 /// A password. Nothing prints it, and it is wiped when it is dropped. (The libraries that it is handed to
 /// at a login are not as careful.)
+///
+/// ```
+/// use tubes_session::{Account, Password};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let password = Password::from("secret");
+/// assert!(!format!("{password:?}").contains("secret"));
+/// let account = Account::new("alice@example.org".parse()?, password)?;
+/// assert!(!format!("{account:?}").contains("secret"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
@@ -173,6 +201,19 @@ impl fmt::Debug for Password {
 }
 
 /// How a session is encrypted.
+///
+/// ```
+/// use tubes_session::{Account, AccountError, Tls};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let account = Account::new("alice@localhost".parse()?, "secret")?.with_tls(Tls::None)?;
+/// assert!(account.clone().with_server("127.0.0.1", 5222).is_ok());
+/// // What leaves this machine is encrypted.
+/// let elsewhere = account.with_server("192.0.2.1", 5222);
+/// assert!(matches!(elsewhere, Err(AccountError::NotLoopback(_))));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
     /// From the first byte (XEP-0368).
@@ -184,6 +225,19 @@ pub enum Tls {
 }
 
 /// Why something is no account.
+///
+/// ```
+/// use tubes_session::{Account, AccountError};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Account::new("example.org".parse()?, "secret");
+/// assert!(matches!(server, Err(AccountError::NoLocalPart(_))));
+/// let account = Account::new("alice@example.org".parse()?, "secret")?;
+/// let nothing = account.with_roots_pem(b"not a certificate");
+/// assert!(matches!(nothing, Err(AccountError::NotPem)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccountError {
@@ -191,7 +245,7 @@ pub enum AccountError {
     #[error("`{0}` names a server, not an account; write NAME@{0}")]
     NoLocalPart(Jid),
     /// A session without encryption would leave this machine.
-    #[error("`{0}` is not on this machine, so the session must be encrypted; drop --tls none")]
+    #[error("`{0}` is not on this machine, so the session must be encrypted")]
     NotLoopback(String),
     /// The file holds no certificate.
     #[error("no certificate found; a CA file holds `BEGIN CERTIFICATE` blocks (PEM)")]

@@ -44,9 +44,18 @@ pub enum SessionEvent {
     Unclaimed {
         /// What.
         inbound: Inbound,
-        /// Whether the sender is in the roster, or was named by the user.
-        known: bool,
+        /// Who has said it.
+        sender: Acquaintance,
     },
+}
+
+/// Whether somebody is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acquaintance {
+    /// In the roster, named by the user, or of this account.
+    Contact,
+    /// Anybody else.
+    Stranger,
 }
 
 /// The state of the link to the server.
@@ -74,6 +83,26 @@ pub enum Link {
 }
 
 /// A completed login.
+///
+/// ```
+/// use tubes_session::{Account, Session};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use tubes_server::{Server, ServerKind, Setup};
+/// # let server = Server::start(ServerKind::Embedded, Setup::new()).await?;
+/// # let (alice, at) = (server.fresh_account("alice").await?, server.address());
+/// # let account = Account::new(alice.jid.into(), alice.password)?
+/// #     .with_server(&at.ip().to_string(), at.port())?
+/// #     .with_roots_pem(server.ca().pem().as_bytes())?;
+/// let (session, _reports) = Session::start(account, Vec::new()).await?;
+/// let login = session.login().await?;
+/// assert_eq!(login.jid, *session.jid());
+/// assert_eq!(login.tls, Some("TLSv1.3"));
+/// assert!(login.terms.mechanism.starts_with("SCRAM-"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Login {
     /// The address the server gave this client.
@@ -87,6 +116,8 @@ pub struct Login {
 }
 
 /// What a login agreed on with the server, and what the server said of itself.
+///
+/// See [`Login`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Terms {
@@ -101,6 +132,19 @@ pub struct Terms {
 }
 
 /// Whether lost connections may be taken up again where they were (XEP-0198).
+///
+/// ```
+/// use tubes_session::{StreamManagement, Terms};
+///
+/// /// What becomes of open connections when the link is lost for a moment.
+/// fn prospect(terms: &Terms) -> &'static str {
+///     match terms.stream_management {
+///         StreamManagement::Absent => "they break",
+///         StreamManagement::Offered => "they pause",
+///     }
+/// }
+/// # let _ = prospect;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamManagement {
     /// The server does not offer it.

@@ -8,6 +8,22 @@ use xmpp_parsers::sasl::{DefinedCondition, Failure};
 use xmpp_parsers::stream_error::{self, ReceivedStreamError};
 
 /// Why a login failed, for whom, and what to do next.
+///
+/// ```
+/// use tubes_session::{Account, LoginErrorKind, Session};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let nobody = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+/// let account = Account::new("alice@example.org".parse()?, "secret")?;
+/// // Nobody listens there.
+/// let account = account.with_server("127.0.0.1", nobody.port())?;
+/// let why = Session::start(account, Vec::new()).await.err().ok_or("it is logged in")?;
+/// assert_eq!(why.kind(), LoginErrorKind::Unavailable);
+/// assert!(why.to_string().starts_with("cannot log in as alice@example.org: "));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct LoginError {
     account: Option<BareJid>,
@@ -79,6 +95,8 @@ impl std::error::Error for LoginError {
 }
 
 /// What can go wrong on the way from an account to a session.
+///
+/// See [`LoginError`], whose reason it is, for an example.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoginFailure {
@@ -90,10 +108,8 @@ pub enum LoginFailure {
         "{0}; somebody may be reading along: try from another network, or ask the server's operator"
     )]
     ChannelBinding(&'static str),
-    /// No address of the server is known.
-    #[error(
-        "cannot find the server {host}: {why}; check the domain, or name the server with --server"
-    )]
+    /// No address of the server is known. [`Account::with_server`](crate::Account::with_server) names one.
+    #[error("cannot find the server {host}: {why}; check the domain, or name the server")]
     HostUnknown {
         /// Whose address was looked for.
         host: String,
@@ -112,7 +128,7 @@ pub enum LoginFailure {
     #[error("the server closed the session before it began; try again later")]
     NotBound,
     /// The server offers no encryption.
-    #[error("the server offers no encryption; name one that does with --server")]
+    #[error("the server offers no encryption; name one that does")]
     NoEncryption,
     /// None of the server's ways to authenticate can be used.
     #[error("the server offers no safe way to authenticate (it offers: {offered})")]
@@ -127,11 +143,14 @@ pub enum LoginFailure {
         domain: String,
     },
     /// A session without encryption would leave this machine.
-    #[error("{0} is not on this machine, so the session must be encrypted; drop --tls none")]
+    #[error("{0} is not on this machine, so the session must be encrypted")]
     NotLoopback(String),
     /// The server accepted the login without proof that it knows the password (RFC 5802 §5).
     #[error("the server could not prove that it knows the password; it may be an impostor")]
     NotProven,
+    /// What answers at the server's address does not speak TLS.
+    #[error("cannot encrypt: what answers does not speak TLS; check the server and its port")]
+    NotTls,
     /// The password has characters that no password can have (RFC 4013).
     #[error("the password is malformed: {0}; check the password")]
     Password(String),
@@ -165,7 +184,7 @@ pub enum LoginFailure {
     #[error("cannot encrypt: {0}")]
     Tls(String),
     /// Nothing listens where the server should be.
-    #[error("cannot reach {0}; check the network, or name the server with --server")]
+    #[error("cannot reach {0}; check the network, or name the server")]
     Unreachable(String),
 }
 
@@ -202,7 +221,7 @@ impl LoginFailure {
             | Self::ChannelBinding(_)
             | Self::NoEncryption
             | Self::NotProven => LoginErrorKind::Untrusted,
-            Self::Protocol { .. } | Self::Tls(_) => LoginErrorKind::Protocol,
+            Self::NotTls | Self::Protocol { .. } | Self::Tls(_) => LoginErrorKind::Protocol,
             _ => LoginErrorKind::Unavailable,
         }
     }
@@ -232,7 +251,11 @@ impl LoginFailure {
         match self {
             Self::NotProven => 4,
             _ if self.concerns_server() => 3,
-            Self::Protocol { .. } | Self::Stream(_) | Self::TemporaryFailure(_) | Self::Tls(_) => 2,
+            Self::NotTls
+            | Self::Protocol { .. }
+            | Self::Stream(_)
+            | Self::TemporaryFailure(_)
+            | Self::Tls(_) => 2,
             Self::Unreachable(_) | Self::HostUnknown { .. } => 0,
             _ => 1,
         }
@@ -251,7 +274,7 @@ impl From<Failure> for LoginFailure {
             DefinedCondition::AccountDisabled => refused("the account is disabled"),
             DefinedCondition::CredentialsExpired => refused("the password has expired"),
             DefinedCondition::NotAuthorized => {
-                refused("wrong name or password; check --account and the password")
+                refused("wrong name or password; check the account and the password")
             }
             DefinedCondition::EncryptionRequired => refused("it wants an encrypted session"),
             DefinedCondition::InvalidMechanism | DefinedCondition::MechanismTooWeak => {
@@ -282,6 +305,19 @@ impl Refusal {
 }
 
 /// What is wrong with a certificate. Each reads on from "the server's certificate".
+///
+/// ```
+/// use tubes_session::{CertificateFault, LoginFailure};
+///
+/// /// Whether to tell the user that the clock of this machine may be wrong.
+/// fn suspects_the_clock(failure: &LoginFailure) -> bool {
+///     use CertificateFault::{Expired, NotYetValid};
+///     matches!(failure, LoginFailure::Certificate(Expired | NotYetValid))
+/// }
+///
+/// let failure = LoginFailure::Certificate(CertificateFault::NotYetValid);
+/// assert!(suspects_the_clock(&failure));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateFault {
@@ -294,15 +330,18 @@ pub enum CertificateFault {
     /// It will be valid later.
     #[error("is not valid yet; check this machine's clock")]
     NotYetValid,
-    /// Nobody who is trusted vouches for it.
-    #[error("is not trusted; if its CA is your own, name it with --ca-file")]
+    /// Nobody who is trusted vouches for it. [`Account::with_roots_pem`](crate::Account::with_roots_pem) names
+    /// whom to trust.
+    #[error("is not trusted; if its CA is your own, name it")]
     UnknownIssuer,
     /// It belongs to somebody else.
-    #[error("is not for {0}; check the domain and --server")]
+    #[error("is not for {0}; check the domain and the server")]
     WrongName(String),
 }
 
 /// The kinds of failure that a program may want to tell apart.
+///
+/// See [`LoginError`] for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginErrorKind {
     /// The account was refused, or cannot be used safely here.

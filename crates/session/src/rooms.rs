@@ -53,7 +53,10 @@ impl Rooms {
             }),
             (Type::Error, _) => Some(RoomSays::Refused {
                 from: from.clone(),
-                why: payloads().find_map(|payload| StanzaError::try_from(payload).ok()),
+                id: presence.id.clone(),
+                why: payloads()
+                    .find_map(|payload| StanzaError::try_from(payload).ok())
+                    .map(Box::new),
             }),
             _ => None,
         }
@@ -75,8 +78,10 @@ pub enum RoomSays {
     Refused {
         /// The room, or the name there that it is about.
         from: Jid,
+        /// Under which identifier it was told, if the room says so.
+        id: Option<String>,
         /// Why, if it makes sense.
-        why: Option<StanzaError>,
+        why: Option<Box<StanzaError>>,
     },
     /// An occupant is there no more, or not under that name. Questions to it have failed, its wires have
     /// ended.

@@ -143,14 +143,15 @@ impl Session {
         self.command(Command::Forsake(room)).await;
     }
 
-    /// Shows this presence to one address alone (RFC 6121 §4.6): to a room. What was not said yet
-    /// when the session is lost is not said in the next one.
-    pub async fn present(&self, to: FullJid, showing: Showing, payloads: Vec<Element>) {
+    /// Shows this presence to one address alone (RFC 6121 §4.6): to a room, which repeats the `id` if it
+    /// refuses. What was not said yet when the session is lost is not said in the next one.
+    pub async fn present(&self, to: FullJid, id: String, showing: Showing, payloads: Vec<Element>) {
         let type_ = match showing {
             Showing::Available => Type::None,
             Showing::Unavailable => Type::Unavailable,
         };
         let mut presence = Presence::new(type_).with_to(to);
+        presence.id = Some(id);
         presence.payloads = payloads;
         self.command(Command::Present(presence)).await;
     }

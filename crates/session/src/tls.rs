@@ -117,9 +117,7 @@ fn failure(error: io::Error, domain: &str) -> LoginFailure {
         rustls::Error::NoCertificatesPresented => {
             LoginFailure::Certificate(CertificateFault::Invalid("there is none".to_owned()))
         }
-        rustls::Error::InvalidMessage(_) => {
-            LoginFailure::Tls("what answers does not speak TLS; check --server and --tls".into())
-        }
+        rustls::Error::InvalidMessage(_) => LoginFailure::NotTls,
         other => LoginFailure::Tls(other.to_string()),
     }
 }

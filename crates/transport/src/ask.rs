@@ -5,7 +5,7 @@ use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use crate::share::Share;
+use crate::quota::Place;
 
 /// A question of a peer's: an IQ request that is answered exactly once.
 ///
@@ -106,5 +106,5 @@ pub struct Answered {
 pub(crate) struct Reply {
     pub(crate) id: String,
     pub(crate) permit: OwnedPermit<Answered>,
-    pub(crate) _share: Share,
+    pub(crate) _place: Place,
 }

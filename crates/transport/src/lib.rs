@@ -22,7 +22,7 @@
 mod ask;
 mod bytestream;
 mod error;
-mod share;
+mod quota;
 mod signalling;
 mod stanzas;
 mod switchboard;

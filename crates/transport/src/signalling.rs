@@ -7,7 +7,7 @@ use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::StanzaError;
 
-use crate::{Ask, Bytestream, Kind, OpenError, Stanzas, StreamId, Tried};
+use crate::{Ask, Bytestream, Kind, OpenError, Patience, Stanzas, StreamId, Tried};
 
 /// How both sides agree on a transport: Stream Initiation today; Jingle plugs in here.
 ///
@@ -64,6 +64,8 @@ pub struct Request {
     pub purpose: Element,
     /// Further elements for the peer; those it does not know it ignores.
     pub extensions: Vec<Element>,
+    /// How long the peer may take to answer, where this side asks.
+    pub patience: Patience,
     /// The way to the session.
     pub stanzas: Stanzas,
 }
@@ -98,6 +100,8 @@ pub struct Opened {
     pub kind: Kind,
     /// Further elements that the peer's answer carried; empty at the responder.
     pub extensions: Vec<Element>,
+    /// What the profile said in the peer's answer; nothing at the responder.
+    pub purpose: Option<Element>,
     /// What failed before, in the order tried.
     pub attempts: Vec<Tried>,
     /// What both sides said of it, and who they are: the same bytes at both, unless somebody on

@@ -140,6 +140,9 @@ pub enum Patience {
 }
 
 impl Patience {
+    /// For the answer to a request for a bytestream, where no person is asked: 60 seconds.
+    pub const NEGOTIATION: Self = Self::Within(Duration::from_secs(60));
+
     fn deadline(self) -> Option<Pin<Box<Sleep>>> {
         match self {
             Self::Within(time) => Some(Box::pin(tokio::time::sleep(time))),

@@ -10,7 +10,7 @@ use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
 
 use crate::ask::Reply;
-use crate::share::Shares;
+use crate::quota::Quotas;
 use crate::stanzas::Outbound;
 use crate::{Answered, Ask, Gone, Inbound, Stanzas, StreamId};
 
@@ -23,7 +23,7 @@ impl Stanzas {
         let switchboard = Switchboard {
             claims: Arc::default(),
             answers,
-            shares: Shares::default(),
+            quotas: Quotas::default(),
         };
         let outbox = Outbox {
             answers: answers_rx,
@@ -103,7 +103,7 @@ pub enum Lane {
 pub struct Switchboard {
     claims: Arc<Mutex<Claims>>,
     answers: mpsc::Sender<Answered>,
-    shares: Shares,
+    quotas: Quotas,
 }
 
 impl Switchboard {
@@ -119,7 +119,7 @@ impl Switchboard {
         id: String,
         payload: Element,
     ) -> Result<Ask, Element> {
-        let Some(share) = self.shares.take(holder) else {
+        let Some(place) = self.quotas.take(holder) else {
             return Err(payload);
         };
         match self.answers.clone().try_reserve_owned() {
@@ -129,7 +129,7 @@ impl Switchboard {
                 Reply {
                     id,
                     permit,
-                    _share: share,
+                    _place: place,
                 },
             )),
             Err(_) => Err(payload),

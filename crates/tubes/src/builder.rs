@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 use tubes_actors::{Events, Limits, Start, StartError};
 use tubes_ibb::Ibb;
 use tubes_initiation::Si;
+use tubes_protocol::ns;
 use tubes_secure::{Encryption, Guard, TrustStore};
 use tubes_session::Account;
 use tubes_socks5::{Socks5, Way};
@@ -20,6 +21,34 @@ use xmpp_parsers::jid::BareJid;
 use crate::Tubes;
 
 /// What an account starts with; from [`Tubes::builder`].
+///
+/// ```
+/// use tubes::{Account, Encryption, Limits, Socks5, TransportName, Tubes};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use tubes_server::{Server, ServerKind, Setup};
+/// # let server = Server::start(ServerKind::Embedded, Setup::new()).await?;
+/// # let (account, at) = (server.fresh_account("alice").await?, server.address());
+/// # let account = Account::new(account.jid.into(), account.password)?
+/// #     .with_server(&at.ip().to_string(), at.port())?
+/// #     .with_roots_pem(server.ca().pem().as_bytes())?;
+/// # let keys = tempfile::tempdir()?;
+/// let (tubes, mut events) = Tubes::builder(account)
+///     .transports([TransportName::Socks5Direct, TransportName::Ibb])
+///     .socks5(Socks5::new().with_port(0))
+///     .services(["x-chess"])
+///     .limits(Limits::new().with_connections_per_contact(8))
+///     .encryption(Encryption::Required)
+///     .keys_in(keys.path())
+///     .start()
+///     .await?;
+/// let first = events.next().await;
+/// assert!(matches!(first, Some(tubes::Event::Online { .. })));
+/// tubes.leave().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Builder {
     account: Account,
@@ -29,6 +58,8 @@ pub struct Builder {
     more: Vec<Arc<dyn Signalling>>,
     services: Vec<String>,
     features: Vec<String>,
+    files: Files,
+    tubes: Offers,
     limits: Limits,
     encryption: Encryption,
     exceptions: Vec<(BareJid, Encryption)>,
@@ -45,6 +76,8 @@ impl Builder {
             more: Vec::new(),
             services: Vec::new(),
             features: Vec::new(),
+            files: Files::Refused,
+            tubes: Offers::Welcome,
             limits: Limits::default(),
             encryption: Encryption::default(),
             exceptions: Vec::new(),
@@ -91,6 +124,21 @@ impl Builder {
     /// itself over a [shared session](Tubes::share_session).
     pub fn features<S: Into<String>>(mut self, features: impl IntoIterator<Item = S>) -> Self {
         self.features = features.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Takes files that contacts offer: the application hears of each, and
+    /// [accepts](crate::FileTransfer::accept) or declines it. Contacts see it in disco#info. Without it they are
+    /// refused.
+    pub fn receive_files(mut self) -> Self {
+        self.files = Files::Welcome;
+        self
+    }
+
+    /// Does not say in disco#info that this client does stream tubes, so that contacts offer it none: for
+    /// applications that take files alone.
+    pub fn without_tubes(mut self) -> Self {
+        self.tubes = Offers::Unwanted;
         self
     }
 
@@ -143,11 +191,24 @@ impl Builder {
         let guard = self.guard().await?;
         let named = || ladder(&self.names, self.socks5);
         let si: Arc<dyn Signalling> = Arc::new(Si::new(self.ladder.unwrap_or_else(named)));
+        let files = match self.files {
+            Files::Refused => None,
+            Files::Welcome => Some(ns::FILE_TRANSFER.to_owned()),
+        };
+        let tubes = match self.tubes {
+            Offers::Unwanted => None,
+            Offers::Welcome => Some(ns::TUBES.to_owned()),
+        };
         let start = Start {
             credentials: self.account,
             signallings: [si].into_iter().chain(self.more).collect(),
             services: self.services,
-            features: self.features,
+            features: self
+                .features
+                .into_iter()
+                .chain(files)
+                .chain(tubes)
+                .collect(),
             limits: self.limits,
             guard,
         };
@@ -158,8 +219,31 @@ impl Builder {
     }
 }
 
+/// What becomes of files that contacts offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Files {
+    Refused,
+    Welcome,
+}
+
+/// Whether contacts are told that offers of tubes are welcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offers {
+    Unwanted,
+    Welcome,
+}
+
 /// Where the keys of this user's devices and contacts are kept: `$XDG_STATE_HOME/tubes`, or what the
 /// system has in its place. None where there is no home.
+///
+/// ```
+/// use tubes::state_folder;
+///
+/// // None where there is no home.
+/// if let Some(folder) = state_folder() {
+///     assert!(folder.ends_with("tubes"));
+/// }
+/// ```
 pub fn state_folder() -> Option<PathBuf> {
     let folders = BaseDirs::new()?;
     let folder = folders
@@ -192,6 +276,17 @@ fn ladder(names: &[TransportName], socks5: Socks5) -> Vec<Arc<dyn Transport>> {
 }
 
 /// A transport, by the name that people use.
+///
+/// ```
+/// use tubes::{TransportName, socks5::Way};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let best = TransportName::ALL[0];
+/// assert_eq!((best, best.to_string()), ("socks5-direct".parse()?, "socks5-direct".to_owned()));
+/// assert_eq!(best.way(), Some(Way::Direct));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportName {
@@ -239,6 +334,13 @@ impl FromStr for TransportName {
 }
 
 /// No transport has this name.
+///
+/// ```
+/// use tubes::TransportName;
+///
+/// let why = "pigeons".parse::<TransportName>().unwrap_err();
+/// assert!(why.to_string().starts_with("no transport is called `pigeons`; there is "));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no transport is called `{0}`; there is {names}", names = names())]
 pub struct UnknownTransport(String);

@@ -70,7 +70,7 @@ impl Offer {
     }
 
     /// Tells the service who connects, before the first byte of each connection: by a header of
-    /// the PROXY protocol, version 2, whose field [`PEER_TLV`](crate::PEER_TLV) is the full JID. A
+    /// the PROXY protocol, version 2, whose field [`PEER_TLV`](crate::local::PEER_TLV) is the full JID. A
     /// command gets none, as its environment says so.
     pub fn with_proxy_header(mut self) -> Self {
         self.export = self.export.with_proxy_header();

@@ -1,18 +1,66 @@
 //! The handle of an account and its tubes.
 
 use tubes_actors::{
-    AcceptError, EnterError, Events, OfferError, ShareError, SharedSession, State, Subscribe,
-    TubeId,
+    AcceptError, EnterError, Events, FileId, OfferError, SendFileError, ShareError, SharedSession,
+    State, Subscribe, TubeId,
 };
 use tubes_local::{Access, Address, Listener, Socket};
 use tubes_session::{Account, Contact, Login};
 use tubes_transport::{Gone, Stanzas};
 use xmpp_parsers::jid::{BareJid, FullJid};
 
-use crate::{Builder, Offer};
+use crate::{Builder, FileTransfer, Offer, SendError, SendFile};
 
 /// A logged-in account and its tubes. Cheap to clone; dropping the last clone closes it, and
 /// [`leave`](Self::leave) does so properly.
+///
+/// ```
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::net::TcpStream;
+/// use tubes::{Access, Address, Command, Direction, Event, Offer, Tubes};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use tubes_server::{Server, ServerKind, Setup};
+/// # let server = Server::start(ServerKind::Embedded, Setup::new()).await?;
+/// # let keys = tempfile::tempdir()?;
+/// # let mut people = Vec::new();
+/// # for name in ["alice", "fernand"] {
+/// #     let (account, at) = (server.fresh_account(name).await?, server.address());
+/// #     let account = tubes::Account::new(account.jid.into(), account.password)?
+/// #         .with_server(&at.ip().to_string(), at.port())?
+/// #         .with_roots_pem(server.ca().pem().as_bytes())?;
+/// #     let builder = Tubes::builder(account).keys_in(keys.path());
+/// #     people.push(builder.start().await?.0);
+/// # }
+/// # let (fernand, alice) = (people.pop().ok_or("two")?, people.pop().ok_or("two")?);
+/// # let fernands = fernand.login().await?.jid.to_bare();
+/// # let alices = alice.login().await?.jid.to_bare();
+/// alice.befriend(&fernands).await;
+/// alice.offer(Offer::command(fernands, "x-echo", Command::new("cat"))).await?;
+///
+/// // At the other end:
+/// let mut events = fernand.events();
+/// fernand.befriend(&alices).await;
+/// let tube = loop {
+///     match events.next().await.ok_or("the account is closed")? {
+///         Event::TubeOffered { tube, direction: Direction::In, .. } => break tube,
+///         _ => {}
+///     }
+/// };
+/// let address = fernand.accept(tube, "127.0.0.1:0".parse()?, Access::Localhost).await?;
+/// let Address::Tcp { host, port } = address else { return Err("another address".into()) };
+/// let mut program = TcpStream::connect((host, port)).await?;
+/// program.write_all(b"hello").await?;
+/// program.shutdown().await?;
+/// let mut answer = String::new();
+/// program.read_to_string(&mut answer).await?;
+/// assert_eq!(answer, "hello");
+/// fernand.leave().await;
+/// alice.leave().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tubes(tubes_actors::Account);
 
@@ -51,15 +99,15 @@ impl Tubes {
         self.0.consent(contact.clone(), Subscribe::Yes).await;
     }
 
-    /// Deals with a contact without touching the roster. Offers reach each other only as far as
-    /// presence does.
-    pub async fn trust(&self, contact: &BareJid) {
+    /// Deals with a contact without touching the roster: hears its offers. They reach each other only as
+    /// far as presence does. Whose keys are trusted is not changed by it.
+    pub async fn deal_with(&self, contact: &BareJid) {
         self.0.consent(contact.clone(), Subscribe::No).await;
     }
 
     /// What is known of a contact at this moment: whether it lets this account see its presence,
     /// and which of its resources are online and can do what. Complete a moment after the contact
-    /// was named with [`befriend`](Self::befriend) or [`trust`](Self::trust). Cancel safe.
+    /// was named with [`befriend`](Self::befriend) or [`deal_with`](Self::deal_with). Cancel safe.
     ///
     /// # Errors
     ///
@@ -93,14 +141,45 @@ impl Tubes {
     ///
     /// Another part has it, or the account is closed.
     ///
-    /// ```no_run
-    /// # async fn example(tubes: tubes::Tubes) -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut session = tubes.share_session().await?;
+    /// ```
+    /// use tubes::{Heard, Tubes};
+    /// use xmpp_parsers::message::{Lang, Message};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tubes_server::{Server, ServerKind, Setup};
+    /// # let server = Server::start(ServerKind::Embedded, Setup::new()).await?;
+    /// # let keys = tempfile::tempdir()?;
+    /// # let mut people = Vec::new();
+    /// # for name in ["alice", "fernand"] {
+    /// #     let (account, at) = (server.fresh_account(name).await?, server.address());
+    /// #     let account = tubes::Account::new(account.jid.into(), account.password)?
+    /// #         .with_server(&at.ip().to_string(), at.port())?
+    /// #         .with_roots_pem(server.ca().pem().as_bytes())?;
+    /// #     let builder = Tubes::builder(account).keys_in(keys.path());
+    /// #     people.push(builder.start().await?.0);
+    /// # }
+    /// # let (fernand, alice) = (people.pop().ok_or("two")?, people.pop().ok_or("two")?);
+    /// # let fernands = fernand.login().await?.jid.to_bare();
+    /// # let alices = alice.login().await?.jid.to_bare();
+    /// # fernand.befriend(&alices).await;
+    /// let mut session = alice.share_session().await?;
+    /// # let at_alice = tubes::Jid::from(alice.login().await?.jid);
+    /// # let other = fernand.share_session().await?;
+    /// # let hello = Message::chat(at_alice).with_body(Lang::default(), "hello".to_owned());
+    /// # other.send_message(hello).await?;
+    /// # drop(fernands);
     /// while let Some(heard) = session.next().await {
-    ///     if let tubes::Heard::Message(message) = heard {
-    ///         println!("{:?}: {:?}", message.from, message.bodies);
+    ///     if let Heard::Message(message) = heard
+    ///         && let Some(said) = message.bodies.values().next()
+    ///     {
+    ///         assert_eq!(said, "hello");
+    ///         let answer = Message::chat(message.from).with_body(Lang::default(), said.clone());
+    ///         session.send_message(answer).await?;
+    ///         break;
     ///     }
     /// }
+    /// alice.leave().await;
     /// # Ok(())
     /// # }
     /// ```
@@ -194,7 +273,7 @@ impl Tubes {
         self.0.attach(tube, socket).await
     }
 
-    /// Closes a tube, or declines an offer.
+    /// Closes one tube, or declines an offer; the account stays.
     ///
     /// Its connections finish what they were given, within a few seconds; returns when the tube
     /// is gone.
@@ -202,7 +281,31 @@ impl Tubes {
         self.0.close(tube).await;
     }
 
-    /// Closes all tubes and logs out, within about five seconds.
+    /// Sends a file. It is open from here on, and offered as soon as somebody is there who takes it. This side stays
+    /// until the receiver has said that it has the whole, where it can say so; a part that it had from an
+    /// earlier time is not sent again.
+    ///
+    /// # Errors
+    ///
+    /// It is no file that can be read, or the account sends as many as it may.
+    pub async fn send_file(&self, file: SendFile) -> Result<FileTransfer, SendError> {
+        let (source, folder) = file.open().await?;
+        let events = self.events();
+        let SendFile {
+            to, description, ..
+        } = file;
+        let id = self.0.send_file(to, source, folder, description).await?;
+        let transfer = FileTransfer::begun(&self.0, id, events).await;
+        transfer.ok_or(SendError::Account(SendFileError::Closed))
+    }
+
+    /// A file that is offered or on its way: that of an [`Event::FileOffered`](tubes_actors::Event::FileOffered).
+    /// None if it is over.
+    pub fn file(&self, file: FileId) -> Option<FileTransfer> {
+        FileTransfer::of(&self.0, file)
+    }
+
+    /// Ends the account: closes all tubes and logs out, within about five seconds.
     pub async fn leave(self) {
         self.0.leave().await;
     }

@@ -1,16 +1,18 @@
 //! What a server exports, and what it says of it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::FutureExt;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::spawn_blocking;
 use tubes::transport::async_trait;
-use tubes::{Address, Audience, Export, ExportError, Exportable, Parameters};
-use tubes::{ParametersGenerator, ServeError, ServerEvent, TubeRequest};
+use tubes::{Address, Audience, Command, Export, ExportError, Exportable, Parameters};
+use tubes::{ParametersGenerator, ServeError, ServerEvent, StreamTubeServer, TubeRequest};
 use tubes_server::Server;
 
-use super::{Heard, SERVICE, accepted, added, monitoring_server, offer, offered, password};
+use super::{Heard, SERVICE, accepted, added, monitoring_server, offer, offered, opened, password};
 use crate::stage::{Family, Person, Service, connect, pair, patiently};
 
 crate::on_each_server!(
@@ -20,6 +22,8 @@ crate::on_each_server!(
     a_tube_whose_parameters_cannot_be_had_is_not_offered,
     a_tube_that_is_given_up_while_its_parameters_are_asked_for_is_not_offered,
     services_on_unix_sockets_are_exported_as_they_listen,
+    whatever_listens_already_is_exported_and_reached,
+    a_command_is_run_once_for_each_connection,
 );
 
 async fn another_socket_is_for_tubes_from_then_on_and_running_ones_keep_theirs(server: &Server) {
@@ -178,6 +182,81 @@ async fn services_on_unix_sockets_are_exported_as_they_listen(server: &Server) {
     alice.leave().await;
 }
 
+async fn whatever_listens_already_is_exported_and_reached(server: &Server) {
+    let (alice, mut fernand) = pair(server).await;
+    let tubes = monitoring_server();
+    added(&tubes, &alice).await;
+    let folder = tempfile::tempdir().unwrap();
+    let tcp = listen().await;
+    let std_tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let unix = UnixListener::bind(folder.path().join("tokio")).unwrap();
+    let std_unix = std::os::unix::net::UnixListener::bind(folder.path().join("std")).unwrap();
+    let by_address = listen().await;
+    reached(&tubes, &alice, &mut fernand, &tcp, tcp.accept()).await;
+    let at = by_address.local_addr().unwrap();
+    reached(&tubes, &alice, &mut fernand, &at, by_address.accept()).await;
+    reached(&tubes, &alice, &mut fernand, &unix, unix.accept()).await;
+    let accepting = spawn_blocking({
+        let listener = std_tcp.try_clone().unwrap();
+        move || listener.accept().unwrap()
+    });
+    reached(&tubes, &alice, &mut fernand, &std_tcp, accepting).await;
+    let accepting = spawn_blocking({
+        let listener = std_unix.try_clone().unwrap();
+        move || listener.accept().unwrap()
+    });
+    reached(&tubes, &alice, &mut fernand, &std_unix, accepting).await;
+    fernand.leave().await;
+    alice.leave().await;
+}
+
+/// Exports this socket; a program of Fernand's gets there.
+async fn reached<T, E: std::fmt::Debug>(
+    tubes: &StreamTubeServer,
+    alice: &Person,
+    fernand: &mut Person,
+    socket: &impl Exportable,
+    accepting: impl Future<Output = Result<T, E>>,
+) {
+    tubes.export(socket, Parameters::default()).unwrap();
+    offer(tubes, alice, fernand).await;
+    let address = accepted(fernand).await;
+    let _program = connect(&address).await.unwrap();
+    patiently("it is reached", accepting).await.unwrap();
+}
+
+async fn a_command_is_run_once_for_each_connection(server: &Server) {
+    let (alice, mut fernand) = pair(server).await;
+    let tubes = monitoring_server();
+    added(&tubes, &alice).await;
+    let command = Command::shell("echo $$; exec cat");
+    tubes.export(&command, Parameters::default()).unwrap();
+    offer(&tubes, &alice, &fernand).await;
+    let address = accepted(&mut fernand).await;
+    let mut heard = Heard::by(tubes.watch().1);
+    let mut running = Vec::new();
+    for _ in 0..3 {
+        let mut program = BufReader::new(connect(&address).await.unwrap());
+        let mut number = String::new();
+        let reading = program.read_line(&mut number);
+        patiently("it says its number", reading).await.unwrap();
+        assert_eq!(opened(&mut heard).await.source, None);
+        running.push((number, program));
+    }
+    // All of them are there at the same time.
+    for (_, program) in &mut running {
+        program.get_mut().write_all(b"hello\n").await.unwrap();
+        let mut answer = String::new();
+        let reading = program.read_line(&mut answer);
+        patiently("it answers", reading).await.unwrap();
+        assert_eq!(answer, "hello\n");
+    }
+    let processes: BTreeSet<_> = running.iter().map(|(number, _)| number).collect();
+    assert_eq!(processes.len(), running.len(), "{processes:?}");
+    fernand.leave().await;
+    alice.leave().await;
+}
+
 #[tokio::test]
 async fn a_listener_is_exported_where_it_is_reached() {
     let everywhere = TcpListener::bind("0.0.0.0:0").await.unwrap();
@@ -190,7 +269,7 @@ async fn a_listener_is_exported_where_it_is_reached() {
     let Address::Abstract(name) = &place.address else {
         panic!("another family");
     };
-    let listener = tokio::net::UnixListener::bind(format!("\0{name}")).unwrap();
+    let listener = UnixListener::bind(format!("\0{name}")).unwrap();
     assert_eq!(listener.to_export().unwrap(), place.address.clone().into());
     let place = Family::Unix.place();
     let Address::Unix(path) = &place.address else {

@@ -1,15 +1,20 @@
 //! What applications are built on: servers of tubes, and clients.
 
+mod access;
 mod chat;
 mod connecting;
 mod deciding;
 mod exporting;
 mod joining;
+mod limits;
 mod monitoring;
+mod noticing;
 mod recovering;
 mod rooms;
 mod rules;
 mod serving;
+mod telling;
+mod watching;
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,6 @@
 //! Who is behind each connection, for those who look all the time and for those who come late.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::slice;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::stage::{Family, Person, Service, Stream, connect, echo, pair, patient
 
 crate::on_each_server_and_transport!(
     a_connection_is_matched_to_its_contact_by_its_source,
+    several_contacts_are_told_apart_by_the_sources_of_their_connections,
     connections_without_a_source_stand_together_under_none,
     without_monitoring_no_connection_is_reported,
     a_connection_that_breaks_has_not_ended_well,
@@ -49,6 +51,43 @@ async fn a_connection_is_matched_to_its_contact_by_its_source(server: &Server) {
     );
     assert!(party.tubes.connections().is_empty());
     party.leave().await;
+}
+
+async fn several_contacts_are_told_apart_by_the_sources_of_their_connections(server: &Server) {
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (alice, mut fernand) = pair(server).await;
+    let mut carol = Person::on(server, "carol").await;
+    alice.tubes.befriend(&carol.jid).await;
+    carol.tubes.befriend(&alice.jid).await;
+    let tubes = monitoring_server();
+    tubes.export(&service, Parameters::default()).unwrap();
+    added(&tubes, &alice).await;
+    let (mut open, mut expected) = (Vec::new(), BTreeMap::new());
+    for person in [&mut fernand, &mut carol] {
+        offer(&tubes, &alice, person).await;
+        let address = accepted(person).await;
+        for _ in 0..2 {
+            let program = connect(&address).await.unwrap();
+            let accepting = service.accept();
+            let (served, source) = patiently("it is reached", accepting).await.unwrap();
+            patiently("it is known", tubes.behind(source))
+                .await
+                .unwrap();
+            open.push((program, served));
+            expected.insert(Some(source), vec![person.jid.clone()]);
+        }
+    }
+    let contacts = |connections: Vec<TubeConnection>| {
+        let contacts = connections.into_iter();
+        contacts.map(|connection| connection.contact.to_bare())
+    };
+    let there = tubes.connections().into_iter();
+    let there = there.map(|(source, connections)| (source, contacts(connections).collect()));
+    assert_eq!(there.collect::<BTreeMap<_, Vec<_>>>(), expected);
+    drop(open);
+    carol.leave().await;
+    fernand.leave().await;
+    alice.leave().await;
 }
 
 async fn connections_without_a_source_stand_together_under_none(server: &Server) {

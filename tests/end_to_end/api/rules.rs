@@ -10,15 +10,42 @@ use tubes::{
 use tubes_server::Server;
 use tubes_transport::{Patience, Question};
 
-use super::{Heard, SERVICE, accept, added, joining, monitoring_server, offer, offered};
+use super::{Heard, SERVICE, accept, added, joining, monitoring_server, offer, offered, password};
 use crate::stage::{Family, Person, Service, echo, exchange, pair, patiently};
 
 crate::on_each_server!(
+    without_rules_a_tube_is_for_whom_it_is_offered_to_and_nobody_else_hears_of_it,
     whoever_a_rule_does_not_name_is_offered_nothing,
     new_rules_close_the_tubes_that_are_against_them,
     a_service_is_offered_to_who_is_in_a_group_of_the_roster,
     a_service_is_taken_from_who_is_in_a_group_of_the_roster,
 );
+
+async fn without_rules_a_tube_is_for_whom_it_is_offered_to_and_nobody_else_hears_of_it(
+    server: &Server,
+) {
+    let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
+    let (alice, mut fernand) = pair(server).await;
+    let mut carol = Person::on(server, "carol").await;
+    alice.tubes.befriend(&carol.jid).await;
+    carol.tubes.befriend(&alice.jid).await;
+    let tubes = monitoring_server();
+    let exported = tubes.export(&service.address, password("for fernand"));
+    exported.unwrap();
+    added(&tubes, &alice).await;
+    offer(&tubes, &alice, &fernand).await;
+    let (joined, _) = offered(&mut fernand).await;
+    exchange(&accept(&fernand, joined).await).await.unwrap();
+    // The first that Carol hears of is what is offered to her, and that came later.
+    let exported = tubes.export(&service.address, password("for carol"));
+    exported.unwrap();
+    offer(&tubes, &alice, &carol).await;
+    assert_eq!(offered(&mut carol).await.1, password("for carol"));
+    assert_eq!(carol.tubes.state().tubes.len(), 1);
+    carol.leave().await;
+    fernand.leave().await;
+    alice.leave().await;
+}
 
 async fn whoever_a_rule_does_not_name_is_offered_nothing(server: &Server) {
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);

@@ -2,5 +2,6 @@
 
 mod bot;
 mod desktop;
+mod files;
 mod room;
 mod screen;

@@ -62,18 +62,18 @@ impl Pair {
         let (happening, mut happened) = watch::channel(false);
         link.set_filter(befallen(step, fate.clone(), whose, happening));
         let meeting = exchange(&self.address);
-        let mut tries = 0;
         match fate {
             // A lost stanza looks like somebody slow, for as long as the peer lives; the
             // deadlines of the others are tried on a clock that can be hurried.
             Fate::Drop | Fate::HoldBack => {
+                let mut lost = happened.clone();
                 let waiting = async {
-                    let lost = happened.wait_for(|happened| *happened);
+                    let lost = lost.wait_for(|happened| *happened);
                     drop(patiently(cell, lost).await.unwrap());
                     sleep(A_WHILE).await;
                 };
                 tokio::select! {
-                    outcome = meeting => assert_honest(outcome, cell),
+                    () = self.exchange_until(happened.clone(), cell) => {}
                     () = waiting => {}
                 }
             }
@@ -81,16 +81,7 @@ impl Pair {
             Fate::Replace(_) if self.may_fall_back_at(step) => {
                 patiently(cell, meeting).await.unwrap();
             }
-            _ => {
-                assert_honest(patiently(cell, meeting).await, cell);
-                // What the fault before this one left behind may have ended it too soon.
-                while !*happened.borrow() {
-                    sleep(A_WHILE).await;
-                    assert_honest(patiently(cell, exchange(&self.address)).await, cell);
-                    tries += 1;
-                    assert!(tries < TRIES, "{cell}: did not happen");
-                }
-            }
+            _ => self.exchange_until(happened.clone(), cell).await,
         }
         // What is encrypted is complete before what is below is closed.
         let closing = happened.wait_for(|happened| *happened);
@@ -102,6 +93,19 @@ impl Pair {
         link.set_filter(|_, _| Fate::Pass);
         let what = format!("another connection works after {cell}");
         patiently(&what, until_served(&self.address)).await;
+    }
+
+    /// Connects until one of the connections meets it: what the fault before this one left behind may
+    /// end one too soon.
+    async fn exchange_until(&self, happened: watch::Receiver<bool>, cell: &str) {
+        for _ in 0..TRIES {
+            assert_honest(patiently(cell, exchange(&self.address)).await, cell);
+            if *happened.borrow() {
+                return;
+            }
+            sleep(A_WHILE).await;
+        }
+        panic!("{cell}: did not happen");
     }
 
     /// Whether this concerns the first transport alone, and another one follows.

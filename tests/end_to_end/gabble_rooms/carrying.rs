@@ -1,6 +1,7 @@
 //! Between occupants there are no proxies, for a Gabble: it tells none, and skips all.
 
-use tubes::{Socks5, Verdict};
+use tubes::Socks5;
+use tubes::socks5::Verdict;
 use tubes_server::Server;
 
 use super::another;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
-use tubes::{FullJid, Socks5, Verdict};
+use tubes::socks5::Verdict;
+use tubes::{FullJid, Socks5};
 use tubes_server::{Server, ServerKind};
 
 use super::{assert_not_found, echoes, hears_its_echo};

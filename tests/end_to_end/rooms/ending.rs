@@ -82,7 +82,7 @@ async fn who_is_kicked_loses_its_tubes_and_hears_why(server: &Server) {
     let (joined, _) = fernand.accept_of(&alice.own).await;
     alice.person.command(&room, &kick("fernand")).await;
     let why = fernand.person.out_of(&room).await.unwrap();
-    assert_eq!(why.kind, FailureKind::Closed);
+    assert_eq!(why.kind, FailureKind::Refused);
     assert!(
         why.message.contains("kicked") && why.message.contains("enough"),
         "{why}"
@@ -90,9 +90,13 @@ async fn who_is_kicked_loses_its_tubes_and_hears_why(server: &Server) {
     let offered = fernand.offered;
     assert_eq!(
         fernand.person.closed(offered).await.unwrap().kind,
-        FailureKind::Closed
+        FailureKind::Refused
     );
-    assert!(fernand.person.closed(joined).await.is_some());
+    // It was not Alice who ended this one.
+    assert_eq!(
+        fernand.person.closed(joined).await.unwrap().kind,
+        FailureKind::Refused
+    );
     leave(alice, fernand).await;
 }
 

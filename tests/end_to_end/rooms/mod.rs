@@ -5,6 +5,7 @@ mod ending;
 mod meeting;
 mod names;
 mod outage;
+mod places;
 mod rules;
 mod seats;
 mod trust;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
-use tubes::{Direction, Event, FullJid};
+use tubes::{Direction, Event, FailureKind, FullJid};
 use tubes_server::{Server, ServerKind, Setup};
 
 use super::{Occupant, both, is_served, leave, program_at};
@@ -42,6 +42,30 @@ async fn a_room_that_has_forgotten_everybody_is_entered_again() {
         fernand.person.is_called(&fernand.own.clone()).await;
         fernand.accept_of(&alice.own).await;
         assert!(server.forget_room(&alice.own.to_bare()));
+        works_again(&mut alice, &mut fernand).await;
+        leave(alice, fernand).await;
+    })
+    .await;
+}
+
+/// What was under way there would otherwise go on with whoever has the names by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_carried_through_a_room_breaks_when_it_is_entered_again() {
+    crate::stage::on(ServerKind::Embedded, |server| async move {
+        let (mut alice, mut fernand) = both(server).await;
+        alice.person.is_called(&alice.own.clone()).await;
+        fernand.person.is_called(&fernand.own.clone()).await;
+        let (_, address) = fernand.accept_of(&alice.own).await;
+        let mut program = program_at(&address).await;
+        assert!(server.forget_room(&alice.own.to_bare()));
+        // Nobody says anything meanwhile.
+        let rest = timeout(NOTICED, program.read(&mut [0; 5])).await;
+        assert!(rest.unwrap().is_err());
+        for occupant in [&mut alice, &mut fernand] {
+            let (.., why) = occupant.person.connection_closed().await;
+            let why = why.unwrap();
+            assert_eq!(why.kind, FailureKind::Gone);
+        }
         works_again(&mut alice, &mut fernand).await;
         leave(alice, fernand).await;
     })

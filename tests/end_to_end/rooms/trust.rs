@@ -1,6 +1,7 @@
 //! Whom to trust in a room: a name is no identity.
 
-use tubes::{Access, Event, Judgement, Offer, Protection, Standing};
+use tubes::secure::{Judgement, Standing};
+use tubes::{Access, Event, Offer, Protection};
 use tubes_server::Server;
 
 use super::{Occupant, both, fresh_room, is_served, leave};

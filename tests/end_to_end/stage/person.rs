@@ -41,6 +41,16 @@ impl Person {
         Self::built(jid, builder).await
     }
 
+    /// Makes an account on the server and logs in; takes files.
+    pub(crate) async fn taking_files(server: &Server, name: &str) -> Self {
+        let account = server.fresh_account(name).await.unwrap();
+        let builder = Tubes::builder(credentials(server, &account))
+            .transports([transport()])
+            .encryption(encryption())
+            .receive_files();
+        Self::built(account.jid, builder).await.unwrap()
+    }
+
     /// Makes an account on the server and logs in; deals also with who does not encrypt.
     pub(crate) async fn lenient(server: &Server, name: &str) -> Self {
         let account = server.fresh_account(name).await.unwrap();

@@ -10,14 +10,16 @@
 //! bounds and reads the same once it is written; a machine keeps order, promises and limits.
 //!
 //! - of elements: [`si`], [`tube`], [`abilities`], [`ibb_element`], [`socks5_element`],
-//!   [`secure_element`]
-//! - of files: [`trust_file`]
+//!   [`secure_element`], [`file_offer`]
+//! - of files: [`trust_file`]; of their names: [`file_name`]
 //! - of machines: [`si_machines`], [`tube_machines`], [`room`], [`ibb_machine`], [`ibb_pair`],
 //!   [`socks5_course`], [`socks5_frame`], [`socks5_handshake`]
 //! - of the session, which has them within: [`dns`], [`features`], [`filter`], [`login`],
 //!   [`router`], [`scram`]
 
 mod abilities;
+mod file_name;
+mod file_offer;
 mod ibb_element;
 mod ibb_machine;
 mod ibb_pair;
@@ -42,6 +44,8 @@ mod pair;
 pub use tubes_session::fuzzing::{dns, features, filter, login, router, scram};
 
 pub use self::abilities::abilities;
+pub use self::file_name::file_name;
+pub use self::file_offer::file_offer;
 pub use self::ibb_element::ibb_element;
 pub use self::ibb_machine::ibb_machine;
 pub use self::ibb_pair::ibb_pair;
@@ -67,7 +71,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 23] = [
     Target {
         name: "abilities",
         run: abilities,
@@ -79,6 +83,14 @@ pub const TARGETS: [Target; 21] = [
     Target {
         name: "features",
         run: features,
+    },
+    Target {
+        name: "file_name",
+        run: file_name,
+    },
+    Target {
+        name: "file_offer",
+        run: file_offer,
     },
     Target {
         name: "filter",

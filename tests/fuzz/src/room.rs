@@ -39,6 +39,8 @@ struct Stay {
     there: BTreeSet<String>,
     /// What is offered, by the changes.
     offered: BTreeMap<String, BTreeSet<TubeNumber>>,
+    /// How many of them there are places for.
+    places: usize,
     over: bool,
 }
 
@@ -50,12 +52,13 @@ impl Stay {
             board: Board::new(),
             there: BTreeSet::new(),
             offered: BTreeMap::new(),
+            places: usize::MAX,
             over: false,
         }
     }
 
     /// `there NAMES`: who is there, before it is entered; `refused CONDITION`, `ping CONDITION`: an error;
-    /// `lost`, `silence`, `again`.
+    /// `lost`, `silence`, `again`; `places NUMBER`: so many tubes are taken from the board.
     fn order(&mut self, order: &str, rest: &str) {
         let condition = || {
             let element = Element::bare(rest, "urn:ietf:params:xml:ns:xmpp-stanzas");
@@ -77,6 +80,10 @@ impl Stay {
             },
             "lost" => self.entry.handle_lost(),
             "silence" => self.entry.handle_silence().into_iter().collect(),
+            "places" => {
+                self.places = rest.parse().unwrap_or(self.places);
+                Vec::new()
+            }
             "again" => self.entry.handle_timeout().into_iter().collect(),
             _ => return,
         };
@@ -108,6 +115,15 @@ impl Stay {
     }
 
     fn follow(&mut self, steps: impl IntoIterator<Item = Step>) {
+        let steps: Vec<_> = steps.into_iter().collect();
+        if let [
+            Step::Left { .. },
+            ..,
+            Step::Enter { .. } | Step::EnterLater | Step::Out { .. },
+        ] = &steps[..]
+        {
+            self.board.handle_lost();
+        }
         for step in steps {
             assert!(!self.over, "outside follows {step:?}");
             match step {
@@ -140,9 +156,12 @@ impl Stay {
         }
     }
 
-    fn note(&mut self, changes: Vec<Change>) {
+    fn note(&mut self, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
             match change {
+                Change::Offered { occupant, offer } if self.seen() >= self.places => {
+                    self.board.handle_refused(&occupant, offer.number());
+                }
                 Change::Offered { occupant, offer } => {
                     let offered = self.offered.entry(occupant).or_default();
                     assert!(offered.insert(offer.number()), "offered twice");
@@ -160,7 +179,16 @@ impl Stay {
         }
     }
 
-    fn check(&self) {
+    fn seen(&self) -> usize {
+        self.offered.values().map(BTreeSet::len).sum()
+    }
+
+    fn check(&mut self) {
+        while self.seen() < self.places && self.board.wants_place() {
+            let change = self.board.handle_vacancy();
+            assert!(change.is_some(), "nothing wants the place");
+            self.note(change);
+        }
         assert!(!self.over || !self.entry.is_inside());
         for occupant in &self.there {
             assert!(self.entry.known(occupant).is_some(), "{occupant} is lost");
@@ -173,7 +201,7 @@ impl Stay {
             assert!(there.eq(tubes), "{occupant} offers something else");
             assert!(tubes.is_empty() || self.there.contains(occupant));
         }
-        assert!(self.offered.values().map(BTreeSet::len).sum::<usize>() <= ALL_TUBES);
+        assert!(self.seen() <= ALL_TUBES);
     }
 }
 

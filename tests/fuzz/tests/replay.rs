@@ -29,6 +29,8 @@ replays!(
     abilities,
     dns,
     features,
+    file_name,
+    file_offer,
     filter,
     ibb_element,
     ibb_machine,

@@ -35,7 +35,13 @@ pub(crate) async fn drive(shared: Arc<Shared>, mut wire: Wire) {
             break;
         };
         tokio::select! {
-            heard = wire.next() => handle_heard(&shared, &mut wire, heard),
+            heard = wire.next() => if let Err(gone) = handle_heard(&shared, &mut wire, heard) {
+                // What was answered before the peer went counts.
+                while let Some(Some((what, sent, answer))) = answers.next().now_or_never() {
+                    handle_answer(&shared, what, sent, answer);
+                }
+                shared.with(|machine| machine.handle_gone(gone));
+            },
             said = settle(&mut saying) => match said {
                 Ok((what, sent, answer)) => {
                     if what == What::Close {
@@ -98,24 +104,28 @@ async fn settle(saying: &mut Option<Saying>) -> Result<(What, Instant, Answer), 
 }
 
 /// Takes what came, and what came with it: one wake for a batch.
-fn handle_heard(shared: &Shared, wire: &mut Wire, heard: Result<Inbound, Gone>) {
+fn handle_heard(
+    shared: &Shared,
+    wire: &mut Wire,
+    heard: Result<Inbound, Gone>,
+) -> Result<(), Gone> {
     shared.with(|machine| {
         let mut next = Some(heard);
         let mut left = BATCH;
         while let Some(heard) = next.take() {
-            match heard {
-                Ok(Inbound::Ask(ask)) => machine.handle_ask(ask),
-                Ok(Inbound::Tell(tell)) => machine.handle_tell(&tell.payload),
+            match heard? {
+                Inbound::Ask(ask) => machine.handle_ask(ask),
+                Inbound::Tell(tell) => machine.handle_tell(&tell.payload),
                 // Information inside the negotiation comes too late and says nothing here.
-                Ok(_) => {}
-                Err(gone) => return machine.handle_gone(gone),
+                _ => {}
             }
             left -= 1;
             if left > 0 {
                 next = wire.next().now_or_never();
             }
         }
-    });
+        Ok(())
+    })
 }
 
 fn handle_answer(

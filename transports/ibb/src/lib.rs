@@ -34,6 +34,15 @@ use async_trait::async_trait;
 use tubes_transport::{Attempt, ConnectError, Plan, Transport};
 
 /// In-Band Bytestreams.
+///
+/// ```
+/// use tubes_ibb::Ibb;
+/// use tubes_transport::Transport;
+///
+/// // For a server that takes no large stanzas.
+/// let ibb = Ibb::new().with_block_size(2048).with_window(4);
+/// assert_eq!(ibb.namespace(), "http://jabber.org/protocol/ibb");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Ibb {
     block_size: u16,

@@ -13,6 +13,24 @@ use crate::{KnownProxy, Loopback, Streamhost, Way, own};
 
 /// SOCKS5 bytestreams. Clones share one listening socket, and what is known of proxies: the
 /// accounts of a process use clones of one value, within one runtime.
+///
+/// ```
+/// use std::time::Duration;
+/// use tubes_socks5::{Reveal, Socks5, Way};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // The router forwards this port to this machine.
+/// let socks5 = Socks5::new()
+///     .with_port(41000)
+///     .with_address("192.0.2.1", 41000)
+///     .with_proxy("proxy.example.org".parse()?)
+///     .with_budget(Duration::from_secs(3));
+/// assert_eq!(socks5.told_addresses()[0], "192.0.2.1:41000");
+/// assert_eq!(*socks5.reveal(), Reveal::ToAll);
+/// assert!(!Socks5::proxied().allows(Way::Direct));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Socks5 {
     pub(crate) ways: Vec<Way>,
@@ -39,6 +57,19 @@ struct Shared {
 ///
 /// To whom they are not revealed no own address is told, and of what they tell only proxies are
 /// dialled that this side knows itself.
+///
+/// ```
+/// use std::collections::BTreeSet;
+/// use tubes_socks5::{Reveal, Socks5};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let fernand = "fernand@example.net".parse()?;
+/// let reveal = Reveal::ToAllBut(BTreeSet::from([fernand]));
+/// let socks5 = Socks5::new().with_reveal(reveal.clone());
+/// assert_eq!(*socks5.reveal(), reveal);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Reveal {
     /// Every contact that a bytestream is negotiated with.

@@ -8,6 +8,22 @@ use xmpp_parsers::minidom::rxml::xml_ncname;
 use crate::{Destination, Secret};
 
 /// Where a bytestream can be had: `<streamhost/>`.
+///
+/// ```
+/// use tubes_socks5::{Socks5, Streamhost};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let proxy = Streamhost {
+///     jid: "proxy.example.org".parse()?,
+///     host: "192.0.2.1".to_owned(),
+///     port: 7777,
+/// };
+/// assert_eq!(proxy.to_element().attr("host"), Some("192.0.2.1"));
+/// let socks5 = Socks5::new().with_proxy_at(proxy);
+/// # drop(socks5);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Streamhost {
     /// Whose host it is: the requester's, or a proxy's.
@@ -19,6 +35,13 @@ pub struct Streamhost {
 }
 
 impl Streamhost {
+    /// Whether both are the same host, however it is called: ejabberd's proxy names itself with a
+    /// resource, and some clients tell of it by the name that they asked.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        let place = |host: &Self| (host.jid.to_bare(), host.port);
+        place(self) == place(other) && self.host == other.host
+    }
+
     /// The element.
     pub fn to_element(&self) -> Element {
         Element::builder("streamhost", NS)

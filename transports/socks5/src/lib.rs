@@ -48,6 +48,14 @@ use tubes_transport::{Attempt, ConnectError, Plan, Role, Stanzas, Transport};
 use xmpp_parsers::jid::FullJid;
 
 /// The two ways of a SOCKS5 bytestream. On the wire they are one method.
+///
+/// ```
+/// use tubes_socks5::{Socks5, Way};
+///
+/// assert_eq!(Way::Direct.label(), "socks5-direct");
+/// let socks5 = Socks5::new().with_ways([Way::Proxy]);
+/// assert!(socks5.allows(Way::Proxy) && !socks5.allows(Way::Direct));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
     /// The responder connects to the requester.

@@ -83,9 +83,10 @@ impl Listening {
         self.port
     }
 
-    /// Expects a client for any of these destinations.
-    pub(crate) fn expect(self: Arc<Self>, destinations: Vec<Destination>) -> Guest {
-        let seat = Seat::default();
+    /// Expects a client for any of these destinations. It may come by so many connections: some dial all
+    /// hosts at once, and see later which one they use.
+    pub(crate) fn expect(self: Arc<Self>, destinations: Vec<Destination>, places: usize) -> Guest {
+        let seat = Seat::new(places);
         let mut expected = self.expected.lock();
         for destination in &destinations {
             expected.insert(*destination, seat.clone());
@@ -120,12 +121,14 @@ impl Guest {
         self.listening.port()
     }
 
-    /// The client that came; there is at most one.
-    pub(crate) fn take(&self) -> Option<TcpStream> {
-        match std::mem::replace(&mut *self.seat.lock(), Place::Gone) {
-            Place::Taken(stream) => Some(stream),
-            Place::Free | Place::Gone => None,
+    /// The connections that the client came by, and that it has not ended again.
+    pub(crate) fn take(&self) -> Vec<TcpStream> {
+        let mut streams = self.seat.clear();
+        // Where there is one alone, its end is for its reader to see.
+        if streams.len() > 1 {
+            streams.retain(is_there);
         }
+        streams
     }
 }
 
@@ -136,45 +139,53 @@ impl Drop for Guest {
             expected.remove(destination);
         }
         drop(expected);
-        if let Place::Taken(stream) = std::mem::replace(&mut *self.seat.lock(), Place::Gone) {
+        for stream in self.seat.clear() {
             parting::reset(stream);
         }
     }
 }
 
 /// Where a client is put that has named its stream.
-#[derive(Clone, Debug, Default)]
-struct Seat(Arc<Mutex<Place>>);
+#[derive(Clone, Debug)]
+struct Seat(Arc<Mutex<Places>>);
 
-#[derive(Debug, Default)]
-enum Place {
-    #[default]
-    Free,
-    Taken(TcpStream),
-    /// Nobody is expected any more.
-    Gone,
+#[derive(Debug)]
+struct Places {
+    streams: Vec<TcpStream>,
+    /// How many there may be: none, when nobody is expected any more.
+    most: usize,
 }
 
 impl Seat {
-    fn lock(&self) -> MutexGuard<'_, Place> {
+    fn new(most: usize) -> Self {
+        let streams = Vec::new();
+        Self(Arc::new(Mutex::new(Places { streams, most })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Places> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the client in, unless another is there that has not gone again.
+    /// Lets the client in, if there is a place, or one that has gone again.
     fn admit(&self, destination: Destination, stream: TcpStream) {
-        let mut seat = self.lock();
-        let is_free = match &*seat {
-            Place::Free => true,
-            Place::Taken(other) => !is_there(other),
-            Place::Gone => false,
-        };
-        if !is_free {
+        let mut places = self.lock();
+        if places.streams.len() >= places.most {
+            places.streams.retain(is_there);
+        }
+        if places.streams.len() >= places.most {
             debug!("a further connection for the same stream was refused");
             return say(&stream, &handshake::REFUSED);
         }
         // Answered under the lock: once the client knows, the stream can be taken.
         say(&stream, &handshake::granted(destination));
-        *seat = Place::Taken(stream);
+        places.streams.push(stream);
+    }
+
+    /// Lets nobody in any more; who was.
+    fn clear(&self) -> Vec<TcpStream> {
+        let mut places = self.lock();
+        places.most = 0;
+        std::mem::take(&mut places.streams)
     }
 }
 

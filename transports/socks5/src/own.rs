@@ -5,6 +5,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use if_addrs::{IfOperStatus, Interface};
 
 /// Whether the loopback addresses are told to peers, and dialled for them.
+///
+/// ```
+/// use tubes_socks5::{Loopback, Socks5};
+///
+/// // For contacts on the same machine.
+/// let socks5 = Socks5::new().with_loopback(Loopback::Always);
+/// assert!(socks5.told_addresses().contains(&"127.0.0.1".to_owned()));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Loopback {
     /// Only while the machine has no other address.

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
-use tubes_socks5::{Destination, Loopback, Query, Socks5};
+use tubes_socks5::{Destination, Loopback, Query, Socks5, Used};
 use tubes_testkit::Hub;
 use tubes_transport::{
-    Bytestream, ConnectError, Kind, Plan, Role, Stanzas, StreamId, Transport, Wire,
+    Bytestream, ConnectError, Inbound, Kind, Plan, Role, Stanzas, StreamId, Transport, Wire,
 };
 use xmpp_parsers::jid::FullJid;
 
@@ -20,6 +20,7 @@ struct Side {
     role: Role,
     own: FullJid,
     peer: FullJid,
+    kind: Kind,
     stanzas: Stanzas,
     socks5: Socks5,
 }
@@ -39,7 +40,7 @@ impl Side {
             local: self.own.clone(),
             peer: self.peer.clone(),
             account: self.own.clone(),
-            kind: Kind::Ours,
+            kind: self.kind,
             offer: None,
             stanzas: self.stanzas.clone(),
         };
@@ -55,6 +56,7 @@ fn sides() -> (Side, Side, Hub) {
         role,
         own: own.clone(),
         peer: peer.clone(),
+        kind: Kind::Ours,
         stanzas,
         socks5: Socks5::direct().with_loopback(Loopback::Always),
     };
@@ -157,12 +159,7 @@ async fn a_stream_takes_one_connection() {
         let destination = Destination::new(&StreamId::from("s1"), &alice, &fernand).to_string();
         // One that knows the hash comes first, and leaves again: it makes room.
         let mut early = TcpStream::connect(listener).await.unwrap();
-        early.write_all(&[5, 1, 0]).await.unwrap();
-        early.read_exact(&mut [0; 2]).await.unwrap();
-        let request = [&[5, 1, 0, 3, 40][..], destination.as_bytes(), &[0, 0]].concat();
-        early.write_all(&request).await.unwrap();
-        let mut granted = [0; 47];
-        early.read_exact(&mut granted).await.unwrap();
+        let granted = ask_over(&mut early, &destination).await;
         let second = ask_for(listener, &destination).await;
         drop(early);
         (granted, second)
@@ -172,6 +169,55 @@ async fn a_stream_takes_one_connection() {
     assert_eq!(granted.get(..3), Some(&[5, 0, 0][..]));
     assert_eq!(second.get(..2), Some(&[5, 2][..]));
     works(near, far).await;
+}
+
+/// As slixmpp does, which then uses the first one.
+#[tokio::test]
+async fn others_may_dial_all_hosts_at_once() {
+    let (mut requester, responder, _hub) = sides();
+    requester.kind = Kind::Other;
+    let (mut asking, mut answering) = (requester.claim("s1"), responder.claim("s1"));
+    let dialling = async {
+        let Ok(Inbound::Ask(ask)) = answering.next().await else {
+            unreachable!("it asks for a connection first");
+        };
+        let query = Query::read(ask.payload()).unwrap();
+        let destination = Destination::new(&query.stream, &requester.own, &requester.peer);
+        let mut streams = Vec::new();
+        // Which of them comes first is a matter of luck.
+        for host in query.streamhosts.iter().rev() {
+            let address = (host.host.as_str(), host.port);
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let granted = ask_over(&mut stream, &destination.to_string()).await;
+            assert_eq!(granted.get(..3), Some(&[5, 0, 0][..]), "{}", host.host);
+            streams.push(stream);
+        }
+        let jid = requester.own.clone().into();
+        ask.grant(Some(Used { jid }.to_element()));
+        streams
+    };
+    let both = async { tokio::join!(requester.connect(&mut asking), dialling) };
+    let (opened, mut streams) = timeout(PATIENCE, both).await.unwrap();
+    assert!(streams.len() > 1, "this machine has several addresses");
+    opened.unwrap().write_all(b"hello").await.unwrap();
+    let mut heard = [0; 5];
+    let first = streams.last_mut().unwrap();
+    timeout(PATIENCE, first.read_exact(&mut heard))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&heard, b"hello");
+}
+
+/// Asks over an open connection; the answer to a destination.
+async fn ask_over(stream: &mut TcpStream, destination: &str) -> [u8; 47] {
+    stream.write_all(&[5, 1, 0]).await.unwrap();
+    stream.read_exact(&mut [0; 2]).await.unwrap();
+    let request = [&[5, 1, 0, 3, 40][..], destination.as_bytes(), &[0, 0]].concat();
+    stream.write_all(&request).await.unwrap();
+    let mut granted = [0; 47];
+    stream.read_exact(&mut granted).await.unwrap();
+    granted
 }
 
 #[tokio::test]

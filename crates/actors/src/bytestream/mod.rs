@@ -9,7 +9,6 @@
 //! it exactly once and the tube gets its place back.
 
 mod end;
-mod securing;
 mod waiting;
 
 use std::sync::Arc;
@@ -23,20 +22,19 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tubes_local::{Totals, splice_until};
 use tubes_protocol::transcript::Transcript;
-use tubes_secure::Terms;
-use tubes_transport::{Request, Role};
+use tubes_transport::Request;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use self::end::End;
-use self::securing::Secured;
 pub(crate) use self::waiting::Waiting;
 use crate::endpoint::{Dial, ExportedEndpoint};
 use crate::env::Env;
 use crate::event::{Event, Failure, FailureKind, TubeId};
 use crate::failure;
-use crate::negotiator::{Admission, Open, Proposed};
+use crate::negotiator::Proposed;
 use crate::obituary::Obituary;
+use crate::opening::{Opening, Secured, Unopened};
 use crate::seats::Seat;
 use crate::traffic::Traffic;
 use crate::tube::Venue;
@@ -182,7 +180,7 @@ impl Work {
         self.flow(opened).await
     }
 
-    async fn open(&self, job: Job) -> Result<Opening, Failure> {
+    async fn open(&self, job: Job) -> Result<Ready, Failure> {
         match job {
             Job::Answer {
                 proposed,
@@ -191,7 +189,7 @@ impl Work {
                 seat,
             } => {
                 let (waiting, secured) = self.answer(*proposed, request, service).await?;
-                Ok(Opening {
+                Ok(Ready {
                     source: waiting.source(),
                     waiting,
                     secured,
@@ -203,7 +201,7 @@ impl Work {
                 request,
                 tube,
                 seat,
-            } => Ok(Opening {
+            } => Ok(Ready {
                 secured: self.ask(request, &tube).await?,
                 waiting: program,
                 source: None,
@@ -212,58 +210,36 @@ impl Work {
         }
     }
 
-    async fn ask(
-        &self,
-        mut request: Request,
-        tube: &Recipient<Disowned>,
-    ) -> Result<Secured, Failure> {
-        let whom = self.who_is().await?;
-        let asked = self.name.venue.counted(&request.peer);
-        let admission = self.env.negotiator.send(Open(asked)).await;
-        let Ok(Some(Admission { signalling, queue })) = admission else {
-            return Err(failure::abandoned());
-        };
-        let _place = queue.enter().await.ok_or_else(failure::abandoned)?;
-        // That may have taken a while.
-        if !self.who_is().await?.is_still(&whom) {
-            return Err(failure::not_there(&self.name.peer));
-        }
-        request.extensions.extend(self.env.guard.abilities(&whom));
-        let opened = signalling.open(request).await.map_err(|error| {
-            if failure::is_disowned(&error) {
-                // At most one for each connection.
-                tube.do_send(Disowned);
+    async fn ask(&self, request: Request, tube: &Recipient<Disowned>) -> Result<Secured, Failure> {
+        let asked = self.opening().ask(request).await;
+        asked.map_err(|unopened| match unopened {
+            Unopened::Failed(failure) => failure,
+            Unopened::Open(error) => {
+                if failure::is_disowned(&error) {
+                    // At most one for each connection.
+                    tube.do_send(Disowned);
+                }
+                self.name.venue.failure(&error)
             }
-            self.name.venue.failure(&error)
-        })?;
-        let terms = self.judge(&whom, &opened.extensions).await;
-        let terms = terms.map_err(|why| failure::distrust(&why))?;
-        self.secure(opened, Role::Requester, &whom, terms).await
+        })
     }
 
     async fn answer(
         &self,
         proposed: Proposed,
-        mut request: Request,
+        request: Request,
         service: Addr<ExportedEndpoint>,
     ) -> Result<(Waiting, Secured), Failure> {
-        let whom = match self.who_is().await {
-            Ok(whom) => whom,
-            Err(failure) => {
-                proposed.decline(no_service(failure.kind));
+        let opening = self.opening();
+        let vetted = match opening.vet(&proposed.proposal.extensions).await {
+            Ok(vetted) => vetted,
+            Err(vetoed) => {
+                let for_peer = vetoed.for_peer();
+                let failure = Failure::from(vetoed);
+                proposed.decline(for_peer.unwrap_or_else(|| no_service(failure.kind)));
                 return Err(failure);
             }
         };
-        let terms = match self.judge(&whom, &proposed.proposal.extensions).await {
-            Ok(terms) => terms,
-            Err(why) => {
-                proposed.decline(failure::distrust_for_peer(&why));
-                return Err(failure::distrust(&why));
-            }
-        };
-        if let Terms::Encrypted(_) = terms {
-            request.extensions.extend(self.env.guard.abilities(&whom));
-        }
         let peer = self.name.peer.clone();
         let socket = match service.send(Dial { peer }).await {
             Ok(Ok(socket)) => socket,
@@ -277,25 +253,26 @@ impl Work {
             }
         };
         let service = Waiting::new(socket);
-        let Proposed {
-            proposal,
-            signalling,
-            place,
-        } = proposed;
-        let opened = signalling.accept(proposal, request).await;
-        drop(place);
-        let opened = opened.map_err(|error| failure::open(&error))?;
-        let secured = self.secure(opened, Role::Responder, &whom, terms).await?;
+        let secured = opening.answer(proposed, vetted, request).await?;
         Ok((service, secured))
     }
 
-    async fn flow(&self, opening: Opening) -> Result<(), Failure> {
-        let Opening {
+    fn opening(&self) -> Opening {
+        Opening {
+            env: self.env.clone(),
+            venue: self.name.venue.clone(),
+            peer: self.name.peer.clone(),
+            said: Arc::clone(&self.name.offer),
+        }
+    }
+
+    async fn flow(&self, ready: Ready) -> Result<(), Failure> {
+        let Ready {
             mut waiting,
             secured,
             source,
             _seat,
-        } = opening;
+        } = ready;
         let Some(socket) = waiting.take() else {
             return Err(failure::internal());
         };
@@ -321,7 +298,7 @@ impl Work {
 }
 
 /// What is there once a bytestream is open.
-struct Opening {
+struct Ready {
     waiting: Waiting,
     secured: Secured,
     /// Where the service sees the connection come from.

@@ -9,11 +9,13 @@
 //!
 //! - this file: what follows from what the room says
 //! - `occupants.rs`: who comes, leaves, and changes its name
+//! - `places.rs`: what is offered here, and the places for it
 //! - `orders.rs`: what the account and its tubes want
 //! - `talk.rs`: what is said to the room
 
 mod occupants;
 mod orders;
+mod places;
 mod talk;
 
 use std::collections::{BTreeMap, HashMap};
@@ -23,7 +25,7 @@ use actix::{
     WrapFuture,
 };
 use tokio::sync::{oneshot, watch};
-use tubes_protocol::room::{Board, Change, Entry, Listing, Occupant, Step, Told};
+use tubes_protocol::room::{Board, Entry, Listing, Occupant, Step, Told};
 use tubes_protocol::tube::{Ended, TubeNumber, TubeOffer};
 use tubes_session::{RoomSays, Session};
 use xmpp_parsers::jid::{BareJid, FullJid};
@@ -34,6 +36,7 @@ use crate::env::Env;
 use crate::event::{Event, Failure, TubeId};
 use crate::failure;
 use crate::obituary::Obituary;
+use crate::seats::Place;
 use crate::session::{RoomNews, SessionActor};
 
 /// This account in one room.
@@ -47,7 +50,11 @@ pub(crate) struct RoomActor {
     entry: Entry,
     /// What its presences say, to know them by.
     stay: String,
+    /// How often it asked to be let in.
+    wishes: u64,
     board: Board,
+    /// What waits for a place for something on it.
+    seeking: Option<SpawnHandle>,
     /// What this account offers here.
     offers: BTreeMap<TubeNumber, Offered>,
     /// The name here, under which tubes speak.
@@ -108,8 +115,12 @@ pub(crate) struct Start {
 pub(crate) enum News {
     /// Somebody is there no more, and has no connections here any more.
     Left(FullJid),
-    /// Somebody offers a tube.
-    Offered { by: FullJid, offer: TubeOffer },
+    /// Somebody offers a tube, for which this is the place.
+    Offered {
+        by: FullJid,
+        offer: TubeOffer,
+        place: Place,
+    },
     /// This side is in the room no more, for this reason, if it did not want to leave.
     Out(Option<Failure>),
     /// Somebody goes by another name.
@@ -135,7 +146,9 @@ impl RoomActor {
             password: start.password,
             entry: entry.with_session(&stay),
             stay,
+            wishes: 0,
             board: Board::new(),
+            seeking: None,
             offers: BTreeMap::new(),
             address: start.address,
             names: Names::Anybodys,
@@ -169,10 +182,19 @@ impl RoomActor {
             let (session, room) = (self.session.clone(), self.room.clone());
             ctx.wait(async move { session.abandon(room).await }.into_actor(self));
         }
+        if let [
+            Step::Left { .. },
+            ..,
+            Step::Enter { .. } | Step::EnterLater | Step::Out { .. },
+        ] = &steps[..]
+        {
+            self.board.handle_lost();
+        }
         for step in steps {
             match step {
                 Step::Came { occupant, real } => self.came(&occupant, real),
                 Step::Enter { nick } => {
+                    self.wishes += 1;
                     sayings.extend(self.entrance(&nick));
                     self.expect(talk::ENTRANCE, ctx);
                 }
@@ -206,6 +228,9 @@ impl RoomActor {
             }
         }
         self.say(sayings, ctx);
+        self.seek_place(ctx);
+        // Whoever is out sees all others go, who have not gone: its tubes end for its own reason.
+        news.sort_by_key(|news| !matches!(news, News::Out(_)));
         news
     }
 
@@ -238,8 +263,8 @@ impl RoomActor {
     }
 
     fn gone(&mut self, failure: Option<Failure>) -> Vec<News> {
-        let changes = self.board.handle_gone();
-        let mut news = self.news(changes, Ended::Left);
+        // Nobody withdrew them: all tubes of the room end with this side's stay, and for its reason.
+        let _ = self.board.handle_gone();
         self.env.guard.visits().end(&self.room);
         for stay in std::mem::take(&mut self.stays).into_values() {
             self.env.guard.visits().ended(stay);
@@ -253,29 +278,7 @@ impl RoomActor {
             let why = failure.clone().unwrap_or_else(failure::abandoned);
             let _ = entered.send(Err(why));
         }
-        news.push(News::Out(failure));
-        news
-    }
-
-    fn news(&self, changes: Vec<Change>, why: Ended) -> Vec<News> {
-        let news = changes.into_iter().filter_map(|change| {
-            Some(match change {
-                Change::Offered { occupant, offer } => News::Offered {
-                    by: self.occupant(&occupant)?,
-                    offer,
-                },
-                Change::Renamed { from, to } => News::Renamed {
-                    from: self.occupant(&from)?,
-                    to: self.occupant(&to)?,
-                },
-                Change::Withdrawn { occupant, number } => News::Withdrawn {
-                    by: self.occupant(&occupant)?,
-                    number,
-                    why,
-                },
-            })
-        });
-        news.collect()
+        vec![News::Out(failure)]
     }
 
     fn occupant(&self, nick: &str) -> Option<FullJid> {
@@ -293,9 +296,8 @@ impl RoomActor {
                 let mut news = self.follow(steps, ctx);
                 // Who is beyond the bound, or outside, is nobody.
                 if !is_own && self.entry.known(&nick).is_some() {
-                    let listing = Listing::among(&payloads);
-                    let changes = self.board.handle_presence(&nick, listing);
-                    news.extend(self.news(changes, Ended::ByPeer));
+                    news.extend(self.listed(&nick, Listing::among(&payloads)));
+                    self.seek_place(ctx);
                 }
                 news
             }
@@ -305,8 +307,10 @@ impl RoomActor {
                 let steps = self.entry.handle_unavailable(nick, &told);
                 self.follow(steps, ctx)
             }
-            RoomSays::Refused { why, .. } => {
-                let Some(why) = why else { return Vec::new() };
+            RoomSays::Refused { id, why, .. } => {
+                let Some(why) = why.filter(|_| self.is_of_wish(id.as_deref())) else {
+                    return Vec::new();
+                };
                 let step = self.entry.handle_error(&why.defined_condition);
                 self.follow(step, ctx)
             }

@@ -22,6 +22,7 @@ use crate::event::{Audience, Direction, Event};
 #[derive(Debug)]
 pub(super) struct Saying {
     to: FullJid,
+    id: String,
     showing: Showing,
     payloads: Vec<Element>,
 }
@@ -59,6 +60,7 @@ impl RoomActor {
         }
         Some(Saying {
             to: self.occupant(nick)?,
+            id: self.wish(),
             showing: Showing::Available,
             payloads: vec![
                 wish.build(),
@@ -66,6 +68,17 @@ impl RoomActor {
                 self.signature(),
             ],
         })
+    }
+
+    /// By what a refusal of the latest wish to come in is known.
+    fn wish(&self) -> String {
+        format!("{}-{}", self.stay, self.wishes)
+    }
+
+    /// Whether a refusal may be one of the latest wish to come in, and not of something that was said
+    /// before: in a former stay, for example, whose end it crossed.
+    pub(super) fn is_of_wish(&self, id: Option<&str>) -> bool {
+        id.is_none_or(|id| id == self.wish())
     }
 
     /// What this account offers here, to be said by who has just come in.
@@ -105,6 +118,7 @@ impl RoomActor {
         let offers = self.offers.values().map(|offered| offered.offer.clone());
         Saying {
             to,
+            id: self.stay.clone(),
             showing: Showing::Available,
             payloads: vec![Element::from(&Listing::new(offers)), self.signature()],
         }
@@ -120,6 +134,7 @@ impl RoomActor {
     pub(super) fn farewell(&self) -> Saying {
         Saying {
             to: self.address.borrow().clone(),
+            id: self.stay.clone(),
             showing: Showing::Unavailable,
             payloads: vec![Element::from(&Listing::default())],
         }
@@ -135,11 +150,12 @@ impl RoomActor {
         let saying = async move {
             for Saying {
                 to,
+                id,
                 showing,
                 payloads,
             } in sayings
             {
-                session.present(to, showing, payloads).await;
+                session.present(to, id, showing, payloads).await;
             }
         };
         ctx.wait(saying.into_actor(self));

@@ -1,7 +1,8 @@
 //! The devices of this account and of its contacts, as servers publish them (XEP-0163).
 //!
 //! ```text
-//!   login ──► this device is put into the account's list, and again when another overwrote it
+//!   login ──► this device is put into the account's list
+//!   a list without it ──► a pause, of another length on each device ──► it is put there again
 //!   event of a server, or else a question ──► Heard ──► the store
 //! ```
 
@@ -11,14 +12,14 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 use tubes_secure::{Guard, publication};
 use tubes_secure::{PublicKey, StoreError};
 use tubes_transport::{AskError, Patience, Question, Stanzas};
 use xmpp_parsers::jid::BareJid;
 use xmpp_parsers::minidom::Element;
-use xmpp_parsers::stanza_error::DefinedCondition;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 
 use crate::env::Env;
 
@@ -28,11 +29,11 @@ pub(super) struct Devices {
     runtime: Handle,
     guard: Guard,
     stanzas: Stanzas,
-    /// How often this device may still say that the list lacks it: of two that log in at once one
-    /// is overwritten, and of too many always one is left out.
-    tries: u32,
-    /// Contacts who were online in this session.
-    met: HashSet<BareJid>,
+    /// A list was announced that lacks this device.
+    lacking: Arc<Notify>,
+    account: Option<BareJid>,
+    /// Contacts who were online in this session, and the task that asks for their devices.
+    met: HashMap<BareJid, AbortHandle>,
     heard: Arc<Heard>,
     /// What is under way in this session, and ends with it.
     tasks: JoinSet<()>,
@@ -44,8 +45,9 @@ impl Devices {
             runtime: env.runtime.clone(),
             guard: env.guard.clone(),
             stanzas: env.stanzas.clone(),
-            tries: 0,
-            met: HashSet::new(),
+            lacking: Arc::default(),
+            account: None,
+            met: HashMap::new(),
             heard: Arc::default(),
             tasks: JoinSet::new(),
         }
@@ -55,18 +57,31 @@ impl Devices {
     pub(super) fn logged_in(&mut self, account: BareJid) {
         self.tasks.abort_all();
         self.heard = Arc::default();
-        self.met = HashSet::from([account.clone()]);
-        self.tries = TRIES;
+        self.account = Some(account.clone());
+        self.met = HashMap::new();
+        self.lacking = Arc::default();
         self.start(keep(Arc::clone(&self.heard), self.guard.clone()));
-        self.publish(account);
+        if self.guard.is_public() {
+            let (stanzas, lacking) = (self.stanzas.clone(), Arc::clone(&self.lacking));
+            self.start(keep_published(
+                stanzas,
+                account,
+                self.guard.clone(),
+                lacking,
+            ));
+        }
     }
 
-    /// A contact has come online. Servers tell of its devices then; not always when it has just
-    /// become a contact.
+    /// A device of a contact has come online. Servers tell of its key then; not always of those who
+    /// have just become contacts.
     pub(super) fn online(&mut self, contact: BareJid) {
-        if self.guard.is_public() && self.met.insert(contact.clone()) {
-            let (stanzas, heard) = (self.stanzas.clone(), Arc::clone(&self.heard));
-            self.start(look_up(stanzas, contact, heard));
+        if !self.guard.is_public() || self.account.as_ref() == Some(&contact) {
+            return;
+        }
+        let (stanzas, heard) = (self.stanzas.clone(), Arc::clone(&self.heard));
+        let task = self.start(look_up(stanzas, contact.clone(), heard));
+        if let Some(before) = self.met.insert(contact, task) {
+            before.abort();
         }
     }
 
@@ -79,52 +94,58 @@ impl Devices {
         if of == *account {
             let own = self.guard.store().identity().public();
             if !keys.contains(&own) {
-                self.publish(of.clone());
+                self.lacking.notify_one();
             }
             // The others are for people to see, and to revoke.
             keys.retain(|key| *key != own);
         }
-        self.heard.note(of, keys);
+        self.heard.told(of, keys);
     }
 
-    fn publish(&mut self, account: BareJid) {
-        if !self.guard.is_public() {
-            return;
-        }
-        if let Some(tries) = self.tries.checked_sub(1) {
-            self.tries = tries;
-            let publishing = publish(self.stanzas.clone(), account, self.guard.clone());
-            self.start(publishing);
-        }
-    }
-
-    fn start(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+    fn start(&mut self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         while self.tasks.try_join_next().is_some() {}
-        self.tasks.spawn_on(task, &self.runtime);
+        self.tasks.spawn_on(task, &self.runtime)
     }
 }
 
-/// Adds this device to the list of its account, where the server keeps one, and takes those out of it
-/// that were revoked here.
-async fn publish(stanzas: Stanzas, account: BareJid, guard: Guard) {
-    for _ in 0..TRIES {
-        match try_to_publish(&stanzas, &account, &guard).await {
-            Ok(()) => return,
-            // ejabberd fails so to make two lists at the same time.
-            Err(Unpublished::Ask(error)) if is_absence(&error) => sleep(PAUSE).await,
-            Err(why) => {
-                tracing::debug!(%account, %why, "this device is not published");
-                return;
+/// Keeps this device in the list of its account, where the server keeps one.
+///
+/// Of devices that log in at once each overwrites the others' lists, and a server may announce these
+/// more than once, the older after the newer. So what is announced is only a reason to look, what was
+/// written is looked at again, and by pausing first, each for another time, one device adds itself
+/// after the other.
+async fn keep_published(stanzas: Stanzas, account: BareJid, guard: Guard, lacking: Arc<Notify>) {
+    loop {
+        for pause in pauses(&guard.store().identity().public()) {
+            match publish(&stanzas, &account, &guard).await {
+                Ok(Look::Good) => lacking.notified().await,
+                // Another may have written at the same moment, and servers do not tell us of it before
+                // they know our capabilities.
+                Ok(Look::Mended) => {}
+                Err(why) => {
+                    tracing::debug!(%account, %why, "this device is not published");
+                    if !why.may_pass() {
+                        return;
+                    }
+                }
             }
+            // One look is enough for all that is announced in a burst.
+            while timeout(pause, lacking.notified()).await.is_ok() {}
         }
+        // The server is out of order, or there are too many devices, of which always one is left out.
+        sleep(RESPITE).await;
     }
 }
 
-async fn try_to_publish(
-    stanzas: &Stanzas,
-    account: &BareJid,
-    guard: &Guard,
-) -> Result<(), Unpublished> {
+/// How long a device waits before each look at the list but the first: the bytes of its key make
+/// these times differ from those of other devices.
+fn pauses(device: &PublicKey) -> impl Iterator<Item = Duration> + use<> {
+    let parts = (*device.as_bytes()).into_iter().take(LOOKS);
+    parts.map(|part| PAUSE + PAUSE * u32::from(part) / u32::from(u8::MAX))
+}
+
+/// Adds this device to the list, and takes those out of it that were revoked here.
+async fn publish(stanzas: &Stanzas, account: &BareJid, guard: &Guard) -> Result<Look, Unpublished> {
     let listed = match ask(stanzas, account, Question::Get, publication::question()).await {
         Err(error) if is_absence(&error) => None,
         // What is not known is not overwritten.
@@ -138,11 +159,20 @@ async fn try_to_publish(
     if !devices.contains(&own) {
         devices.push(own);
     }
-    if devices != listed {
-        let publication = publication::publication(&devices);
-        ask(stanzas, account, Question::Set, publication).await?;
+    if devices == listed {
+        return Ok(Look::Good);
     }
-    Ok(())
+    let publication = publication::publication(&devices);
+    ask(stanzas, account, Question::Set, publication).await?;
+    Ok(Look::Mended)
+}
+
+/// What a look at the list of the account came to.
+enum Look {
+    /// It was as it should be.
+    Good,
+    /// It was not, and was written anew.
+    Mended,
 }
 
 /// Why a device could not be published.
@@ -154,6 +184,24 @@ enum Unpublished {
     Store(#[from] StoreError),
 }
 
+impl Unpublished {
+    /// Whether it may go better later. A server that keeps no lists does not begin to.
+    fn may_pass(&self) -> bool {
+        match self {
+            // ejabberd says that there is no list if it has to make two at the same time.
+            Self::Ask(AskError::Refused(why)) => {
+                why.type_ == ErrorType::Wait
+                    || matches!(
+                        why.defined_condition,
+                        DefinedCondition::ItemNotFound | DefinedCondition::InternalServerError
+                    )
+            }
+            Self::Ask(AskError::TimedOut) | Self::Store(_) => true,
+            Self::Ask(_) => false,
+        }
+    }
+}
+
 /// Whether there is no list.
 fn is_absence(error: &AskError) -> bool {
     matches!(
@@ -162,23 +210,26 @@ fn is_absence(error: &AskError) -> bool {
     )
 }
 
-/// Asks for a contact's devices, unless its server has told of them by itself.
+/// Asks for a contact's devices, unless its server tells of them by itself: at once, and when the one
+/// that has come online had the time to publish itself.
 async fn look_up(stanzas: Stanzas, contact: BareJid, heard: Arc<Heard>) {
-    sleep(PAUSE).await;
-    let Ok(_turn) = heard.asking.acquire().await else {
-        return;
-    };
-    if heard.was_told(&contact) {
-        return;
-    }
-    let listed = match ask(&stanzas, &contact, Question::Get, publication::question()).await {
-        Ok(list) => list.map_or_else(Vec::new, |list| publication::answered(&list)),
-        Err(error) if is_absence(&error) => Vec::new(),
-        Err(_) => return,
-    };
-    // What the server has said meanwhile is newer.
-    if !heard.was_told(&contact) {
-        heard.note(contact, listed);
+    for pause in [PAUSE, SETTLING] {
+        sleep(pause).await;
+        let Ok(_turn) = heard.asking.acquire().await else {
+            return;
+        };
+        if heard.was_told(&contact) {
+            return;
+        }
+        match ask(&stanzas, &contact, Question::Get, publication::question()).await {
+            Ok(list) => {
+                let listed = list.map_or_else(Vec::new, |list| publication::answered(&list));
+                heard.answered(contact.clone(), listed);
+            }
+            Err(error) if is_absence(&error) => heard.answered(contact.clone(), Vec::new()),
+            // Perhaps it is not yet a contact for its server.
+            Err(_) => {}
+        }
     }
 }
 
@@ -207,7 +258,7 @@ struct Heard {
 struct Lists {
     /// Not kept yet; the latest is what counts.
     fresh: HashMap<BareJid, Vec<PublicKey>>,
-    /// Whose devices were told.
+    /// Whose devices their servers told of by themselves.
     told: HashSet<BareJid>,
 }
 
@@ -222,11 +273,21 @@ impl Default for Heard {
 }
 
 impl Heard {
-    fn note(&self, contact: BareJid, keys: Vec<PublicKey>) {
+    /// A server tells of a list, and will of the next ones.
+    fn told(&self, contact: BareJid, keys: Vec<PublicKey>) {
         let mut lists = self.lock();
         lists.told.insert(contact.clone());
         lists.fresh.insert(contact, keys);
         self.news.notify_one();
+    }
+
+    /// A question was answered. What the server has told meanwhile is newer.
+    fn answered(&self, contact: BareJid, keys: Vec<PublicKey>) {
+        let mut lists = self.lock();
+        if !lists.told.contains(&contact) {
+            lists.fresh.insert(contact, keys);
+            self.news.notify_one();
+        }
     }
 
     fn was_told(&self, contact: &BareJid) -> bool {
@@ -253,11 +314,18 @@ async fn keep(heard: Arc<Heard>, guard: Guard) {
     }
 }
 
-/// How often this device publishes itself in a session.
-const TRIES: u32 = 4;
+/// How often this device looks at the list of its account before it rests.
+const LOOKS: usize = 6;
 
-/// Time for a server, or for somebody who has just come online, to do it by itself.
+/// How long it rests then.
+const RESPITE: Duration = Duration::from_secs(3600);
+
+/// Time for a server, or for somebody who has just come online, to do it by itself. Far longer than
+/// it takes to change a list.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Time for all devices that come online together to have put themselves into their list.
+const SETTLING: Duration = Duration::from_secs(8);
 
 /// Contacts of whom is asked at a time.
 const ASKING: usize = 8;

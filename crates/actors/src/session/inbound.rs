@@ -4,31 +4,35 @@ use std::time::Duration;
 
 use actix::{ActorFutureExt, Addr, AsyncContext, Context, ResponseFuture, WrapFuture};
 use tokio::time::timeout;
+use tubes_protocol::file::Withdrawal;
 use tubes_protocol::ns;
 use tubes_protocol::tube::{Setting, StreamFor, TubeClose, TubeOffer};
+use tubes_secure::{Occupant, Whom};
+use tubes_session::Acquaintance;
 use tubes_transport::{Ask, Inbound, Tell};
-use xmpp_parsers::jid::{BareJid, FullJid};
+use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 
 use super::{Heard, Party, SessionActor, Tube};
 use crate::limits::Limit;
 use crate::negotiator::{Proposed, Read, ReadAsk};
+use crate::room::{RoomActor, WhoIs};
 use crate::tube::{About, OfferedAgain, PeerClosed, Presence, Propose, TubeActor, Venue, decline};
 
 impl SessionActor {
     pub(super) fn unclaimed(
         &mut self,
         inbound: Inbound,
-        known: bool,
+        sender: Acquaintance,
         ctx: &mut Context<Self>,
     ) -> ResponseFuture<()> {
         match inbound {
-            Inbound::Ask(ask) => self.asked(ask, ctx),
+            Inbound::Ask(ask) => self.asked(ask, sender, ctx),
             Inbound::Tell(Tell { from, payload }) => {
                 let from = match from.try_into_full() {
                     Ok(full) => full,
                     Err(bare) => {
-                        if known {
+                        if sender == Acquaintance::Contact {
                             let account = self.local.borrow().to_bare();
                             self.devices.announced(bare, &account, &payload);
                         }
@@ -42,8 +46,11 @@ impl SessionActor {
                 if payload.is("close", ns::TUBES) {
                     return self.told_close(TubeClose::try_from(&payload).ok(), from);
                 }
+                if Withdrawal::is(&payload) {
+                    return self.told_withdrawal(&payload, &from);
+                }
                 if payload.is("tube", ns::TUBES) {
-                    if known {
+                    if sender == Acquaintance::Contact {
                         return self.told_offer(TubeOffer::try_from(&payload), from, ctx);
                     }
                     tracing::info!(%from, "a stranger's offer is ignored");
@@ -55,17 +62,29 @@ impl SessionActor {
     }
 
     /// A question goes to the negotiator; a proposal comes back and goes to its tube.
-    fn asked(&mut self, ask: Ask, ctx: &mut Context<Self>) -> ResponseFuture<()> {
-        let asker = match self.stays.contains_key(&ask.from().to_bare()) {
-            // One occupant is not to use up what all others have.
-            true => ask.from().clone(),
-            false => ask.from().to_bare().into(),
+    fn asked(
+        &mut self,
+        ask: Ask,
+        sender: Acquaintance,
+        ctx: &mut Context<Self>,
+    ) -> ResponseFuture<()> {
+        let stay = self.stays.get(&ask.from().to_bare());
+        let asker = counted(ask.from().clone(), stay.map(|stay| stay.addr.clone()));
+        let negotiator = self.env.negotiator.clone();
+        let reading = async move {
+            let asker = asker.await;
+            negotiator.send(ReadAsk { ask, asker }).await
         };
-        let reading = self.env.negotiator.send(ReadAsk { ask, asker });
         let reading = reading.into_actor(self);
         let (done, finished) = tokio::sync::oneshot::channel();
-        ctx.spawn(reading.map(|read, actor, _| {
+        ctx.spawn(reading.map(move |read, actor, ctx| {
             let forward = match read {
+                Ok(Read::Proposed(proposed))
+                    if proposed.proposal.purpose.has_ns(ns::FILE_TRANSFER) =>
+                {
+                    actor.file_proposed(proposed, sender, ctx);
+                    None
+                }
                 Ok(Read::Proposed(proposed)) => actor.proposed(proposed),
                 Ok(Read::Foreign(ask)) => {
                     actor.foreign(ask);
@@ -223,6 +242,7 @@ impl SessionActor {
                 peer,
                 setting: Setting::Private,
                 party: Party::Joined(from),
+                _place: None,
             },
         );
     }
@@ -265,6 +285,23 @@ impl SessionActor {
             // Without anybody to hear it, it is refused by that.
             self.hand_on(Heard::Ask(ask));
         }
+    }
+}
+
+/// As whom somebody counts who asks: one contact, in a room, too, where it shows whose occupant that is;
+/// else one occupant, who is not to use up what all others have.
+async fn counted(asker: Jid, stay: Option<Addr<RoomActor>>) -> Jid {
+    let Some(stay) = stay else {
+        return asker.to_bare().into();
+    };
+    let Ok(occupant) = asker.try_as_full().cloned() else {
+        return asker;
+    };
+    match stay.send(WhoIs(occupant)).await {
+        Ok(Some(Whom::Occupant(Occupant {
+            real: Some(real), ..
+        }))) => real.into(),
+        _ => asker,
     }
 }
 

@@ -6,6 +6,7 @@
 //! ```
 
 mod devices;
+mod files;
 mod inbound;
 mod inquiries;
 mod news;
@@ -24,6 +25,9 @@ use tubes_transport::Gone;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 use self::devices::Devices;
+use self::files::Files;
+pub use self::files::SendFileError;
+pub(crate) use self::files::{FindFile, SendFile};
 pub(crate) use self::inquiries::{LatestLogin, LookUp};
 pub(crate) use self::news::RoomNews;
 pub(crate) use self::orders::{Consent, Find, Leave, Offer, Welcome};
@@ -32,7 +36,7 @@ use self::rooms::Stays;
 pub(crate) use self::rooms::{Enter, LeaveRoom, RenameInRoom, Stay};
 use self::sharing::Share;
 pub(crate) use self::sharing::ShareSession;
-pub use self::sharing::{AlreadyShared, Heard, SharedSession};
+pub use self::sharing::{Heard, ShareError, SharedSession};
 
 use crate::env::Env;
 use crate::event::{Event, TubeId};
@@ -41,6 +45,7 @@ use crate::limits;
 use crate::negotiator::LoggedIn;
 use crate::obituary::Obituary;
 use crate::room;
+use crate::seats::Place;
 use crate::tube::{Close, PeerOffline, PeerOnline, TubeActor};
 
 /// One account.
@@ -52,6 +57,7 @@ pub(crate) struct SessionActor {
     /// Who is online and does tubes. The session bounds it.
     online: HashMap<FullJid, Abilities>,
     tubes: BTreeMap<TubeId, Tube>,
+    files: Files,
     /// What disco#info says, apart from the services.
     features: Vec<String>,
     /// Services that are welcome although no tube offers them yet.
@@ -83,6 +89,8 @@ struct Tube {
     /// Whether that is a contact or a room.
     setting: Setting,
     party: Party,
+    /// Of a tube that somebody else offers in a room.
+    _place: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -109,6 +117,7 @@ impl SessionActor {
             local,
             online,
             tubes,
+            files: Files::default(),
             features,
             welcome,
             devices,
@@ -242,8 +251,8 @@ impl Handler<Report> for SessionActor {
             SessionEvent::Message(message) => self.hand_on(Heard::Message(message)),
             SessionEvent::Presence(presence) => self.hand_on(Heard::Presence(presence)),
             SessionEvent::Room(says) => return self.room_says(says, ctx),
-            SessionEvent::Unclaimed { inbound, known } => {
-                return self.unclaimed(inbound, known, ctx);
+            SessionEvent::Unclaimed { inbound, sender } => {
+                return self.unclaimed(inbound, sender, ctx);
             }
             _ => {}
         }
@@ -253,8 +262,9 @@ impl Handler<Report> for SessionActor {
 
 impl SessionActor {
     fn resource_online(&mut self, resource: FullJid, abilities: Abilities) -> ResponseFuture<()> {
+        self.note_taker(&resource, &abilities);
         if !abilities.tubes {
-            return self.resource_offline(resource, &Gone::Peer);
+            return self.tubes_offline(resource, &Gone::Peer);
         }
         let ours = abilities.ours;
         let tubes = self.tubes_with(&resource.to_bare());
@@ -278,6 +288,11 @@ impl SessionActor {
     }
 
     fn resource_offline(&mut self, resource: FullJid, why: &Gone) -> ResponseFuture<()> {
+        self.forget_taker(&resource);
+        self.tubes_offline(resource, why)
+    }
+
+    fn tubes_offline(&mut self, resource: FullJid, why: &Gone) -> ResponseFuture<()> {
         let tubes = self.tubes_with(&resource.to_bare());
         if self.online.remove(&resource).is_some() {
             let peer = resource.clone();
@@ -342,6 +357,7 @@ impl SessionActor {
                 wind_down: limits::WIND_DOWN,
             });
         }
+        self.lose_files(reason);
         let reason = reason.to_owned();
         let retry_in = None;
         self.env

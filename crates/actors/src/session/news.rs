@@ -5,8 +5,8 @@ use tubes_protocol::tube::{Ended, Setting, TubeNumber, TubeOffer};
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 use super::{Party, SessionActor, Tube};
-use crate::limits::Limit;
 use crate::room::{News, RoomActor};
+use crate::seats::Place;
 use crate::tube::{About, Left, OffererRenamed, Presence, TubeActor, UserLeft, UserRenamed, Venue};
 
 impl SessionActor {
@@ -25,7 +25,9 @@ impl SessionActor {
         for news in news {
             match news {
                 News::Left(who) => telling.extend(self.peer_left(room, &who)),
-                News::Offered { by, offer } => self.offered_in_room(room, &by, &offer, ctx),
+                News::Offered { by, offer, place } => {
+                    self.offered_in_room(&by, &offer, place, ctx);
+                }
                 News::Out(failure) => self.out(room, failure, ctx),
                 News::Renamed { from, to } => {
                     telling.extend(self.offerer_renamed(&from, &to));
@@ -45,21 +47,15 @@ impl SessionActor {
 
     fn offered_in_room(
         &mut self,
-        room: &BareJid,
         by: &FullJid,
         offer: &TubeOffer,
+        place: Place,
         ctx: &Context<Self>,
     ) {
-        let Some(stay) = self.stays.get(room).cloned() else {
+        let room = by.to_bare();
+        let Some(stay) = self.stays.get(&room).cloned() else {
             return;
         };
-        let in_rooms =
-            |tube: &&Tube| matches!(tube.party, Party::Joined(_)) && tube.setting == Setting::Room;
-        if self.tubes.values().filter(in_rooms).count() >= self.env.seats.limits.invitations {
-            let by = Some(by.clone().into());
-            self.env.seats.reached(Limit::InvitationsInRooms, by);
-            return;
-        }
         let (tube, obituary) = self.new_tube(ctx);
         let about = About {
             tube,
@@ -71,7 +67,7 @@ impl SessionActor {
         let number = about.number;
         let presence = Presence::Other;
         let addr = TubeActor::invite(self.env.clone(), about, by.clone(), presence, obituary);
-        let (peer, party) = (room.clone(), Party::Joined(by.clone()));
+        let (peer, party) = (room, Party::Joined(by.clone()));
         self.add(
             tube,
             Tube {
@@ -80,6 +76,7 @@ impl SessionActor {
                 peer,
                 setting: Setting::Room,
                 party,
+                _place: Some(place),
             },
         );
     }

@@ -13,6 +13,7 @@ use tubes_session::Subscribe;
 use xmpp_parsers::jid::BareJid;
 use xmpp_parsers::minidom::Element;
 
+use super::files::give_up_all;
 use super::{Party, Phase, SessionActor, Tube};
 use crate::account::OfferError;
 use crate::event::{Audience, TubeId};
@@ -121,6 +122,7 @@ impl SessionActor {
             peer,
             setting,
             party: Party::Offered(offer.service),
+            _place: None,
         };
         self.add(tube, entry);
         tube
@@ -175,9 +177,16 @@ impl Handler<Leave> for SessionActor {
         // From here on an end is what was asked for.
         self.phase = Phase::Left;
         let tubes: Vec<_> = self.tubes.values().map(|tube| tube.addr.clone()).collect();
+        let files = self.all_files();
         let session = self.session.clone();
         let leaving = async move {
-            let _ = timeout(limits::LEAVE, close_all(tubes, limits::WIND_DOWN_LEAVING)).await;
+            let leaving = async {
+                tokio::join!(
+                    close_all(tubes, limits::WIND_DOWN_LEAVING),
+                    give_up_all(files)
+                )
+            };
+            let _ = timeout(limits::LEAVE, leaving).await;
             session.close().await;
         };
         Box::pin(leaving.into_actor(self).map(|(), actor, ctx| {

@@ -37,6 +37,17 @@ pub(crate) struct Enter {
 }
 
 /// Why this account is not in a room.
+///
+/// ```
+/// use tubes_actors::{EnterError, FailureKind};
+///
+/// /// Whether to ask the user for a password, or for another room.
+/// fn was_refused(why: &EnterError) -> bool {
+///     matches!(why, EnterError::Refused(why) if why.kind == FailureKind::Declined)
+/// }
+///
+/// assert!(!was_refused(&EnterError::Full));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnterError {

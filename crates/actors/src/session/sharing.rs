@@ -18,6 +18,24 @@ use super::SessionActor;
 ///
 /// What the tubes use (offers, Stream Initiation, bytestreams, disco#info, the roster, pings) is not seen
 /// here; presences are seen by both. Questions of one's own go through [`stanzas`](Self::stanzas).
+///
+/// ```
+/// use tubes_actors::{Heard, SharedSession};
+/// use xmpp_parsers::message::{Lang, Message};
+///
+/// /// Says back what people say.
+/// async fn parrot(mut session: SharedSession) -> Result<(), tubes_transport::Gone> {
+///     while let Some(heard) = session.next().await {
+///         let Heard::Message(message) = heard else { continue };
+///         if let (Some(from), Some(said)) = (message.from, message.bodies.into_values().next()) {
+///             let answer = Message::chat(from).with_body(Lang::default(), said);
+///             session.send_message(answer).await?;
+///         }
+///     }
+///     Ok(())
+/// }
+/// # let _ = parrot;
+/// ```
 #[derive(Debug)]
 pub struct SharedSession {
     heard: mpsc::Receiver<Held>,
@@ -26,6 +44,8 @@ pub struct SharedSession {
 }
 
 /// Something that was said to the application.
+///
+/// See [`SharedSession`] for an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Heard {
@@ -40,10 +60,28 @@ pub enum Heard {
     Presence(Box<Presence>),
 }
 
-/// The application has the session already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the session is shared already: one part of the application has it")]
-pub struct AlreadyShared;
+/// Why the session is not shared.
+///
+/// ```
+/// use tubes_actors::ShareError;
+///
+/// /// Whether to wait until another part of the application has done with the session.
+/// fn may_wait(why: &ShareError) -> bool {
+///     matches!(why, ShareError::Already)
+/// }
+///
+/// assert!(!may_wait(&ShareError::Gone(tubes_transport::Gone::Session)));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShareError {
+    /// Some part of the application has it.
+    #[error("the session is shared already: one part of the application has it")]
+    Already,
+    /// The account is closed, or lost.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
 
 impl SharedSession {
     /// What was said to the application next; none once the account is closed. Cancel safe.
@@ -151,16 +189,16 @@ fn weigh(heard: &Heard) -> u32 {
 
 /// Share the session with the application.
 #[derive(ActorMessage)]
-#[rtype(result = "Result<SharedSession, AlreadyShared>")]
+#[rtype(result = "Result<SharedSession, ShareError>")]
 pub(crate) struct ShareSession;
 
 impl Handler<ShareSession> for SessionActor {
-    type Result = ResponseFuture<Result<SharedSession, AlreadyShared>>;
+    type Result = ResponseFuture<Result<SharedSession, ShareError>>;
 
     fn handle(&mut self, ShareSession: ShareSession, _: &mut Self::Context) -> Self::Result {
         let in_use = |share: &Share| !share.hearer.is_closed();
         if self.share.as_ref().is_some_and(in_use) {
-            return Box::pin(async { Err(AlreadyShared) });
+            return Box::pin(async { Err(ShareError::Already) });
         }
         let (hearer, heard) = mpsc::channel(WAITING);
         let missed = Arc::default();

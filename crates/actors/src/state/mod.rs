@@ -6,9 +6,11 @@
 //! ```
 //!
 //! - [`State`]: the account, and what is on it (this file)
-//! - [`Tube`] and [`Connection`]: what it is made of (`tube.rs`); [`Room`] (`room.rs`)
+//! - [`Tube`] and [`Connection`]: what it is made of (`tube.rs`); [`Room`] (`room.rs`); [`File`]
+//!   (`file.rs`)
 //! - [`State::since`]: what must have happened between two states (`since.rs`)
 
+mod file;
 mod room;
 mod since;
 #[cfg(test)]
@@ -20,17 +22,39 @@ use std::time::Duration;
 
 use xmpp_parsers::jid::{BareJid, FullJid};
 
+pub use self::file::{File, Passage};
 pub use self::room::Room;
 pub use self::tube::{Connection, Phase, Stage, Tube};
 
 use crate::event::{Direction, Event, TubeId};
+use crate::file::FileId;
 
 /// What is the case with an account: its link, its contacts, its tubes and their connections.
 ///
 /// Bounded by what exists: whatever ends is forgotten.
+///
+/// ```
+/// use tubes_actors::state::Link;
+/// use tubes_actors::{Event, State};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // One's own state is led on by each event after it.
+/// let mut state = State::default();
+/// let peer: xmpp_parsers::jid::FullJid = "fernand@example.net/desk".parse()?;
+/// state.handle(&Event::PeerOnline { peer: peer.clone() });
+/// assert!(state.peers.contains(&peer));
+/// assert_eq!(state.link, Link::Starting);
+/// for (id, tube) in &state.tubes {
+///     println!("{id}: {} for {}, {:?}", tube.service, tube.audience, tube.phase);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct State {
+    /// The files that are offered or on their way.
+    pub files: BTreeMap<FileId, File>,
     /// The link to the server.
     pub link: Link,
     /// The contacts' resources that do tubes and are online.
@@ -113,6 +137,10 @@ impl State {
                     self.tubes.insert(*tube, new);
                 }
             }
+            Event::FileDone { .. }
+            | Event::FileFailed { .. }
+            | Event::FileOffered { .. }
+            | Event::FileStarted { .. } => file::handle(&mut self.files, event),
             Event::OccupantCame { .. }
             | Event::OccupantLeft { .. }
             | Event::RoomEntered { .. }

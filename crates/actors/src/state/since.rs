@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use xmpp_parsers::jid::FullJid;
 
-use super::{Connection, Link, Stage, State, Tube};
+use super::{Connection, Link, Stage, State, Tube, file};
 use crate::event::{Direction, Event, TubeId};
 use crate::failure;
 
@@ -23,6 +23,9 @@ impl State {
         course.link(self);
         course.peers(self);
         course.rooms(self);
+        for event in file::since(&earlier.files, &self.files) {
+            course.step(event);
+        }
         for (tube, there) in &self.tubes {
             course.tube(*tube, there);
         }

@@ -12,6 +12,19 @@ use crate::event::{Audience, Direction, Event};
 use crate::traffic::Traffic;
 
 /// A tube.
+///
+/// ```
+/// use tubes_actors::state::Tube;
+/// use tubes_actors::Direction;
+///
+/// fn sentence(tube: &Tube) -> String {
+///     match tube.direction {
+///         Direction::In => format!("{} offers {}", tube.peer, tube.service),
+///         Direction::Out => format!("{} is offered {}", tube.peer, tube.service),
+///     }
+/// }
+/// # let _ = sentence;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tube {

@@ -10,7 +10,8 @@ use crate::event::{Event, Failure, TubeId};
 use crate::failure;
 use crate::obituary::Obituary;
 
-/// Tells the application, whoever asked for it, and then the account.
+/// Tells the application, then the account, and then whoever asked for it: the next order of theirs finds
+/// an account that has one tube less.
 ///
 /// The tube, its listener and each of its connections hold it, so that the end of a tube is
 /// always the last that is heard of it, also if a panic ended it before those.
@@ -20,9 +21,10 @@ pub(super) struct End {
     number: TubeNumber,
     announcer: Announcer,
     reason: Mutex<Option<Failure>>,
+    // Fields are dropped in their order, which matters here.
+    _obituary: Obituary,
     /// Whoever waits for the tube to be closed; dropping them is the word.
     closers: Mutex<Vec<oneshot::Sender<()>>>,
-    _obituary: Obituary,
 }
 
 impl End {
@@ -38,8 +40,8 @@ impl End {
             number,
             announcer,
             reason: Mutex::new(Some(failure::internal())),
-            closers: Mutex::default(),
             _obituary: obituary,
+            closers: Mutex::default(),
         }
     }
 
@@ -64,7 +66,6 @@ impl Drop for End {
             number: self.number.value(),
             error,
         });
-        locked(&self.closers).clear();
     }
 }
 

@@ -220,6 +220,17 @@ pub(crate) struct Accept {
 }
 
 /// Why a tube was not accepted.
+///
+/// ```
+/// use tubes_actors::AcceptError;
+///
+/// /// Whether to ask the user for another port.
+/// fn is_in_use(why: &AcceptError) -> bool {
+///     matches!(why, AcceptError::Bind(why) if why.is_in_use())
+/// }
+///
+/// assert!(!is_in_use(&AcceptError::Gone));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {

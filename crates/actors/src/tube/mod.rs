@@ -23,7 +23,7 @@ use std::time::Instant;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, SpawnHandle};
 use tubes_protocol::transcript::Transcript;
 use tubes_protocol::tube::{Ended, Parameters, TubeNumber, TubeOffer, Whose};
-use tubes_transport::{Request, StreamId};
+use tubes_transport::{Patience, Request, StreamId};
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
 
@@ -89,6 +89,8 @@ impl TubeActor {
             account: self.env.local.borrow().clone(),
             purpose,
             extensions: Vec::new(),
+            // A person took the tube before.
+            patience: Patience::NEGOTIATION,
             stanzas: self.env.stanzas.clone(),
         }
     }

@@ -131,8 +131,8 @@ impl Handler<Propose> for TubeActor {
             }
         };
         let service = offered.service.clone();
-        let counted = self.about.venue.counted(&peer);
-        let Some(seat) = self.streams.seats.for_peer(counted) else {
+        let asker = proposed.asker.clone();
+        let Some(seat) = self.streams.seats.for_peer(asker) else {
             return decline(*proposed, &DefinedCondition::ResourceConstraint);
         };
         if first {

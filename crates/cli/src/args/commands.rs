@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
-use tubes::{Access, Address, BareJid, Group, Mode, PublicKey};
+use tubes::local::{Group, Mode, User};
+use tubes::secure::PublicKey;
+use tubes::{Access, Address, BareJid};
 
 use super::party::{From, To};
 use super::values::{parse_contact, parse_key, parse_service};
@@ -66,6 +68,10 @@ pub(crate) struct Accept {
     /// Whose programs may connect: localhost, port:N (that source port), credentials (this user)
     #[arg(long, value_name = "WHO", default_value = "localhost")]
     pub(crate) access: Access,
+
+    /// Give the socket's file to this user, as root may: a name in /etc/passwd or a number
+    #[arg(long, value_name = "USER")]
+    pub(crate) owner: Option<User>,
 
     /// Let programs of this group connect, too: a name in /etc/group or a number, for unix:PATH
     #[arg(long, value_name = "GROUP")]

@@ -1,6 +1,7 @@
 //! The command line, as users type it.
 
 mod commands;
+mod files;
 mod party;
 mod values;
 
@@ -13,6 +14,7 @@ pub(crate) use self::commands::{
     Accept, CONNECT_PATIENCE, Completions, Connect, Demo, Discover, Man, NamedDevice, Offer, Trust,
     TrustCommand,
 };
+pub(crate) use self::files::{Receive, Send};
 pub(crate) use self::party::{Party, Room};
 use self::values::parse_jid;
 pub(crate) use self::values::{Encryption, Format, Proxy, Server, Tls, Transport};
@@ -113,6 +115,10 @@ pub(crate) enum Command {
     Connect(Connect),
     /// List which of a contact's programs are online, and what each can do
     Discover(Discover),
+    /// Send files, or folders, to a contact; ends when it has them
+    Send(Send),
+    /// Receive the files that contacts send
+    Receive(Receive),
     /// Log in and say in plain words what works, and how well
     Doctor,
     /// Show and decide whose keys are trusted; works without a connection

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use tubes::{BareJid, Jid, PublicKey, ResourcePart, TransportName};
+use tubes::secure::PublicKey;
+use tubes::{BareJid, Jid, ResourcePart, TransportName};
 
 /// Where a server is, without asking DNS for its services.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]

@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 
+use tracing::warn;
+use tubes::local::Permissions;
 use tubes::{
     AcceptError, Address, Audience, BareJid, Direction, Event, Failure, FailureKind, FullJid,
-    Listener, Sharing, TubeId, Tubes,
+    Listener, TubeId, Tubes,
 };
 
-use super::{meet, used_once};
+use super::{meet, next, used_once};
 use crate::args::{Accept, Global};
 use crate::exit::Stop;
 use crate::feed::Feed;
@@ -26,9 +28,9 @@ pub(crate) async fn run(
             accept.access, accept.listen
         )));
     }
-    if !sharing(&accept).fits(&accept.listen) {
+    if !permissions(&accept).fits(&accept.listen) {
         return Err(Stop::Usage(format!(
-            "--mode and --group do not work at {}: they are for the file of unix:PATH",
+            "--mode, --owner and --group do not work at {}: they are for the file of unix:PATH",
             accept.listen
         )));
     }
@@ -37,7 +39,15 @@ pub(crate) async fn run(
         output = output.beside_stdio()?;
     } else {
         // Better now than when the contact has offered something in vain.
-        drop(Listener::bind_shared(&accept.listen, accept.access, sharing(&accept)).await?);
+        let listener =
+            Listener::bind_with_permissions(&accept.listen, accept.access, permissions(&accept))
+                .await?;
+        if listener.is_open_to_others() {
+            warn!(
+                address = %accept.listen,
+                "programs on other machines can use the tube; listen on 127.0.0.1 if they are not to"
+            );
+        }
     }
     let party = accept.from.party();
     let party = party.ok_or_else(|| Stop::Usage("name --from or --room".to_owned()))?;
@@ -68,12 +78,13 @@ async fn one_after_another(
         let invitation = loop {
             match offers.take() {
                 Some(invitation) => break invitation,
-                None => offers.note(&next(feed, from).await?),
+                None => offers.note(&next(feed).await?),
             }
         };
         let tube = invitation.tube;
         // A port the kernel picked is kept: programs know it by now.
-        let listener = Listener::bind_shared(&listen, accept.access, sharing(accept)).await?;
+        let listener =
+            Listener::bind_with_permissions(&listen, accept.access, permissions(accept)).await?;
         listen = match tubes.accept_at(tube, listener).await {
             Ok(address) => address,
             // Taken back before it could be accepted.
@@ -102,32 +113,24 @@ async fn one_after_another(
 }
 
 /// Who else may use the socket's file.
-fn sharing(accept: &Accept) -> Sharing {
-    let mut sharing = Sharing::default();
+fn permissions(accept: &Accept) -> Permissions {
+    let mut permissions = Permissions::default();
     if let Some(mode) = accept.mode {
-        sharing = sharing.with_mode(mode);
+        permissions = permissions.with_mode(mode);
+    }
+    if let Some(owner) = accept.owner {
+        permissions = permissions.with_owner(owner);
     }
     if let Some(group) = accept.group {
-        sharing = sharing.with_group(group);
+        permissions = permissions.with_group(group);
     }
-    sharing
-}
-
-/// The next event. Whoever is put out of the room waits in vain for what is offered there.
-async fn next(feed: &mut Feed, from: &BareJid) -> Result<Event, Stop> {
-    match feed.next().await? {
-        Event::RoomLeft {
-            room,
-            error: Some(failure),
-        } if room == *from => Err(failure.into()),
-        event => Ok(event),
-    }
+    permissions
 }
 
 /// Waits for the end of the tube, and says what ended it.
 async fn closed(feed: &mut Feed, tube: TubeId) -> Result<Option<Failure>, Stop> {
     loop {
-        match feed.next().await? {
+        match next(feed).await? {
             Event::TubeClosed {
                 tube: which, error, ..
             } if which == tube => return Ok(error),
@@ -151,7 +154,7 @@ async fn used(
         if offerer == Offerer::PerhapsDead && offers.has_any() {
             return Ok(End::Superseded);
         }
-        let event = next(feed, offers.from).await?;
+        let event = next(feed).await?;
         offers.note(&event);
         match event {
             Event::TubeClosed { tube, .. } if tube == invitation.tube => return Ok(End::Closed),
@@ -261,10 +264,11 @@ mod tests {
     use std::time::Duration;
 
     use tokio::time::timeout;
-    use tubes::{Account, Events, Offer};
+    use tubes::{Events, Offer};
     use tubes_server::{Server, ServerKind};
 
     use super::*;
+    use crate::visitor::Visitor;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_tube_in_use_is_no_newer_offer_when_its_offerer_changes_its_name() {
@@ -273,37 +277,27 @@ mod tests {
         }
         let server = Server::shared(ServerKind::Embedded).await.unwrap();
         let room: BareJid = format!("accept@{}", server.rooms()).parse().unwrap();
-        let (alice, _) = in_room(server, &room, "alice").await;
-        let (fernand, mut events) = in_room(server, &room, "fernand").await;
+        let alice = in_room(server, &room, "alice").await;
+        let mut fernand = in_room(server, &room, "fernand").await;
         let nowhere = "127.0.0.1:9".parse().unwrap();
         let offer = Offer::in_room(room.clone(), "http", nowhere);
-        alice.offer(offer).await.unwrap();
+        alice.tubes.offer(offer).await.unwrap();
         let mut offers = Offers::new(&room, None);
-        offered(&mut offers, &mut events, "alice").await;
+        offered(&mut offers, &mut fernand.events, "alice").await;
         offers.take().unwrap();
         let renamed = room.with_resource_str("alicia").unwrap();
-        alice.rename_in_room(renamed).await;
-        offered(&mut offers, &mut events, "alicia").await;
+        alice.tubes.rename_in_room(renamed).await;
+        offered(&mut offers, &mut fernand.events, "alicia").await;
         assert!(!offers.has_any());
-        fernand.leave().await;
-        alice.leave().await;
+        fernand.tubes.leave().await;
+        alice.tubes.leave().await;
     }
 
-    async fn in_room(server: &Server, room: &BareJid, name: &str) -> (Tubes, Events) {
-        let made = server.fresh_account(name).await.unwrap();
-        let address = server.address();
-        let account = Account::new(made.jid.clone().into(), made.password)
-            .unwrap()
-            .with_server(&address.ip().to_string(), address.port())
-            .unwrap()
-            .with_roots_pem(server.ca().pem().as_bytes())
-            .unwrap();
-        let keys = tempfile::tempdir().unwrap();
-        let builder = Tubes::builder(account).keys_in(keys.path());
-        let (tubes, events) = builder.start().await.unwrap();
+    async fn in_room(server: &Server, room: &BareJid, name: &str) -> Visitor {
+        let visitor = Visitor::on(server, name).await;
         let wanted = room.with_resource_str(name).unwrap();
-        tubes.enter(wanted).await.unwrap();
-        (tubes, events)
+        visitor.tubes.enter(wanted).await.unwrap();
+        visitor
     }
 
     /// Notes what happens until this occupant offers something.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tubes::{Abilities, BareJid, Contact, Sight, Tubes};
+use tubes::session::{Abilities, Sight};
+use tubes::{BareJid, Contact, Tubes};
 
 use super::name;
 use crate::args::{Discover, Global};
@@ -105,9 +106,10 @@ fn nobody(peer: &BareJid, sight: Sight, global: &Global) -> Stop {
     Stop::failed(Kind::Unreachable, why)
 }
 
-fn report(resource: &tubes::Resource) -> Resource {
+fn report(resource: &tubes::session::Resource) -> Resource {
     let answered = resource.abilities.is_some();
     let Abilities {
+        files,
         ours,
         services,
         transports,
@@ -118,6 +120,7 @@ fn report(resource: &tubes::Resource) -> Resource {
         jid: resource.jid.to_string(),
         answered,
         tubes,
+        files,
         ours,
         services: services.into_iter().collect(),
         transports: transports.into_iter().map(short).collect(),

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod accept;
+mod asking;
 mod completions;
 mod connect;
 mod demo;
@@ -8,9 +9,16 @@ mod discover;
 mod doctor;
 mod man;
 mod offer;
+mod queue;
+mod receive;
+mod send;
+mod transfer;
 mod trust;
 
-use tubes::{Audience, BareJid, Event, TubeId, Tubes};
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tubes::{Audience, BareJid, Event, FailureKind, TubeId, Tubes};
 
 use crate::args::{Args, Command, Global, Party, Room};
 use crate::exit::{Kind, Stop};
@@ -31,14 +39,16 @@ pub(crate) async fn run(args: Args) -> Result<(), Stop> {
         Command::Doctor => doctor::run(&global, &interrupt).await,
         Command::Man(man) => man::run(&man),
         Command::Offer(offer) => offer::run(&global, offer, &interrupt).await,
+        Command::Receive(receive) => receive::run(&global, receive, &interrupt).await,
+        Command::Send(send) => send::run(&global, send, &interrupt).await,
         Command::Trust(trust) => trust::run(&global, &trust),
     }
 }
 
 /// Naming a contact on the command line is consent to deal with it.
-async fn name(tubes: &Tubes, contact: &BareJid, global: &Global) {
+pub(crate) async fn name(tubes: &Tubes, contact: &BareJid, global: &Global) {
     if global.no_subscribe {
-        tubes.trust(contact).await;
+        tubes.deal_with(contact).await;
     } else {
         tubes.befriend(contact).await;
     }
@@ -88,7 +98,7 @@ async fn own_name(tubes: &Tubes) -> Result<String, Stop> {
 /// Every connection ends with one such event, also one that never opened.
 async fn used_once(feed: &mut Feed, tube: TubeId) -> Result<(), Stop> {
     loop {
-        let error = match feed.next().await? {
+        let error = match next(feed).await? {
             Event::ConnectionClosed {
                 tube: which, error, ..
             }
@@ -97,6 +107,44 @@ async fn used_once(feed: &mut Feed, tube: TubeId) -> Result<(), Stop> {
             } if which == tube => error,
             _ => continue,
         };
-        return error.map_or(Ok(()), |failure| Err(failure.into()));
+        return match error {
+            Some(failure) => match failure.kind {
+                FailureKind::Gone | FailureKind::Closed => {
+                    Err(put_out(feed).await.unwrap_or_else(|| failure.into()))
+                }
+                _ => Err(failure.into()),
+            },
+            None => Ok(()),
+        };
     }
 }
+
+/// The next event. Whoever is put out of the room, of which a command has one, has nothing to wait for.
+async fn next(feed: &mut Feed) -> Result<Event, Stop> {
+    match feed.next().await? {
+        Event::RoomLeft {
+            error: Some(failure),
+            ..
+        } => Err(failure.into()),
+        event => Ok(event),
+    }
+}
+
+/// Why this side was put out of its room, if that is what has ended its connections.
+async fn put_out(feed: &mut Feed) -> Option<Stop> {
+    if !feed.is_in_room() {
+        return None;
+    }
+    let stopped = async {
+        loop {
+            if let Err(stop) = next(feed).await {
+                return stop;
+            }
+        }
+    };
+    timeout(NEWS, stopped).await.ok()
+}
+
+/// Others may hear that this side was put out, and break its connections, a moment before this side hears
+/// it.
+const NEWS: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@ use tubes::{
     Parameters, TubeId, Tubes,
 };
 
-use super::{meet, used_once};
+use super::{meet, next, used_once};
 use crate::args::{Global, Offer};
 use crate::exit::Stop;
 use crate::feed::Feed;
@@ -61,7 +61,7 @@ fn announcement(service: &str, audience: &Audience) -> String {
 /// A tube in a room ends when this side is put out of it.
 async fn in_room(feed: &mut Feed, tube: TubeId) -> Result<(), Stop> {
     loop {
-        match feed.next().await? {
+        match next(feed).await? {
             Event::TubeClosed {
                 tube: which, error, ..
             } if which == tube => return error.map_or(Ok(()), |failure| Err(failure.into())),

@@ -2,7 +2,8 @@
 
 use std::io::{self, IsTerminal};
 
-use tubes::{BareJid, TrustStore, safety_number, state_folder};
+use tubes::secure::{TrustStore, safety_number};
+use tubes::{BareJid, state_folder};
 
 use crate::args::{Global, NamedDevice, Trust, TrustCommand};
 use crate::config;
@@ -100,7 +101,7 @@ impl Keys {
         Ok(answer.trim() == "yes")
     }
 
-    fn show(&self, contact: &BareJid, device: &tubes::Device) -> Result<(), Stop> {
+    fn show(&self, contact: &BareJid, device: &tubes::secure::Device) -> Result<(), Stop> {
         self.output
             .report(&Report::Device(Device::of(contact, device)))
     }

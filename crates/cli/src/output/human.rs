@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::foreign::harmless;
 use super::report::{
     Device, Direction, FellBack, Proof, Protection, Report, Resource, Trust, Typed, Verdict, Why,
 };
@@ -57,6 +58,12 @@ pub(crate) fn lines(report: &Report) -> String {
         ),
         Report::Device(device) => device_line(device),
         Report::Error(why) => format!("error: {}", harmless(&why.message)),
+        Report::FileDone(done) => done.line(),
+        Report::FileFailed(failed) => failed.line(),
+        Report::FileOffered(offered) => offered.line(),
+        Report::FileProgress(progress) => progress.line(),
+        Report::FileSkipped(skipped) => skipped.line(),
+        Report::FileStarted(started) => started.line(),
         Report::LimitReached { limit, peer } => reached(limit, peer.as_deref()),
         Report::Listening { tube, address } => {
             format!("listening on {} for tube {tube}", harmless(address))
@@ -122,27 +129,7 @@ pub(crate) fn lines(report: &Report) -> String {
     }
 }
 
-/// Text of somebody else's, with what could play tricks on a terminal made visible.
-pub(crate) fn harmless(text: &str) -> String {
-    text.chars()
-        .flat_map(|letter| {
-            let tricky = letter.is_control() || is_directional(letter);
-            let escaped = tricky.then(|| letter.escape_default());
-            let plain = (!tricky).then_some(letter);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
-}
-
-/// Marks that reorder the text around them (Unicode Bidirectional Algorithm, UAX #9 §2).
-fn is_directional(letter: char) -> bool {
-    matches!(
-        letter,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    )
-}
-
-fn protected(protection: &Protection) -> &'static str {
+pub(super) fn protected(protection: &Protection) -> &'static str {
     match protection.trust {
         None => "NOT encrypted from end to end",
         Some("verified") => "encrypted and verified",
@@ -154,7 +141,7 @@ fn protected(protection: &Protection) -> &'static str {
 fn reached(limit: &str, peer: Option<&str>) -> String {
     let who = peer.map_or_else(|| "programs".to_owned(), harmless);
     let what = limit.replace('_', " ");
-    match limit.starts_with("invitations") {
+    match limit.starts_with("invitations") || limit.starts_with("files") {
         true => format!("too many {what}: what else {who} offers is not heard"),
         false => format!("too many {what}: {who} will have to wait"),
     }
@@ -195,7 +182,7 @@ fn device_line(device: &Device) -> String {
     )
 }
 
-fn fallen(from: &[FellBack]) -> String {
+pub(super) fn fallen(from: &[FellBack]) -> String {
     if from.is_empty() {
         return String::new();
     }
@@ -228,8 +215,12 @@ fn described(resource: &Resource) -> String {
     if !resource.answered {
         return format!("{jid} does not say what it can do");
     }
+    let files = match resource.files {
+        true => "; takes files",
+        false => "",
+    };
     if !resource.tubes {
-        return format!("{jid} does no tubes");
+        return format!("{jid} does no tubes{files}");
     }
     let kind = match resource.ours {
         true => "does tubes, as this program does",
@@ -243,7 +234,7 @@ fn described(resource: &Resource) -> String {
         [] => "no transport".to_owned(),
         names => names.join(", "),
     };
-    format!("{jid} {kind}; {services}; carries bytes over {transports}")
+    format!("{jid} {kind}; {services}; carries bytes over {transports}{files}")
 }
 
 fn proven(proof: &Proof) -> String {
@@ -286,14 +277,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_cannot_play_tricks_on_the_terminal() {
-        assert_eq!(harmless("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
-        assert_eq!(harmless("x\u{202e}gpj.exe"), "x\\u{202e}gpj.exe");
-        assert_eq!(harmless("1\u{61c}-2"), "1\\u{61c}-2");
-        assert_eq!(harmless("Fernand café"), "Fernand café");
-    }
-
-    #[test]
     fn sizes_are_in_units_one_can_grasp() {
         assert_eq!(bytes(0), "0 B");
         assert_eq!(bytes(1023), "1023 B");
@@ -306,6 +289,7 @@ mod tests {
             jid: "fernand@example.org/phone".to_owned(),
             answered,
             tubes: !services.is_empty(),
+            files: false,
             ours: false,
             services: services.iter().map(|&name| name.to_owned()).collect(),
             transports: vec!["socks5", "ibb"],

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::Report;
+use super::foreign::is_tricky;
 use crate::exit::{Kind, Stop};
 
 /// The event as one line, stamped with the present time (RFC 3339, UTC).
@@ -14,7 +15,26 @@ pub(crate) fn line(report: &Report) -> Result<String, Stop> {
         report,
     };
     serde_json::to_string(&stamped)
+        .map(|line| harmless(&line))
         .map_err(|why| Stop::failed(Kind::Io, format!("cannot write an event: {why}")))
+}
+
+/// The same event for whoever looks at it on a terminal: JSON may say each letter by its number, and has to
+/// for a few of those that play tricks there (RFC 8259 §7).
+fn harmless(line: &str) -> String {
+    let mut units = [0; 2];
+    line.chars().fold(String::new(), |mut harmless, letter| {
+        match is_tricky(letter) {
+            true => harmless.extend(
+                letter
+                    .encode_utf16(&mut units)
+                    .iter()
+                    .map(|unit| format!("\\u{unit:04x}")),
+            ),
+            false => harmless.push(letter),
+        }
+        harmless
+    })
 }
 
 #[derive(Serialize)]
@@ -109,6 +129,19 @@ mod tests {
                 "encrypted": false, "key": null, "trust": null,
             })
         );
+    }
+
+    #[test]
+    fn what_plays_tricks_on_a_terminal_is_said_by_its_number() {
+        let message = "a\u{9b}31m\u{202e}\u{7f}\u{1b}[0m\nü";
+        let report = Report::Error(Why {
+            kind: "refused",
+            message: message.to_owned(),
+        });
+        let line = line(&report).unwrap();
+        assert!(!line.chars().any(is_tricky), "{line}");
+        assert!(line.contains('ü'));
+        assert_eq!(read_back(&report)["message"], message);
     }
 
     #[test]

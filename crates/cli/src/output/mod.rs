@@ -1,14 +1,24 @@
 //! What a command tells its user, as sentences or as events for programs.
 
+mod bars;
+mod file;
+mod foreign;
 mod human;
 mod json;
+mod question;
 mod report;
 
 use std::io::{self, Write};
 
-pub(crate) use self::human::{bytes, harmless};
+pub(crate) use self::bars::Bar;
+pub(crate) use self::file::{
+    Progress as FileProgress, Skipped as FileSkipped, report as report_of_file,
+};
+pub(crate) use self::foreign::{harmless, quoted};
+pub(crate) use self::human::bytes;
+pub(crate) use self::question::Question;
 pub(crate) use self::report::{
-    Device, FellBack, Party, Proof, Report, Resource, Trust, Typed, Verdict, milliseconds,
+    Device, FellBack, Party, Proof, Report, Resource, Trust, Typed, Verdict, Why, milliseconds,
 };
 use crate::args::Format;
 use crate::exit::{Kind, Stop};
@@ -103,7 +113,7 @@ impl Output {
     fn write(self, line: &str) -> Result<(), Stop> {
         // In one piece: a reader never sees half a line.
         let line = format!("{line}\n");
-        let written = match self.to {
+        let written = question::beside(|| match self.to {
             Target::Hushed | Target::Nowhere => Ok(()),
             Target::Stderr => io::stderr().lock().write_all(line.as_bytes()),
             Target::Stdout => {
@@ -112,7 +122,7 @@ impl Output {
                     .write_all(line.as_bytes())
                     .and_then(|()| stdout.flush())
             }
-        };
+        });
         written.map_err(|why| {
             Stop::failed(Kind::Io, format!("cannot write to standard output: {why}"))
         })

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use tubes::{
-    Audience, BareJid, Decision, Failure, Fingerprint, FullJid, Jid, Judgement, Standing, Value,
-};
+use tubes::secure::{Judgement, Standing};
+use tubes::{Audience, BareJid, Decision, Failure, Fingerprint, FullJid, Jid, Value};
 
+use super::file;
 use crate::exit::{Kind, Trouble};
 use crate::parameter;
 
@@ -43,6 +43,12 @@ pub(crate) enum Report {
     /// A device of a contact's, or of this account.
     Device(Device),
     Error(Why),
+    FileDone(file::Done),
+    FileFailed(file::Failed),
+    FileOffered(file::Offered),
+    FileProgress(file::Progress),
+    FileSkipped(file::Skipped),
+    FileStarted(file::Started),
     LimitReached {
         limit: &'static str,
         peer: Option<String>,
@@ -166,6 +172,7 @@ pub(crate) struct Resource {
     /// Whether it has said what it can do; if not, the rest says nothing.
     pub(crate) answered: bool,
     pub(crate) tubes: bool,
+    pub(crate) files: bool,
     pub(crate) ours: bool,
     pub(crate) services: Vec<String>,
     pub(crate) transports: Vec<&'static str>,
@@ -262,7 +269,7 @@ pub(crate) struct Device {
 
 impl Device {
     /// A contact's.
-    pub(crate) fn of(contact: &BareJid, device: &tubes::Device) -> Self {
+    pub(crate) fn of(contact: &BareJid, device: &tubes::secure::Device) -> Self {
         Self {
             jid: contact.to_string(),
             key: device.key.fingerprint().to_string(),
@@ -279,7 +286,7 @@ impl Device {
 }
 
 /// What failed, for programs and for people.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Why {
     pub(crate) kind: &'static str,
     pub(crate) message: String,
@@ -319,21 +326,24 @@ impl Proof {
     }
 }
 
+impl Why {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind: kind.name(),
+            message: message.into(),
+        }
+    }
+}
+
 impl From<&Trouble> for Why {
     fn from(trouble: &Trouble) -> Self {
-        Self {
-            kind: trouble.kind.name(),
-            message: trouble.message.clone(),
-        }
+        Self::new(trouble.kind, &trouble.message)
     }
 }
 
 impl From<Failure> for Why {
     fn from(failure: Failure) -> Self {
-        Self {
-            kind: Kind::from(failure.kind).name(),
-            message: failure.message,
-        }
+        Self::from(&Trouble::from(failure))
     }
 }
 

@@ -109,8 +109,13 @@ impl Program {
 
     /// The next event of this name; others are passed over.
     pub(crate) async fn event(&mut self, name: &str) -> Value {
+        self.event_within(PATIENCE, name).await
+    }
+
+    /// The same for something that takes long.
+    pub(crate) async fn event_within(&mut self, patience: Duration, name: &str) -> Value {
         loop {
-            let line = timeout(PATIENCE, self.events.recv()).await;
+            let line = timeout(patience, self.events.recv()).await;
             let Ok(Some(line)) = line else {
                 self.child.start_kill().ok();
                 let said = (&mut self.complaints).await.unwrap();
@@ -133,8 +138,25 @@ impl Program {
     }
 
     /// Waits for its end: the exit code, and what it said on standard error.
-    pub(crate) async fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) async fn end(self) -> (Option<i32>, String) {
+        self.end_within(PATIENCE).await
+    }
+
+    /// Waits for its end: the exit code, the lines of events that nobody waited for, and what it said
+    /// on standard error.
+    pub(crate) async fn end_with_rest(mut self) -> (Option<i32>, Vec<String>, String) {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends");
+        let mut rest = Vec::new();
+        while let Some(line) = self.events.recv().await {
+            rest.push(line);
+        }
+        let code = status.unwrap().code();
+        (code, rest, self.complaints.await.unwrap())
+    }
+
+    /// The same for something that takes long.
+    pub(crate) async fn end_within(mut self, patience: Duration) -> (Option<i32>, String) {
+        let status = timeout(patience, self.child.wait()).await.expect("it ends");
         (status.unwrap().code(), self.complaints.await.unwrap())
     }
 }
@@ -153,7 +175,8 @@ fn command(args: &[&str]) -> Command {
     command
 }
 
-fn prepared(mut command: Command) -> Command {
+/// Without anything of whoever runs the tests.
+pub(crate) fn prepared(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TUBES_") || name == "RUST_LOG" {
             command.env_remove(name);

@@ -157,6 +157,7 @@ impl Peers {
             account: alice(),
             purpose: purpose(),
             extensions: Vec::new(),
+            patience: Patience::NEGOTIATION,
             stanzas: self.alice.clone(),
         }
     }

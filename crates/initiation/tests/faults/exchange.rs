@@ -8,7 +8,9 @@ use tubes_ibb::Ibb;
 use tubes_initiation::Si;
 use tubes_protocol::tube::{Setting, StreamFor, TubeNumber};
 use tubes_testkit::{Fate, Hub};
-use tubes_transport::{Bytestream, Inbound, Reading, Request, Signalling, Stanzas, StreamId};
+use tubes_transport::{
+    Bytestream, Inbound, Patience, Reading, Request, Signalling, Stanzas, StreamId,
+};
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
 
@@ -184,6 +186,7 @@ fn request(stanzas: &Stanzas, local: FullJid, peer: FullJid) -> Request {
         }
         .into(),
         extensions: Vec::new(),
+        patience: Patience::NEGOTIATION,
         stanzas: stanzas.clone(),
     }
 }

@@ -35,6 +35,15 @@ impl Listing {
     pub fn offers(&self) -> &BTreeMap<TubeNumber, TubeOffer> {
         &self.0
     }
+
+    /// One more, in the place of one of its number.
+    pub(super) fn insert(&mut self, offer: TubeOffer) {
+        self.0.insert(offer.number(), offer);
+    }
+
+    pub(super) fn remove(&mut self, number: TubeNumber) -> Option<TubeOffer> {
+        self.0.remove(&number)
+    }
 }
 
 impl From<&Listing> for Element {

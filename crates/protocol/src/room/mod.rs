@@ -12,12 +12,14 @@
 //! - [`Entry`]: how this side comes in and out, and who is there (`entry.rs`), by what the room says
 //!   of occupants: [`Told`] (`presence.rs`); what follows is a [`Step`] (`step.rs`)
 //! - [`Listing`]: what an occupant offers, in its presence (`listing.rs`)
-//! - [`Board`]: what all of them offer, and what changes with each presence (`board.rs`)
+//! - [`Board`]: what all of them offer, and what changes with each presence (`board.rs`), within
+//!   bounds: what does not fit waits for its turn (`queue.rs`)
 
 mod board;
 mod entry;
 mod listing;
 mod presence;
+mod queue;
 mod step;
 
 pub use self::board::{Board, Change};

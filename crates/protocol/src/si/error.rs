@@ -39,11 +39,20 @@ impl SiError {
         }
     }
 
+    /// Whether a peer's error says that it does not do what the bytestream is for.
+    pub fn is_bad_profile(error: &StanzaError) -> bool {
+        is_special(error, "bad-profile")
+    }
+
     /// Whether a peer's error says that it knows none of the offered transports.
     pub fn is_no_valid_streams(error: &StanzaError) -> bool {
-        let special = error.other.as_ref();
-        special.is_some_and(|element| element.is("no-valid-streams", ns::SI))
+        is_special(error, "no-valid-streams")
     }
+}
+
+fn is_special(error: &StanzaError, condition: &str) -> bool {
+    let special = error.other.as_ref();
+    special.is_some_and(|element| element.is(condition, ns::SI))
 }
 
 /// A `bad-request` with a condition of Stream Initiation's own.

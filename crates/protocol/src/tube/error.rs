@@ -5,6 +5,13 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 use super::{ParameterError, TubeClose, TubeNumber};
 
 /// Why something said of a tube cannot be followed.
+///
+/// ```
+/// use tubes_protocol::tube::{Parameters, TubeError, TubeNumber, TubeOffer};
+///
+/// let nameless = TubeOffer::new(TubeNumber::from_random(14), "", Parameters::default());
+/// assert_eq!(nameless.unwrap_err(), TubeError::ServiceInvalid);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TubeError {

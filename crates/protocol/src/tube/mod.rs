@@ -36,6 +36,12 @@ pub enum Ended {
 }
 
 /// Why a tube takes no connection.
+///
+/// ```
+/// use tubes_protocol::tube::Refusal;
+///
+/// assert_eq!(Refusal::PeerAway.to_string(), "the offerer of the tube is offline");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It is closed.

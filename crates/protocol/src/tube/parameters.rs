@@ -9,6 +9,21 @@ use xmpp_parsers::minidom::rxml::xml_ncname;
 use crate::{ns, xml};
 
 /// Named values, in order, that go with an offer: at most 64, and 64 KiB in all.
+///
+/// ```
+/// use tubes_protocol::tube::{Parameters, Value};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut parameters = Parameters::default();
+/// parameters.insert("path", Value::Str("/photos".to_owned()))?;
+/// parameters.insert("port", Value::Uint(80))?;
+/// parameters.insert("path", Value::Str("/".to_owned()))?;
+/// assert_eq!(parameters.get("path"), Some(&Value::Str("/".to_owned())));
+/// let names: Vec<_> = parameters.iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["path", "port"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
     list: Vec<(String, Value)>,
@@ -53,6 +68,11 @@ impl Parameters {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.list.len()
+    }
+
+    /// Bytes of names and values together.
+    pub(crate) fn size(&self) -> usize {
+        self.size
     }
 
     fn put(&mut self, name: String, value: Value) -> Result<(), ParameterError> {
@@ -107,6 +127,19 @@ impl From<&Parameters> for Element {
 }
 
 /// The value of a parameter.
+///
+/// ```
+/// use tubes_protocol::tube::{Parameters, Value};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut parameters = Parameters::default();
+/// parameters.insert("key", Value::Bytes(vec![0, 255]))?;
+/// parameters.insert("view-only", Value::Bool(true))?;
+/// let view_only = matches!(parameters.get("view-only"), Some(Value::Bool(true)));
+/// assert!(view_only);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// Bytes; at least one.
@@ -172,6 +205,16 @@ impl Value {
 }
 
 /// Why a parameter is not taken.
+///
+/// ```
+/// use tubes_protocol::tube::{ParameterError, Parameters, Value};
+///
+/// let mut parameters = Parameters::default();
+/// let nothing = parameters.insert("password", Value::Str(String::new()));
+/// assert_eq!(nothing, Err(ParameterError::ValueEmpty));
+/// let nameless = parameters.insert("", Value::Int(-1));
+/// assert_eq!(nameless, Err(ParameterError::NameInvalid));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParameterError {

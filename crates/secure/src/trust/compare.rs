@@ -11,6 +11,15 @@ use crate::key::PublicKey;
 /// Half of them are of the one key, half of the other: whoever wants to be in between unnoticed
 /// has to find a key with the same twenty digits as one that is given, and each try costs 2^17
 /// hashes: 2^83 in all.
+///
+/// ```
+/// use tubes_secure::{PublicKey, safety_number};
+///
+/// let (alices, fernands) = (PublicKey::from([7; 32]), PublicKey::from([8; 32]));
+/// let at_alice = safety_number(alices, fernands);
+/// assert_eq!(at_alice, safety_number(fernands, alices));
+/// assert_eq!(at_alice.split(' ').count(), 8);
+/// ```
 pub fn safety_number(one: PublicKey, other: PublicKey) -> String {
     let (first, second) = if one <= other {
         (one, other)

@@ -37,6 +37,8 @@ pub struct Contacts {
 }
 
 /// A device of a contact's, known by its key.
+///
+/// See [`TrustStore`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
     /// Its key.
@@ -48,6 +50,13 @@ pub struct Device {
 }
 
 /// What is thought of a device.
+///
+/// ```
+/// use tubes_secure::Standing;
+///
+/// let trusted: Vec<_> = Standing::ALL.into_iter().filter(|of| of.is_trusted()).collect();
+/// assert_eq!(trusted, [Standing::Pinned, Standing::Verified]);
+/// ```
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
@@ -88,6 +97,14 @@ impl Standing {
 }
 
 /// What a key is, when it is met.
+///
+/// ```
+/// use tubes_secure::{Judgement, Standing};
+///
+/// assert!(Judgement::First.is_trusted());
+/// assert!(Judgement::Known(Standing::Verified).is_trusted());
+/// assert!(!Judgement::Other.is_trusted(), "somebody may be in between");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
     /// A device of the contact's that is trusted.
@@ -111,6 +128,18 @@ impl Judgement {
 }
 
 /// Why a device could not be found.
+///
+/// ```
+/// use tubes_secure::{StoreError, TrustStore, UnknownDevice};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let store = TrustStore::open(folder.path(), &"alice@example.org".parse()?)?;
+/// let nobody = store.verify(&"fernand@example.net".parse()?, "07");
+/// assert!(matches!(nobody, Err(StoreError::Unknown(UnknownDevice::NoneOf(_)))));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownDevice {

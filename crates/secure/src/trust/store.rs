@@ -22,6 +22,29 @@ use crate::key::{Identity, IdentityError, PublicKey};
 ///
 /// Several processes may use it at once: each decision is made under a lock, on what the file says
 /// then. Cheap to clone.
+///
+/// ```
+/// use tubes_secure::{Judgement, PublicKey, Standing, TrustStore, safety_number};
+/// use xmpp_parsers::jid::BareJid;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let store = TrustStore::open(folder.path(), &"alice@example.org".parse()?)?;
+/// let fernand: BareJid = "fernand@example.net".parse()?;
+/// let (key, other) = (PublicKey::from([7; 32]), PublicKey::from([8; 32]));
+/// // The first device of a contact is trusted, and another one is for people to decide.
+/// assert_eq!(store.meet(&fernand, key)?, Judgement::First);
+/// assert_eq!(store.meet(&fernand, other)?, Judgement::Other);
+///
+/// println!("{}", safety_number(store.identity().public(), other));
+/// // Fernand, on the telephone, sees the same digits.
+/// store.verify(&fernand, other.fingerprint().as_str())?;
+/// let contacts = store.contacts()?;
+/// let standings: Vec<_> = contacts.devices(&fernand).iter().map(|device| device.standing).collect();
+/// assert_eq!(standings, [Standing::Pinned, Standing::Verified]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TrustStore {
     folder: Arc<Path>,
@@ -29,6 +52,17 @@ pub struct TrustStore {
 }
 
 /// Why a store cannot be used.
+///
+/// ```
+/// use std::path::Path;
+/// use tubes_secure::{StoreError, TrustStore};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let nowhere = TrustStore::open(Path::new("/dev/null"), &"alice@example.org".parse()?);
+/// assert!(matches!(nowhere, Err(StoreError::Io { .. })));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {

@@ -24,11 +24,11 @@ use xmpp_parsers::roster::Roster;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 use xmpp_parsers::{ns, ping::Ping};
 
-use crate::SessionEvent;
 use crate::contacts::Contacts;
 use crate::identity::Identity;
 use crate::rooms::Rooms;
 use crate::tracker::{Asker, Tracker, fail_all};
+use crate::{Acquaintance, SessionEvent};
 
 /// Routes the stanzas of one session.
 #[derive(Debug)]
@@ -269,11 +269,14 @@ impl Router {
 
     fn deliver(&mut self, from: &Jid, inbound: Inbound) {
         if let Err(inbound) = self.switchboard.route(from, inbound) {
-            let known =
-                self.contacts.knows(&from.to_bare()) || from.to_bare() == self.own.to_bare();
+            let account = from.to_bare();
+            let is_known = self.contacts.knows(&account) || account == self.own.to_bare();
             self.events.push_back(SessionEvent::Unclaimed {
                 inbound: *inbound,
-                known,
+                sender: match is_known {
+                    true => Acquaintance::Contact,
+                    false => Acquaintance::Stranger,
+                },
             });
         }
     }

@@ -1,6 +1,5 @@
 //! How a client is put together.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,14 +8,12 @@ use tubes_local::{Access, Address};
 use super::joining::Joining;
 use super::policy::{Everything, Policy};
 use super::{Reception, StreamTubeClient};
-use crate::{Monitoring, Rules};
+use crate::Rules;
+use crate::stream_tube::Scope;
 
 /// What a client is created with; from [`StreamTubeClient::builder`].
 pub struct ClientBuilder {
-    pub(super) for_contacts: BTreeSet<String>,
-    pub(super) for_rooms: BTreeSet<String>,
-    pub(super) monitoring: Monitoring,
-    pub(super) rules: Rules,
+    pub(super) scope: Scope,
     pub(super) policy: Arc<dyn Policy>,
     pub(super) reception: Reception,
 }
@@ -24,10 +21,7 @@ pub struct ClientBuilder {
 impl ClientBuilder {
     pub(super) fn new() -> Self {
         Self {
-            for_contacts: BTreeSet::new(),
-            for_rooms: BTreeSet::new(),
-            monitoring: Monitoring::default(),
-            rules: Rules::default(),
+            scope: Scope::default(),
             policy: Arc::new(Everything),
             reception: Reception::InHand,
         }
@@ -38,7 +32,7 @@ impl ClientBuilder {
         mut self,
         services: impl IntoIterator<Item = S>,
     ) -> Self {
-        self.for_contacts = services.into_iter().map(Into::into).collect();
+        self.scope.for_contacts(services);
         self
     }
 
@@ -47,20 +41,20 @@ impl ClientBuilder {
         mut self,
         services: impl IntoIterator<Item = S>,
     ) -> Self {
-        self.for_rooms = services.into_iter().map(Into::into).collect();
+        self.scope.for_rooms(services);
         self
     }
 
     /// Reports connections one by one, as long as the client lives.
     pub fn with_monitoring(mut self) -> Self {
-        self.monitoring = Monitoring::On;
+        self.scope.monitor();
         self
     }
 
     /// Whose tubes of which service are taken; of others nothing is said, and they stay as they are.
     /// Without rules: those of all whom the account deals with.
     pub fn with_rules(mut self, rules: Rules) -> Self {
-        self.rules = rules;
+        self.scope.rule(rules);
         self
     }
 
@@ -88,10 +82,7 @@ impl ClientBuilder {
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
-            .field("for_contacts", &self.for_contacts)
-            .field("for_rooms", &self.for_rooms)
-            .field("monitoring", &self.monitoring)
-            .field("rules", &self.rules)
+            .field("scope", &self.scope)
             .field("reception", &self.reception)
             .finish_non_exhaustive()
     }

@@ -11,6 +11,8 @@ use crate::stream_tube::{Announced, Change};
 use crate::{ConnectionEnd, StreamTube, TubeConnection};
 
 /// Something that happened to a client's tubes.
+///
+/// See [`StreamTubeClient`](crate::StreamTubeClient) for an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientEvent {
@@ -87,6 +89,8 @@ impl Announced for ClientEvent {
 }
 
 /// A tube that is offered to one of the client's accounts.
+///
+/// See [`Policy`](crate::Policy) for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Invitation {
@@ -99,6 +103,18 @@ pub struct Invitation {
 }
 
 /// Why a client has no connection through a tube.
+///
+/// ```
+/// use tubes::{AcceptError, ConnectError};
+///
+/// /// Whether it is worth another try.
+/// fn may_try_again(why: &ConnectError) -> bool {
+///     matches!(why, ConnectError::Undecided | ConnectError::Accept(AcceptError::Busy))
+/// }
+///
+/// assert!(may_try_again(&ConnectError::Undecided));
+/// assert!(!may_try_again(&ConnectError::Unknown));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {

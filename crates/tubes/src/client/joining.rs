@@ -1,6 +1,6 @@
 //! The inside of a client.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,18 +15,14 @@ use super::builder::ClientBuilder;
 use super::event::{ClientEvent, ConnectError, Invitation};
 use super::policy::{Answer, Policy};
 use super::{Connection, Reception};
-use crate::stream_tube::{Accounts, Desk, Keeper};
-use crate::{Audience, Rules, StreamTube, Tubes};
+use crate::stream_tube::{Keeper, Office};
+use crate::{StreamTube, Tubes};
 
 /// What a client has in hand.
 pub(super) struct Joining {
-    for_contacts: BTreeSet<String>,
-    for_rooms: BTreeSet<String>,
-    rules: Rules,
     policy: Arc<dyn Policy>,
     reception: Reception,
-    desk: Desk<ClientEvent>,
-    accounts: Accounts,
+    office: Office<ClientEvent>,
     /// The tubes of which it is not decided yet whether they are wanted, and who decides.
     undecided: Mutex<BTreeMap<TubeId, AbortHandle>>,
 }
@@ -34,12 +30,8 @@ pub(super) struct Joining {
 impl Keeper for Joining {
     type Event = ClientEvent;
 
-    fn desk(&self) -> &Desk<ClientEvent> {
-        &self.desk
-    }
-
-    fn accounts(&self) -> &Accounts {
-        &self.accounts
+    fn office(&self) -> &Office<ClientEvent> {
+        &self.office
     }
 
     fn hear(self: &Arc<Self>, account: &BareJid, tubes: &Tubes, event: &Event) {
@@ -87,21 +79,10 @@ impl Keeper for Joining {
 impl Joining {
     pub(super) fn new(builder: ClientBuilder) -> Self {
         Self {
-            for_contacts: builder.for_contacts,
-            for_rooms: builder.for_rooms,
-            rules: builder.rules,
             policy: builder.policy,
             reception: builder.reception,
-            desk: Desk::new(builder.monitoring),
-            accounts: Accounts::default(),
+            office: Office::new(builder.scope),
             undecided: Mutex::default(),
-        }
-    }
-
-    pub(super) fn handles(&self, audience: &Audience, service: &str) -> bool {
-        match audience {
-            Audience::Contact(_) => self.for_contacts.contains(service),
-            Audience::Room(_) => self.for_rooms.contains(service),
         }
     }
 
@@ -110,10 +91,10 @@ impl Joining {
         let StreamTube {
             audience, service, ..
         } = &invitation.tube;
-        if !self.handles(audience, service) {
+        if !self.office.handles(audience, service) {
             return;
         }
-        match self.rules.without_groups(audience, service) {
+        match self.office.rules().without_groups(audience, service) {
             Some(true) => drop(self.begin(invitation, tubes)),
             Some(false) => {}
             // The roster has to be asked, and meanwhile the tube may go.
@@ -133,7 +114,12 @@ impl Joining {
             service,
             ..
         } = &invitation.tube;
-        if self.rules.permit_now(tubes, audience, service).await {
+        if self
+            .office
+            .rules()
+            .permit_now(tubes, audience, service)
+            .await
+        {
             // It may be gone by now, or in hand.
             let _ = self.take(account, *id).await;
         }
@@ -145,7 +131,7 @@ impl Joining {
         account: &BareJid,
         id: TubeId,
     ) -> Option<StreamTube> {
-        let hold = self.accounts.hold(account).await?;
+        let hold = self.office.accounts().hold(account).await?;
         let state = hold.tubes.state();
         let invitation = open_invitation(account, id, state.tubes.get(&id)?)?;
         let tube = invitation.tube.clone();
@@ -160,7 +146,7 @@ impl Joining {
         let event = ClientEvent::TubeOffered {
             invitation: invitation.clone(),
         };
-        self.desk.begin(tube, event)?;
+        self.office.desk().begin(tube, event)?;
         let deciding = Deciding {
             joining: Arc::clone(self),
             tubes: tubes.clone(),
@@ -174,7 +160,7 @@ impl Joining {
     /// Of tubes that are gone nothing is to be decided any more.
     fn stop_deciding(&self) {
         locked(&self.undecided).retain(|tube, task| {
-            let is_there = self.desk.has(*tube);
+            let is_there = self.office.desk().has(*tube);
             if !is_there {
                 task.abort();
             }
@@ -183,35 +169,26 @@ impl Joining {
     }
 
     pub(super) async fn connect(&self, id: TubeId) -> Result<Connection, ConnectError> {
-        let tube = self.desk.state().tubes.remove(&id);
+        let tube = self.office.desk().state().tubes.remove(&id);
         let tube = tube.ok_or(ConnectError::Unknown)?;
         if locked(&self.undecided).contains_key(&id) {
             return Err(ConnectError::Undecided);
         }
         let (tubes, _) = self
-            .accounts
+            .office
+            .accounts()
             .find(&tube.account)
             .ok_or(ConnectError::Unknown)?;
         let (connection, socket) = Connection::pair().await?;
         tubes.attach(id, socket).await?;
         Ok(connection)
     }
-
-    pub(super) async fn leave(&self, tube: TubeId) {
-        let Some(tube) = self.desk.state().tubes.remove(&tube) else {
-            return;
-        };
-        if let Some((tubes, _)) = self.accounts.find(&tube.account) {
-            tubes.close(tube.id).await;
-        }
-    }
 }
 
 impl fmt::Debug for Joining {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Joining")
-            .field("for_contacts", &self.for_contacts)
-            .field("for_rooms", &self.for_rooms)
+            .field("office", &self.office)
             .field("reception", &self.reception)
             .finish_non_exhaustive()
     }
@@ -254,7 +231,7 @@ impl Deciding {
         let tube = self.invitation.tube.clone();
         let address = None;
         let accepted = ClientEvent::TubeAccepted { tube, address };
-        self.joining.desk.announce(accepted);
+        self.joining.office.desk().announce(accepted);
     }
 
     /// Programs may connect. That they may is announced when the account reports it.
@@ -263,10 +240,13 @@ impl Deciding {
         let accepted = self.tubes.accept(tube.id, address, access).await;
         let Err(why) = accepted else { return };
         let is_ours = !matches!(why, AcceptError::Already);
-        self.joining.desk.announce(ClientEvent::TubeFailed {
-            tube: tube.clone(),
-            error: Arc::new(why),
-        });
+        self.joining
+            .office
+            .desk()
+            .announce(ClientEvent::TubeFailed {
+                tube: tube.clone(),
+                error: Arc::new(why),
+            });
         if is_ours {
             self.tubes.close(tube.id).await;
         }
@@ -276,7 +256,7 @@ impl Deciding {
         let tube = self.invitation.tube.clone();
         let id = tube.id;
         let declined = ClientEvent::TubeDeclined { tube, reason };
-        self.joining.desk.announce(declined);
+        self.joining.office.desk().announce(declined);
         self.tubes.close(id).await;
     }
 }

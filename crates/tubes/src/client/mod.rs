@@ -30,7 +30,7 @@ pub use self::event::{ClientEvent, ConnectError, Invitation};
 pub use self::policy::{Answer, Policy};
 
 use self::joining::Joining;
-use crate::stream_tube::{Keeper, accounts};
+use crate::stream_tube::Front;
 use crate::{AddError, Audience, Feed, Monitoring, StreamTube, StreamTubes, TubeConnection, Tubes};
 
 /// Takes the tubes of chosen services that contacts offer, on any number of accounts.
@@ -38,35 +38,57 @@ use crate::{AddError, Audience, Feed, Monitoring, StreamTube, StreamTubes, TubeC
 /// Cheap to clone. Dropping the last clone closes its tubes in the background;
 /// [`close`](Self::close) waits for it. The accounts stay logged in as long as the client has them.
 ///
-/// ```no_run
-/// # async fn example(tubes: tubes::Tubes) -> Result<(), Box<dyn std::error::Error>> {
-/// use tokio::io::AsyncWriteExt;
-/// use tubes::{Answer, ClientEvent, Invitation, StreamTubeClient};
+/// ```
+/// use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+/// use tubes::{Answer, ClientEvent, Invitation, StreamTubeClient, Tubes};
 ///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use tubes_server::{Server, ServerKind, Setup};
+/// # let server = Server::start(ServerKind::Embedded, Setup::new()).await?;
+/// # let keys = tempfile::tempdir()?;
+/// # let mut people = Vec::new();
+/// # for name in ["alice", "fernand"] {
+/// #     let (account, at) = (server.fresh_account(name).await?, server.address());
+/// #     let account = tubes::Account::new(account.jid.into(), account.password)?
+/// #         .with_server(&at.ip().to_string(), at.port())?
+/// #         .with_roots_pem(server.ca().pem().as_bytes())?;
+/// #     let builder = Tubes::builder(account).keys_in(keys.path());
+/// #     people.push(builder.start().await?.0);
+/// # }
+/// # let (fernand, alice) = (people.pop().ok_or("two")?, people.pop().ok_or("two")?);
+/// # let fernands = fernand.login().await?.jid.to_bare();
+/// # let alices = alice.login().await?.jid.to_bare();
+/// # for (one, other) in [(&alice, &fernands), (&fernand, &alices)] {
+/// #     one.befriend(other).await;
+/// # }
+/// # let echo = tubes::Command::new("cat");
+/// # alice.offer(tubes::Offer::command(fernands, "x-chat", echo)).await?;
 /// let client = StreamTubeClient::builder()
 ///     .services_for_contacts(["x-chat"])
-///     .with_policy(async |invitation: Invitation| match invitation.offerer.domain().as_str() {
-///         "example.org" => Answer::Accept,
-///         other => Answer::Decline { reason: format!("nobody of {other} is wanted") },
+///     .with_policy(async |invitation: Invitation| match invitation.parameters.is_empty() {
+///         true => Answer::Accept,
+///         false => Answer::Decline { reason: "it comes with something unknown".to_owned() },
 ///     })
 ///     .build();
 /// let (_, mut events) = client.watch();
-/// client.add(&tubes).await?;
+/// client.add(&fernand).await?;
 /// while let Some(event) = events.next().await {
 ///     if let ClientEvent::TubeAccepted { tube, .. } = event {
-///         let mut connection = client.connect(tube.id).await?;
+///         let mut connection = BufReader::new(client.connect(tube.id).await?);
 ///         connection.write_all(b"hello\n").await?;
+///         let mut answer = String::new();
+///         connection.read_line(&mut answer).await?;
+///         assert_eq!(answer, "hello\n");
+///         break;
 ///     }
 /// }
+/// client.close().await;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct StreamTubeClient(Arc<Front>);
-
-/// What the application holds.
-#[derive(Debug)]
-struct Front(Arc<Joining>);
+pub struct StreamTubeClient(Arc<Front<Joining>>);
 
 impl StreamTubeClient {
     /// Says what the client is for.
@@ -75,7 +97,7 @@ impl StreamTubeClient {
     }
 
     fn new(joining: Joining) -> Self {
-        Self(Arc::new(Front(Arc::new(joining))))
+        Self(Front::new(joining))
     }
 
     /// Adds an account; its tubes are taken from now on, and those that it was offered before and
@@ -86,27 +108,28 @@ impl StreamTubeClient {
     ///
     /// [`AddError::Already`] if it is there, also with another login.
     pub async fn add(&self, tubes: &Tubes) -> Result<BareJid, AddError> {
-        accounts::add(self.inside(), tubes).await
+        self.0.add(tubes).await
     }
 
-    /// Closes the account's tubes in hand, and lets go of it; whether it was there.
-    pub async fn remove(&self, account: &BareJid) -> Option<()> {
-        accounts::remove(self.inside(), account).await
+    /// Closes the account's tubes in hand, and lets go of it. Returns its handle, if it was there: it stays
+    /// logged in as long as somebody has one.
+    pub async fn remove(&self, account: &BareJid) -> Option<Tubes> {
+        self.0.remove(account).await
     }
 
     /// The accounts that were added and are not closed.
     pub fn accounts(&self) -> Vec<BareJid> {
-        self.inside().accounts().jids()
+        self.0.accounts()
     }
 
     /// Whether the client was created for this service and such an audience.
     pub fn handles(&self, audience: &Audience, service: &str) -> bool {
-        self.inside().handles(audience, service)
+        self.0.handles(audience, service)
     }
 
     /// Whether connections are reported.
     pub fn monitoring(&self) -> Monitoring {
-        self.inside().desk().monitoring()
+        self.0.monitoring()
     }
 
     /// Takes a single tube that is offered to the account and that nobody has accepted, whatever
@@ -124,10 +147,10 @@ impl StreamTubeClient {
         self.inside().connect(tube).await
     }
 
-    /// Closes one of the client's tubes; its connections finish what they were given. Returns when it
-    /// is gone.
+    /// Gives one of the client's tubes up, which closes it on this side; its connections finish what they
+    /// were given. Returns when it is gone.
     pub async fn leave(&self, tube: TubeId) {
-        self.inside().leave(tube).await;
+        self.0.close_tube(tube).await;
     }
 
     /// The tubes in hand and their connections, and a listener for what happens from now on.
@@ -135,34 +158,28 @@ impl StreamTubeClient {
     /// There is no gap between the two: every event is either part of the state or will be heard.
     /// Whoever [missed](ClientEvent::Missed) events asks for both anew.
     pub fn watch(&self) -> (StreamTubes, Feed<ClientEvent>) {
-        self.inside().desk().watch()
+        self.0.watch()
     }
 
     /// The tubes in hand, accepted or not.
     pub fn tubes(&self) -> Vec<StreamTube> {
-        self.inside().desk().state().tubes.into_values().collect()
+        self.0.tubes()
     }
 
     /// The open connections. Empty without monitoring.
     pub fn connections(&self) -> Vec<TubeConnection> {
-        let state = self.inside().desk().state();
+        let state = self.0.state();
         state.connections.into_values().collect()
     }
 
-    /// Closes all tubes in hand, takes no more, and lets go of the accounts; they stay logged in if
+    /// Ends the client: closes all tubes in hand, takes no more, and lets go of the accounts; they stay logged in if
     /// the application holds them. Connections finish what they were given, within a few seconds.
     pub async fn close(&self) {
-        accounts::close(self.inside()).await;
+        self.0.close().await;
     }
 
     fn inside(&self) -> &Arc<Joining> {
-        &self.0.0
-    }
-}
-
-impl Drop for Front {
-    fn drop(&mut self) {
-        accounts::spawn_close(&self.0);
+        self.0.keeper()
     }
 }
 

@@ -43,6 +43,8 @@ where
 }
 
 /// Whether a tube is wanted.
+///
+/// See [`Policy`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {

@@ -1,19 +1,13 @@
 //! How a server is put together.
 
-use std::collections::BTreeSet;
-
 use super::StreamTubeServer;
 use super::serving::Serving;
-use crate::{Monitoring, Rules};
+use crate::Rules;
+use crate::stream_tube::Scope;
 
 /// What a server is created with; from [`StreamTubeServer::builder`].
 #[derive(Debug, Default)]
-pub struct ServerBuilder {
-    pub(super) for_contacts: BTreeSet<String>,
-    pub(super) for_rooms: BTreeSet<String>,
-    pub(super) monitoring: Monitoring,
-    pub(super) rules: Rules,
-}
+pub struct ServerBuilder(Scope);
 
 impl ServerBuilder {
     /// The services that it offers to contacts; none, unless it is said here.
@@ -21,7 +15,7 @@ impl ServerBuilder {
         mut self,
         services: impl IntoIterator<Item = S>,
     ) -> Self {
-        self.for_contacts = services.into_iter().map(Into::into).collect();
+        self.0.for_contacts(services);
         self
     }
 
@@ -30,24 +24,24 @@ impl ServerBuilder {
         mut self,
         services: impl IntoIterator<Item = S>,
     ) -> Self {
-        self.for_rooms = services.into_iter().map(Into::into).collect();
+        self.0.for_rooms(services);
         self
     }
 
     /// Reports connections one by one, as long as the server lives.
     pub fn with_monitoring(mut self) -> Self {
-        self.monitoring = Monitoring::On;
+        self.0.monitor();
         self
     }
 
     /// Who may use which service, in the beginning.
     pub fn with_rules(mut self, rules: Rules) -> Self {
-        self.rules = rules;
+        self.0.rule(rules);
         self
     }
 
     /// The server, with nothing to export yet and no accounts.
     pub fn build(self) -> StreamTubeServer {
-        StreamTubeServer::new(Serving::new(self))
+        StreamTubeServer::new(Serving::new(self.0))
     }
 }

@@ -12,6 +12,8 @@ use crate::stream_tube::{Announced, Change};
 use crate::{Audience, ConnectionEnd, StreamTube, TubeConnection};
 
 /// Something that happened to a server's tubes.
+///
+/// See [`StreamTubeServer`](crate::StreamTubeServer) for an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ServerEvent {
@@ -83,6 +85,8 @@ impl Announced for ServerEvent {
 }
 
 /// A request for a tube.
+///
+/// See [`ParametersGenerator`](crate::ParametersGenerator) for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TubeRequest {
@@ -97,6 +101,8 @@ pub struct TubeRequest {
 }
 
 /// Which request for a tube it is, as long as the process lives.
+///
+/// See [`ParametersGenerator`](crate::ParametersGenerator) for an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(u64);
 
@@ -114,6 +120,22 @@ impl fmt::Display for RequestId {
 }
 
 /// Why a server does not offer a tube.
+///
+/// ```
+/// use tubes::{Audience, BareJid, ServeError, StreamTubeServer};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = StreamTubeServer::builder().services_for_contacts(["x-chat"]).build();
+/// let account: BareJid = "alice@example.org".parse()?;
+/// let to_itself = || Audience::Contact(account.clone());
+/// let refused = server.offer(&account, to_itself(), "x-chess").await;
+/// assert!(matches!(refused, Err(ServeError::NotHandled { .. })));
+/// let refused = server.offer(&account, to_itself(), "x-chat").await;
+/// assert!(matches!(refused, Err(ServeError::UnknownAccount(_))));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {

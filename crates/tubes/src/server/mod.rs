@@ -7,7 +7,7 @@
 //! ```
 //!
 //! - [`StreamTubeServer`] (this file), and how it is created (`builder.rs`)
-//! - [`Exportable`], [`ParametersGenerator`]: what is exported, and what is said of it (`export.rs`)
+//! - [`ParametersGenerator`]: what is said of what is exported (`export.rs`)
 //! - [`ServerEvent`], [`ServeError`]: what the application learns (`event.rs`)
 //! - `serving.rs`: the inside
 
@@ -21,17 +21,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tubes_actors::TubeId;
-use tubes_local::Export;
+use tubes_local::{Export, ExportError, Exportable};
 use tubes_protocol::tube::Parameters;
 use xmpp_parsers::jid::BareJid;
 
 pub use self::builder::ServerBuilder;
 pub use self::event::{RequestId, ServeError, ServerEvent, TubeRequest};
-pub use self::export::{ExportError, Exportable, ParametersGenerator};
+pub use self::export::ParametersGenerator;
 
 use self::export::{Bootstrap, Exported};
 use self::serving::Serving;
-use crate::stream_tube::{Keeper, accounts};
+use crate::stream_tube::Front;
 use crate::{AddError, Audience, Feed, Monitoring, Rules, StreamTube, StreamTubes};
 use crate::{TubeConnection, Tubes};
 
@@ -40,35 +40,72 @@ use crate::{TubeConnection, Tubes};
 /// Cheap to clone. Dropping the last clone closes its tubes in the background;
 /// [`close`](Self::close) waits for it. The accounts stay logged in as long as the server has them.
 ///
-/// ```no_run
-/// # async fn example(tubes: tubes::Tubes) -> Result<(), Box<dyn std::error::Error>> {
+/// ```
 /// use tokio::net::TcpListener;
-/// use tubes::{Audience, Parameters, ServerEvent, StreamTubeServer};
+/// use tubes::{Audience, Parameters, ServerEvent, StreamTubeServer, Tubes};
 ///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use tubes_server::{Server, ServerKind, Setup};
+/// # let server = Server::start(ServerKind::Embedded, Setup::new()).await?;
+/// # let keys = tempfile::tempdir()?;
+/// # let mut people = Vec::new();
+/// # for name in ["alice", "fernand"] {
+/// #     let (account, at) = (server.fresh_account(name).await?, server.address());
+/// #     let account = tubes::Account::new(account.jid.into(), account.password)?
+/// #         .with_server(&at.ip().to_string(), at.port())?
+/// #         .with_roots_pem(server.ca().pem().as_bytes())?;
+/// #     let builder = Tubes::builder(account).keys_in(keys.path());
+/// #     people.push(builder.start().await?.0);
+/// # }
+/// # let (fernand, alice) = (people.pop().ok_or("two")?, people.pop().ok_or("two")?);
+/// # let fernands = fernand.login().await?.jid.to_bare();
+/// # let alices = alice.login().await?.jid.to_bare();
+/// # for (one, other) in [(&alice, &fernands), (&fernand, &alices)] {
+/// #     one.befriend(other).await;
+/// # }
+/// # let client = tubes::StreamTubeClient::builder().services_for_contacts(["x-chat"]).build();
+/// # let (_, mut accepted) = client.watch();
+/// # client.add(&fernand).await?;
+/// # let connecting = async {
+/// #     loop {
+/// #         match accepted.next().await.ok_or("the client is gone")? {
+/// #             tubes::ClientEvent::TubeAccepted { tube, .. } => {
+/// #                 break Ok::<_, Box<dyn std::error::Error>>(client.connect(tube.id).await?);
+/// #             }
+/// #             _ => {}
+/// #         }
+/// #     }
+/// # };
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
 /// let server = StreamTubeServer::builder()
 ///     .services_for_contacts(["x-chat"])
 ///     .with_monitoring()
 ///     .build();
 /// server.export(&listener, Parameters::default())?;
-/// let account = server.add(&tubes).await?;
+/// let account = server.add(&alice).await?;
 /// let (_, mut events) = server.watch();
-/// let fernand = Audience::Contact("fernand@example.net".parse()?);
-/// server.offer(&account, fernand, "x-chat").await?;
+/// let to_fernand = Audience::Contact(fernands.clone());
+/// server.offer(&account, to_fernand, "x-chat").await?;
+/// # let program = connecting.await?;
+///
+/// let (stream, source) = listener.accept().await?;
+/// let connection = server.behind(source).await.ok_or("the server is gone")?;
+/// assert_eq!(connection.contact.to_bare(), fernands);
+/// drop(stream);
+/// # drop(program);
 /// while let Some(event) = events.next().await {
-///     if let ServerEvent::ConnectionOpened { connection } = event {
-///         println!("{:?} is {}", connection.source, connection.contact);
+///     if let ServerEvent::ConnectionClosed { connection, end } = event {
+///         println!("{} has gone: {end:?}", connection.contact);
+///         break;
 ///     }
 /// }
+/// server.close().await;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct StreamTubeServer(Arc<Front>);
-
-/// What the application holds.
-#[derive(Debug)]
-struct Front(Arc<Serving>);
+pub struct StreamTubeServer(Arc<Front<Serving>>);
 
 impl StreamTubeServer {
     /// Says what the server is for.
@@ -77,7 +114,7 @@ impl StreamTubeServer {
     }
 
     fn new(serving: Serving) -> Self {
-        Self(Arc::new(Front(Arc::new(serving))))
+        Self(Front::new(serving))
     }
 
     /// Adds an account; tubes can be offered from it from now on. Must be called within a tokio
@@ -87,17 +124,18 @@ impl StreamTubeServer {
     ///
     /// [`AddError::Already`] if it is there, also with another login.
     pub async fn add(&self, tubes: &Tubes) -> Result<BareJid, AddError> {
-        accounts::add(self.inside(), tubes).await
+        self.0.add(tubes).await
     }
 
-    /// Closes the account's tubes in hand, and lets go of it; whether it was there.
-    pub async fn remove(&self, account: &BareJid) -> Option<()> {
-        accounts::remove(self.inside(), account).await
+    /// Closes the account's tubes in hand, and lets go of it. Returns its handle, if it was there: it stays
+    /// logged in as long as somebody has one.
+    pub async fn remove(&self, account: &BareJid) -> Option<Tubes> {
+        self.0.remove(account).await
     }
 
     /// The accounts that were added and are not closed.
     pub fn accounts(&self) -> Vec<BareJid> {
-        self.inside().accounts().jids()
+        self.0.accounts()
     }
 
     /// Offers this socket, or [a command or a socket that is told who connects](Export), in tubes from now
@@ -144,12 +182,12 @@ impl StreamTubeServer {
 
     /// Whether the server was created for this service and such an audience.
     pub fn handles(&self, audience: &Audience, service: &str) -> bool {
-        self.inside().handles(audience, service)
+        self.0.handles(audience, service)
     }
 
     /// Whether connections are reported.
     pub fn monitoring(&self) -> Monitoring {
-        self.inside().desk().monitoring()
+        self.0.monitoring()
     }
 
     /// Offers the exported socket, under the name of one of the server's services.
@@ -180,10 +218,10 @@ impl StreamTubeServer {
         self.inside().offer(account, audience, service).await
     }
 
-    /// Closes one of the server's tubes; its connections finish what they were given. Returns when it
-    /// is gone.
+    /// Takes one of the server's offers back, which closes that tube; its connections finish what they
+    /// were given. Returns when it is gone.
     pub async fn withdraw(&self, tube: TubeId) {
-        self.inside().withdraw(tube).await;
+        self.0.close_tube(tube).await;
     }
 
     /// Sets who may use which service from now on. Tubes that are there against these rules are
@@ -197,18 +235,18 @@ impl StreamTubeServer {
     /// There is no gap between the two: every event is either part of the state or will be heard.
     /// Whoever [missed](ServerEvent::Missed) events asks for both anew.
     pub fn watch(&self) -> (StreamTubes, Feed<ServerEvent>) {
-        self.inside().desk().watch()
+        self.0.watch()
     }
 
     /// The tubes in hand.
     pub fn tubes(&self) -> Vec<StreamTube> {
-        self.inside().desk().state().tubes.into_values().collect()
+        self.0.tubes()
     }
 
     /// The open connections by where the service sees them come from; see
     /// [`StreamTubes::by_source`]. Empty without monitoring.
     pub fn connections(&self) -> BTreeMap<Option<SocketAddr>, Vec<TubeConnection>> {
-        self.inside().desk().state().by_source()
+        self.0.state().by_source()
     }
 
     /// Waits until it is known who is behind a connection that the service accepted from this
@@ -238,20 +276,14 @@ impl StreamTubeServer {
         }
     }
 
-    /// Closes all tubes in hand, takes no more, and lets go of the accounts; they stay logged in if
+    /// Ends the server: closes all tubes in hand, takes no more, and lets go of the accounts; they stay logged in if
     /// the application holds them. Connections finish what they were given, within a few seconds.
     pub async fn close(&self) {
-        accounts::close(self.inside()).await;
+        self.0.close().await;
     }
 
     fn inside(&self) -> &Arc<Serving> {
-        &self.0.0
-    }
-}
-
-impl Drop for Front {
-    fn drop(&mut self) {
-        accounts::spawn_close(&self.0);
+        self.0.keeper()
     }
 }
 

@@ -1,50 +1,35 @@
 //! The inside of a server.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tubes_actors::TubeId;
 use tubes_actors::state::Phase;
 use xmpp_parsers::jid::BareJid;
 
-use super::builder::ServerBuilder;
 use super::event::{RequestId, ServeError, ServerEvent, TubeRequest};
 use super::export::Exported;
-use crate::stream_tube::{Accounts, Desk, Keeper};
+use crate::stream_tube::{Keeper, Office, Scope};
 use crate::{Audience, Offer, Rules, StreamTube, Tubes};
 
 /// What a server has in hand.
 #[derive(Debug)]
 pub(super) struct Serving {
-    for_contacts: BTreeSet<String>,
-    for_rooms: BTreeSet<String>,
-    rules: Mutex<Rules>,
     exported: Mutex<Option<Exported>>,
-    desk: Desk<ServerEvent>,
-    accounts: Accounts,
+    office: Office<ServerEvent>,
 }
 
 impl Keeper for Serving {
     type Event = ServerEvent;
 
-    fn desk(&self) -> &Desk<ServerEvent> {
-        &self.desk
-    }
-
-    fn accounts(&self) -> &Accounts {
-        &self.accounts
+    fn office(&self) -> &Office<ServerEvent> {
+        &self.office
     }
 }
 
 impl Serving {
-    pub(super) fn new(builder: ServerBuilder) -> Self {
+    pub(super) fn new(scope: Scope) -> Self {
         Self {
-            for_contacts: builder.for_contacts,
-            for_rooms: builder.for_rooms,
-            rules: Mutex::new(builder.rules),
             exported: Mutex::default(),
-            desk: Desk::new(builder.monitoring),
-            accounts: Accounts::default(),
+            office: Office::new(scope),
         }
     }
 
@@ -54,13 +39,6 @@ impl Serving {
 
     pub(super) fn exported(&self) -> Option<Exported> {
         locked(&self.exported).clone()
-    }
-
-    pub(super) fn handles(&self, audience: &Audience, service: &str) -> bool {
-        match audience {
-            Audience::Contact(_) => self.for_contacts.contains(service),
-            Audience::Room(_) => self.for_rooms.contains(service),
-        }
     }
 
     pub(super) async fn offer(
@@ -76,7 +54,7 @@ impl Serving {
             audience,
             service: service.to_owned(),
         };
-        self.desk.announce(ServerEvent::TubeRequested {
+        self.office.desk().announce(ServerEvent::TubeRequested {
             request: request.clone(),
         });
         let pending = Pending {
@@ -94,10 +72,10 @@ impl Serving {
         audience: &Audience,
         service: &str,
     ) -> Result<Exported, ServeError> {
-        if self.desk.is_closed() {
+        if self.office.desk().is_closed() {
             return Err(ServeError::Closed);
         }
-        let Some((tubes, _)) = self.accounts.find(account) else {
+        let Some((tubes, _)) = self.office.accounts().find(account) else {
             return Err(ServeError::UnknownAccount(account.clone()));
         };
         self.permit(&tubes, audience, service).await?;
@@ -110,7 +88,7 @@ impl Serving {
         audience: &Audience,
         service: &str,
     ) -> Result<(), ServeError> {
-        let rules = locked(&self.rules).clone();
+        let rules = self.office.rules();
         if rules.permit_now(tubes, audience, service).await {
             return Ok(());
         }
@@ -120,24 +98,15 @@ impl Serving {
         })
     }
 
-    pub(super) async fn withdraw(&self, tube: TubeId) {
-        let Some(tube) = self.desk.state().tubes.remove(&tube) else {
-            return;
-        };
-        if let Some((tubes, _)) = self.accounts.find(&tube.account) {
-            tubes.close(tube.id).await;
-        }
-    }
-
     pub(super) async fn set_rules(&self, rules: Rules) {
-        *locked(&self.rules) = rules.clone();
+        self.office.set_rules(rules.clone());
         // What is being offered right now was permitted before, and is seen only when it is there.
-        for account in self.accounts.jids() {
-            self.accounts.settled(&account).await;
+        for account in self.office.accounts().jids() {
+            self.office.accounts().settled(&account).await;
         }
         let mut closing = Vec::new();
-        for tube in self.desk.state().tubes.into_values() {
-            let Some((tubes, runtime)) = self.accounts.find(&tube.account) else {
+        for tube in self.office.desk().state().tubes.into_values() {
+            let Some((tubes, runtime)) = self.office.accounts().find(&tube.account) else {
                 continue;
             };
             if !rules
@@ -160,7 +129,7 @@ impl Serving {
         offer: Offer,
     ) -> Result<StreamTube, ServeError> {
         let unknown = || ServeError::UnknownAccount(request.account.clone());
-        let hold = self.accounts.hold(&request.account).await;
+        let hold = self.office.accounts().hold(&request.account).await;
         let hold = hold.ok_or_else(unknown)?;
         // The rules may have changed while the parameters were asked for.
         let permitted = self.permit(&hold.tubes, &request.audience, &request.service);
@@ -180,7 +149,7 @@ impl Serving {
             request: request.id,
             tube: tube.clone(),
         };
-        if self.desk.begin(tube.clone(), event).is_none() {
+        if self.office.desk().begin(tube.clone(), event).is_none() {
             hold.tubes.close(id).await;
             return Err(ServeError::Closed);
         }
@@ -203,7 +172,7 @@ impl Pending {
             Err(error) => return Err(self.fail(error)),
         };
         let account = &self.request.account;
-        let Some((_, runtime)) = self.serving.accounts.find(account) else {
+        let Some((_, runtime)) = self.serving.office.accounts().find(account) else {
             let error = ServeError::UnknownAccount(account.clone());
             return Err(self.fail(error));
         };
@@ -246,7 +215,7 @@ impl Drop for Pending {
         if let Some(error) = self.error.take() {
             let request = self.request.clone();
             let refused = ServerEvent::TubeRefused { request, error };
-            self.serving.desk.announce(refused);
+            self.serving.office.desk().announce(refused);
         }
     }
 }

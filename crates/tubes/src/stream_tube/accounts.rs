@@ -11,16 +11,14 @@ use tubes_actors::state::Link;
 use tubes_actors::{Event, Events, State, TubeId};
 use xmpp_parsers::jid::BareJid;
 
-use super::{Announced, Desk};
+use super::{Announced, Office};
 use crate::Tubes;
 
 /// Who has tubes in hand: the inside of a server or a client.
 pub(crate) trait Keeper: Send + Sync + Sized + 'static {
     type Event: Announced;
 
-    fn desk(&self) -> &Desk<Self::Event>;
-
-    fn accounts(&self) -> &Accounts;
+    fn office(&self) -> &Office<Self::Event>;
 
     /// What an account reports, after the desk took notice of it.
     fn hear(self: &Arc<Self>, _account: &BareJid, _tubes: &Tubes, _event: &Event) {}
@@ -59,6 +57,42 @@ pub(crate) struct Hold {
 }
 
 /// Why an account was not added.
+///
+/// ```
+/// use tubes::{AddError, StreamTubeServer, Tubes};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// /// Adds an account, if it was not done before.
+/// async fn add(server: &StreamTubeServer, tubes: &Tubes) -> Result<(), AddError> {
+///     match server.add(tubes).await {
+///         Ok(_) | Err(AddError::Already) => Ok(()),
+///         Err(other) => Err(other),
+///     }
+/// }
+///
+/// # use tubes_server::{Server, ServerKind, Setup};
+/// # let server = Server::start(ServerKind::Embedded, Setup::new()).await?;
+/// # let keys = tempfile::tempdir()?;
+/// # let mut people = Vec::new();
+/// # for name in ["alice", "fernand"] {
+/// #     let (account, at) = (server.fresh_account(name).await?, server.address());
+/// #     let account = tubes::Account::new(account.jid.into(), account.password)?
+/// #         .with_server(&at.ip().to_string(), at.port())?
+/// #         .with_roots_pem(server.ca().pem().as_bytes())?;
+/// #     let builder = Tubes::builder(account).keys_in(keys.path());
+/// #     people.push(builder.start().await?.0);
+/// # }
+/// # let (fernand, alice) = (people.pop().ok_or("two")?, people.pop().ok_or("two")?);
+/// # drop(fernand);
+/// let server = StreamTubeServer::builder().build();
+/// add(&server, &alice).await?;
+/// add(&server, &alice).await?;
+/// server.close().await;
+/// assert_eq!(add(&server, &alice).await, Err(AddError::Closed));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddError {
@@ -131,8 +165,8 @@ impl Accounts {
 pub(crate) async fn add<K: Keeper>(keeper: &Arc<K>, tubes: &Tubes) -> Result<BareJid, AddError> {
     let login = tubes.login().await.map_err(|_| AddError::Gone)?;
     let account = login.jid.to_bare();
-    let mut posts = keeper.accounts().posts();
-    if keeper.desk().is_closed() {
+    let mut posts = keeper.office().accounts().posts();
+    if keeper.office().desk().is_closed() {
         return Err(AddError::Closed);
     }
     let Entry::Vacant(vacant) = posts.entry(account.clone()) else {
@@ -163,11 +197,12 @@ pub(crate) async fn add<K: Keeper>(keeper: &Arc<K>, tubes: &Tubes) -> Result<Bar
     Ok(account)
 }
 
-/// Closes the account's tubes and lets go of it; whether it was there.
-pub(crate) async fn remove<K: Keeper>(keeper: &Arc<K>, account: &BareJid) -> Option<()> {
-    let post = keeper.accounts().take(account)?;
+/// Closes the account's tubes and lets go of it; its handle, if it was there.
+pub(crate) async fn remove<K: Keeper>(keeper: &Arc<K>, account: &BareJid) -> Option<Tubes> {
+    let post = keeper.office().accounts().take(account)?;
+    let tubes = post.tubes.clone();
     dismiss(keeper, account, post).await;
-    Some(())
+    Some(tubes)
 }
 
 /// Closes all tubes and lets go of all accounts.
@@ -180,8 +215,8 @@ pub(crate) async fn close<K: Keeper>(keeper: &Arc<K>) {
 
 /// Begins to close all tubes; each account's on its own runtime.
 pub(crate) fn spawn_close<K: Keeper>(keeper: &Arc<K>) -> Vec<JoinHandle<()>> {
-    keeper.desk().close();
-    let posts = std::mem::take(&mut *keeper.accounts().posts());
+    keeper.office().desk().close();
+    let posts = std::mem::take(&mut *keeper.office().accounts().posts());
     let dismissing = posts.into_iter().map(|(account, post)| {
         let keeper = Arc::clone(keeper);
         let runtime = post.runtime.clone();
@@ -193,7 +228,7 @@ pub(crate) fn spawn_close<K: Keeper>(keeper: &Arc<K>) -> Vec<JoinHandle<()>> {
 async fn dismiss<K: Keeper>(keeper: &Arc<K>, account: &BareJid, post: Post) {
     // What is being begun is begun first, and seen.
     drop(post.gate.write().await);
-    let in_hand = keeper.desk().state().tubes;
+    let in_hand = keeper.office().desk().state().tubes;
     let of_account = in_hand.values().filter(|tube| tube.account == *account);
     let closing: Vec<_> = of_account
         .map(|tube| post.runtime.spawn(close_tube(post.tubes.clone(), tube.id)))
@@ -223,7 +258,7 @@ impl<K: Keeper> Follower<K> {
     async fn follow(self, mut events: Events, mut stopped: oneshot::Receiver<()>) {
         let mut link = Link::Starting;
         // An account that is offline for good still reports how its tubes end.
-        while !is_over(&link) || self.keeper.desk().has_any_of(&self.account) {
+        while !is_over(&link) || self.keeper.office().desk().has_any_of(&self.account) {
             let event = tokio::select! {
                 biased;
                 // Not finding the time to look is no reason to stop.
@@ -237,12 +272,12 @@ impl<K: Keeper> Follower<K> {
                 Some(Event::Missed(_)) => {
                     let (state, later) = self.tubes.watch();
                     events = later;
-                    self.keeper.desk().recover(&self.account, &state);
+                    self.keeper.office().desk().recover(&self.account, &state);
                     self.keeper.see(&self.account, &self.tubes, &state);
                     link = state.link;
                 }
                 Some(event) => {
-                    self.keeper.desk().handle(&event);
+                    self.keeper.office().desk().handle(&event);
                     self.keeper.hear(&self.account, &self.tubes, &event);
                     if let Event::Offline { reason, retry_in } = event {
                         link = Link::Offline { reason, retry_in };
@@ -250,8 +285,11 @@ impl<K: Keeper> Follower<K> {
                 }
             }
         }
-        self.keeper.accounts().forget(&self.account, &self.gate);
-        self.keeper.desk().lost(&self.account);
+        self.keeper
+            .office()
+            .accounts()
+            .forget(&self.account, &self.gate);
+        self.keeper.office().desk().lost(&self.account);
     }
 }
 

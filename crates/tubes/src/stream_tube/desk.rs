@@ -286,6 +286,7 @@ fn missed() -> Failure {
     Failure {
         kind: FailureKind::Limit,
         message: "it ended while events were missed: why is not known".to_owned(),
+        remedy: None,
     }
 }
 
@@ -294,6 +295,7 @@ fn gone() -> Failure {
     Failure {
         kind: FailureKind::Gone,
         message: "the account is closed".to_owned(),
+        remedy: None,
     }
 }
 

@@ -10,6 +10,20 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 /// What happens to the tubes of a server or a client; also a [`Stream`] of it.
+///
+/// ```
+/// use tubes::StreamTubeServer;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = StreamTubeServer::builder().services_for_contacts(["x-chat"]).build();
+/// let (_, mut events) = server.watch();
+/// server.close().await;
+/// drop(server);
+/// assert!(events.next().await.is_none(), "nothing more can happen");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Feed<E> {
     events: BroadcastStream<E>,

@@ -10,11 +10,15 @@
 //! - [`Desk`]: keeps the state, and announces what changes it (`desk.rs`); [`Feed`]: the
 //!   application's end (`feed.rs`)
 //! - [`Accounts`]: those whose tubes they are, and the tasks that follow them (`accounts.rs`)
+//! - [`Scope`]: what it is all for (`scope.rs`); [`Office`]: what a server and a client have of all this;
+//!   [`Front`]: what the application holds of it (`office.rs`)
 
-pub(crate) mod accounts;
+mod accounts;
 mod desk;
 mod feed;
+mod office;
 mod rules;
+mod scope;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,10 +33,14 @@ pub use self::accounts::AddError;
 pub(crate) use self::accounts::{Accounts, Keeper};
 pub(crate) use self::desk::{Announced, Change, Desk};
 pub use self::feed::Feed;
+pub(crate) use self::office::{Front, Office};
 pub use self::rules::Rules;
+pub(crate) use self::scope::Scope;
 
 /// A tube in the hands of a [`StreamTubeServer`](crate::StreamTubeServer) or a
 /// [`StreamTubeClient`](crate::StreamTubeClient).
+///
+/// See [`StreamTubeServer`](crate::StreamTubeServer) for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamTube {
@@ -51,6 +59,8 @@ pub struct StreamTube {
 }
 
 /// A connection through a tube in hand.
+///
+/// See [`StreamTubeServer`](crate::StreamTubeServer) for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TubeConnection {
@@ -93,6 +103,22 @@ impl TubeConnection {
 }
 
 /// How a connection ended.
+///
+/// ```
+/// use tubes::{ConnectionEnd, Failure, FailureKind};
+///
+/// fn news(end: &ConnectionEnd) -> String {
+///     match end {
+///         ConnectionEnd::Broken(why) => format!("broke: {why}"),
+///         ConnectionEnd::Disconnected => "is done".to_owned(),
+///     }
+/// }
+///
+/// assert_eq!(news(&ConnectionEnd::Disconnected), "is done");
+/// let message = "fernand@example.net went offline".to_owned();
+/// let why = Failure { kind: FailureKind::Gone, message, remedy: None };
+/// assert_eq!(news(&ConnectionEnd::Broken(why)), "broke: fernand@example.net went offline");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionEnd {
     /// It broke; why.
@@ -110,6 +136,18 @@ impl From<Option<Failure>> for ConnectionEnd {
 /// The tubes in hand and their connections, at one moment.
 ///
 /// Bounded by what exists: whatever ends is forgotten.
+///
+/// ```
+/// use tubes::StreamTubeServer;
+///
+/// let server = StreamTubeServer::builder().services_for_contacts(["x-chat"]).build();
+/// let (state, events) = server.watch();
+/// assert!(state.tubes.is_empty());
+/// for (source, connections) in state.by_source() {
+///     println!("{source:?}: {}", connections[0].contact);
+/// }
+/// # drop(events);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamTubes {
@@ -134,6 +172,14 @@ impl StreamTubes {
 }
 
 /// Whether connections are reported one by one.
+///
+/// ```
+/// use tubes::{Monitoring, StreamTubeServer};
+///
+/// assert_eq!(StreamTubeServer::builder().build().monitoring(), Monitoring::Off);
+/// let server = StreamTubeServer::builder().with_monitoring().build();
+/// assert_eq!(server.monitoring(), Monitoring::On);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Monitoring {
     /// They are not, and cost nothing.

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::net::TcpStream;
-use tubes::{FullJid, Streamhost};
+use tubes::FullJid;
+use tubes::socks5::Streamhost;
 use tubes_protocol::ns;
 use tubes_transport::{Ask, AskError};
 use xmpp_parsers::caps::hash_caps;

@@ -46,7 +46,10 @@ impl Gabble {
     pub(crate) async fn shows(&self, showing: Showing, payloads: &[String]) {
         let payloads = payloads.iter().map(|payload| payload.parse().unwrap());
         let to = self.full.clone();
-        self.session.present(to, showing, payloads.collect()).await;
+        let presenting = self
+            .session
+            .present(to, "1".to_owned(), showing, payloads.collect());
+        presenting.await;
     }
 
     /// The payloads of the next presence of this occupant; nothing if it leaves.

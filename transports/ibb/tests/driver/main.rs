@@ -4,11 +4,12 @@
 mod negotiation;
 
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tubes_ibb::Ibb;
-use tubes_testkit::Hub;
+use tubes_testkit::{Fate, Hub};
 use tubes_transport::{
     Bytestream, ConnectError, Gone, Kind, Plan, Role, Stanzas, StreamId, Transport, Wire,
 };
@@ -203,6 +204,26 @@ async fn a_lost_session_breaks_both_ends_and_says_why() {
     assert_eq!(why.kind(), ErrorKind::ConnectionAborted);
     let why = a.write_all(b"x").await.unwrap_err();
     assert_eq!(why.kind(), ErrorKind::ConnectionAborted);
+}
+
+#[tokio::test]
+async fn what_was_answered_before_the_peer_went_counts() {
+    // Of two things that are there luck decides which is heard first.
+    for _ in 0..32 {
+        let (a, mut b, hub) = open(Ibb::new(), Kind::Other).await;
+        let is_closed = AtomicBool::new(false);
+        hub.set_filter(move |stanza| {
+            let is_close = stanza.has_child("close", IBB);
+            match is_closed.fetch_or(is_close, Ordering::Relaxed) {
+                true => Fate::CutAfter,
+                false => Fate::Pass,
+            }
+        });
+        let (read, write) = tokio::io::split(a);
+        send(write, b"last".to_vec()).await;
+        assert_eq!(receive(&mut b).await, b"last");
+        assert!(receive(read).await.is_empty());
+    }
 }
 
 #[tokio::test]

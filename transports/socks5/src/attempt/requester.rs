@@ -82,14 +82,16 @@ impl Requester {
         };
         // In a room a Gabble asks for the hash of both occupants.
         let occupants = Destination::new(&self.plan.stream, &self.plan.local, &self.plan.peer);
-        let guest = listening.expect(vec![self.destination, occupants]);
-        let addresses = own::addresses(self.socks5.loopback);
+        let addresses = few(own::addresses(self.socks5.loopback), self.plan.kind);
         let further = self.socks5.further.iter().cloned();
-        let hosts = further.chain(
-            few(addresses, self.plan.kind)
-                .into_iter()
-                .map(|ip| (ip.to_string(), guest.port())),
-        );
+        // Our own kind races the hosts as well, and asks one for the stream.
+        let places = match self.plan.kind {
+            Kind::Ours => 1,
+            Kind::Other => addresses.len() + further.len(),
+        };
+        let guest = listening.expect(vec![self.destination, occupants], places);
+        let addresses = addresses.into_iter();
+        let hosts = further.chain(addresses.map(|ip| (ip.to_string(), guest.port())));
         let jid = Jid::from(self.plan.local.clone());
         let host = |(host, port)| Streamhost {
             jid: jid.clone(),
@@ -174,7 +176,11 @@ impl Requester {
     }
 
     async fn open_direct(self) -> Result<Bytestream, ConnectError> {
-        let Some(mut stream) = self.guest.as_ref().and_then(Guest::take) else {
+        let guest = self.guest.as_ref();
+        let there = guest.map(Guest::take).unwrap_or_default();
+        // Who dials all at once uses the first of them.
+        let first = there.into_iter().min_by_key(|stream| self.rank(stream));
+        let Some(mut stream) = first else {
             let why = "the peer says that it connected, and did not";
             return Err(self.stopped(Way::Direct, ConnectError::Protocol(why.to_owned())));
         };
@@ -183,6 +189,16 @@ impl Requester {
         }
         // Nothing is better, so nothing was a detour: not even a proxy that is missing.
         Ok(open(stream, Way::Direct, self.plan.kind))
+    }
+
+    /// Where the host that a client has dialled stands among those it was told.
+    fn rank(&self, stream: &TcpStream) -> usize {
+        let dialled = stream
+            .local_addr()
+            .map(|address| address.ip().to_canonical());
+        let dialled = dialled.map(|ip| ip.to_string()).unwrap_or_default();
+        let rank = self.own.iter().position(|own| own.host == dialled);
+        rank.unwrap_or(usize::MAX)
     }
 
     async fn open_relayed(

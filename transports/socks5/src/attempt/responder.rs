@@ -105,6 +105,11 @@ impl Responder {
 
     /// Dials what the peer told of, as far as that is allowed.
     async fn reach(&self, query: Query) -> Result<Reply, Vec<Tried>> {
+        let foreign = |host| self.way(host) == Way::Proxy && !self.knows(host);
+        if query.streamhosts.iter().any(foreign) {
+            // Who has just come online does not know its own server's yet.
+            self.socks5.proxies().settle(&self.plan.account).await;
+        }
         let mut refused = Vec::new();
         let mut candidates = Vec::new();
         let is_on_loopback = own::dials_loopback(self.socks5.loopback);
@@ -266,13 +271,19 @@ impl Responder {
             failed,
         } = reply;
         let mut detours = tried(&failed);
-        let used = tokio::select! {
+        let mut used = tokio::select! {
             biased;
             turned = self.turned(wire) => Err(turned),
             used = until_used(&mut stream, candidate.way, secret) => used.map_err(|why| {
                 ConnectError::Unreachable(format!("{}: {why}", candidate.host.jid))
             }),
         };
+        if matches!(used, Err(ConnectError::Gone(_))) && secret.is_none() {
+            // What it sent before it went may have come already, or take longer by the other way.
+            if has_begun(&stream).await {
+                used = Ok(());
+            }
+        }
         if let Err(reason) = used {
             if !reason.may_fall_back() {
                 return Err(reason);
@@ -331,6 +342,12 @@ async fn until_used(stream: &mut TcpStream, way: Way, secret: Option<Secret>) ->
         Ok(peeked) => peeked.map(drop),
         Err(_) => Ok(()),
     }
+}
+
+/// Whether something comes, and soon.
+async fn has_begun(stream: &TcpStream) -> bool {
+    let peeked = timeout(SILENCE, stream.peek(&mut [0])).await;
+    matches!(peeked, Ok(Ok(1)))
 }
 
 fn nothing_told() -> Tried {

@@ -12,27 +12,43 @@ use xmpp_parsers::minidom::Element;
 use crate::Streamhost;
 use crate::element::{address_question, streamhosts};
 
+/// What a search came to.
+pub(super) struct Search {
+    /// The proxies that said where they listen.
+    pub(super) found: Vec<Streamhost>,
+    /// Whether somebody did not answer in time, so that there may be more.
+    pub(super) unanswered: bool,
+}
+
 /// Asks the account's server for its proxies, and all proxies where they listen.
 ///
-/// What does not answer is left out: a server without proxies is an ordinary one.
-pub(super) async fn discover(
-    account: &FullJid,
-    named: &[Jid],
-    stanzas: &Stanzas,
-) -> Vec<Streamhost> {
+/// What refuses to answer is left out: a server without proxies is an ordinary one.
+pub(super) async fn discover(account: &FullJid, named: &[Jid], stanzas: &Stanzas) -> Search {
     let mut proxies = named.to_vec();
+    let mut unanswered = false;
     for proxy in of_server(account, stanzas).await {
-        if !proxies.contains(&proxy) {
-            proxies.push(proxy);
+        match proxy {
+            Ok(proxy) if !proxies.contains(&proxy) => proxies.push(proxy),
+            Ok(_) => {}
+            Err(Unanswered) => unanswered = true,
         }
     }
     let asked = proxies.iter().map(|proxy| address(proxy, stanzas));
-    let found: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
-    debug!(proxies = found.len(), "looked for proxies");
-    found
+    let mut found = Vec::new();
+    for address in join_all(asked).await {
+        match address {
+            Ok(host) => found.extend(host),
+            Err(Unanswered) => unanswered = true,
+        }
+    }
+    debug!(proxies = found.len(), unanswered, "looked for proxies");
+    Search { found, unanswered }
 }
 
-async fn of_server(account: &FullJid, stanzas: &Stanzas) -> Vec<Jid> {
+/// A question was not answered in time.
+struct Unanswered;
+
+async fn of_server(account: &FullJid, stanzas: &Stanzas) -> Vec<Result<Jid, Unanswered>> {
     let server = Jid::from(BareJid::from_parts(None, account.domain()));
     let question = DiscoItemsQuery {
         node: None,
@@ -40,40 +56,51 @@ async fn of_server(account: &FullJid, stanzas: &Stanzas) -> Vec<Jid> {
     };
     let items = match ask(stanzas, &server, question.into()).await {
         Ok(Some(answer)) => DiscoItemsResult::try_from(answer).map_or(Vec::new(), |all| all.items),
-        _ => return Vec::new(),
+        Ok(None) => return Vec::new(),
+        Err(Unanswered) => return vec![Err(Unanswered)],
     };
     let services = items.into_iter().filter(|item| item.node.is_none());
     let looks = services.take(SERVICES).map(|item| async move {
-        let is_proxy = is_proxy(&item.jid, stanzas).await;
-        is_proxy.then_some(item.jid)
+        match is_proxy(&item.jid, stanzas).await {
+            Ok(is_proxy) => is_proxy.then_some(Ok(item.jid)),
+            Err(unanswered) => Some(Err(unanswered)),
+        }
     });
     join_all(looks).await.into_iter().flatten().collect()
 }
 
-async fn is_proxy(service: &Jid, stanzas: &Stanzas) -> bool {
+async fn is_proxy(service: &Jid, stanzas: &Stanzas) -> Result<bool, Unanswered> {
     let question = DiscoInfoQuery { node: None };
-    let Ok(Some(answer)) = ask(stanzas, service, question.into()).await else {
-        return false;
+    let Some(answer) = ask(stanzas, service, question.into()).await? else {
+        return Ok(false);
     };
-    DiscoInfoResult::try_from(answer).is_ok_and(|info| {
+    Ok(DiscoInfoResult::try_from(answer).is_ok_and(|info| {
         let mut identities = info.identities.iter();
         identities.any(|identity| identity.category == "proxy" && identity.type_ == "bytestreams")
-    })
+    }))
 }
 
 /// Where a proxy listens. One that serves this account at all says so.
-async fn address(proxy: &Jid, stanzas: &Stanzas) -> Option<Streamhost> {
-    let answer = ask(stanzas, proxy, address_question()).await.ok()??;
+async fn address(proxy: &Jid, stanzas: &Stanzas) -> Result<Option<Streamhost>, Unanswered> {
+    let Some(answer) = ask(stanzas, proxy, address_question()).await? else {
+        return Ok(None);
+    };
     // One of several nodes may add which it is; another's address is not its to give.
-    streamhosts(&answer)
+    Ok(streamhosts(&answer)
         .into_iter()
-        .find(|host| host.jid.to_bare() == proxy.to_bare())
+        .find(|host| host.jid.to_bare() == proxy.to_bare()))
 }
 
-async fn ask(stanzas: &Stanzas, whom: &Jid, what: Element) -> Result<Option<Element>, AskError> {
+/// What somebody has to say; nothing if it refuses to.
+async fn ask(stanzas: &Stanzas, whom: &Jid, what: Element) -> Result<Option<Element>, Unanswered> {
     let patience = Patience::Within(ANSWER);
     let asked = stanzas.ask(Some(whom.clone()), Question::Get, what, patience);
-    asked.await?.await
+    let answer = asked.await.map_err(|_| Unanswered)?.await;
+    match answer {
+        Ok(answer) => Ok(answer),
+        Err(AskError::Refused(_)) => Ok(None),
+        Err(_) => Err(Unanswered),
+    }
 }
 
 /// Services of a server that are looked at.

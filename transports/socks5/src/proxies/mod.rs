@@ -14,13 +14,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 use tubes_transport::{Kind, Stanzas};
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 pub use self::roll::{KnownProxy, Verdict};
 
+use self::discovery::Search;
 use self::roll::Roll;
 use crate::config::LastResort;
 use crate::dial::Candidate;
@@ -43,16 +44,52 @@ struct Entry {
 }
 
 impl Proxies {
-    /// Finds the proxies of the account's server, and then tries each of them out.
+    /// Finds the proxies of the account's server, and then tries each of them out. Does both again, a few
+    /// times, while somebody does not answer or a trial fails: a server that is busy when one logs in
+    /// has proxies, too.
     pub(crate) async fn explore(&self, socks5: &Socks5, account: &FullJid, stanzas: &Stanzas) {
-        let found = {
+        let mut search = {
+            // Bytestreams wait for this one, and for no other.
             let _exploring = Exploring::begin(self, account);
-            let found = discovery::discover(account, &socks5.named_proxies, stanzas).await;
-            self.entry(account, |entry| entry.roll.set(found.clone()));
-            found
+            self.search(socks5, account, stanzas).await
         };
-        let placed = socks5.placed_proxies.iter().cloned();
-        let trials = found.into_iter().chain(placed).map(|host| async move {
+        let hosts = search.found.iter().chain(&socks5.placed_proxies);
+        self.try_out(hosts.cloned().collect(), socks5, account, stanzas)
+            .await;
+        for pause in SEARCHES {
+            let mut hosts = self.entry(account, |entry| entry.roll.failing());
+            if !search.unanswered && hosts.is_empty() {
+                return;
+            }
+            sleep(pause).await;
+            if search.unanswered {
+                let before = search.found;
+                search = self.search(socks5, account, stanzas).await;
+                let found = search.found.iter().filter(|host| !before.contains(host));
+                hosts.extend(found.cloned());
+            }
+            self.try_out(hosts, socks5, account, stanzas).await;
+        }
+    }
+
+    async fn search(&self, socks5: &Socks5, account: &FullJid, stanzas: &Stanzas) -> Search {
+        let search = discovery::discover(account, &socks5.named_proxies, stanzas).await;
+        let found = search.found.clone();
+        self.entry(account, |entry| match search.unanswered {
+            true => entry.roll.add(found),
+            false => entry.roll.set(found),
+        });
+        search
+    }
+
+    async fn try_out(
+        &self,
+        hosts: Vec<Streamhost>,
+        socks5: &Socks5,
+        account: &FullJid,
+        stanzas: &Stanzas,
+    ) {
+        let trials = hosts.into_iter().map(|host| async move {
             let proxy = Candidate::own_proxy(host);
             let verdict = trial::run(&proxy, account, stanzas, socks5.queues()).await;
             let host = proxy.host;
@@ -62,16 +99,14 @@ impl Proxies {
         join_all(trials).await;
     }
 
-    /// The proxies to tell a peer of this kind, best first. Waits a moment for those that are being
-    /// looked for.
+    /// The proxies to tell a peer of this kind, best first, once the search has [settled](Self::settle).
     pub(crate) async fn to_tell(
         &self,
         socks5: &Socks5,
         account: &FullJid,
         kind: Kind,
     ) -> Vec<Streamhost> {
-        // What is not found by then comes too late for this stream.
-        let _ = timeout(SEARCH, self.until_explored(account)).await;
+        self.settle(account).await;
         let now = Instant::now().into_std();
         let roll = self.entry(account, |entry| entry.roll.clone());
         let roll = roll.with(&socks5.placed_proxies);
@@ -114,7 +149,8 @@ impl Proxies {
     /// Whether this very host is one that this side knows itself.
     pub(crate) fn knows(&self, socks5: &Socks5, account: &FullJid, host: &Streamhost) -> bool {
         let known = self.entry(account, |entry| entry.roll.contains(host));
-        known || socks5.placed_proxies.contains(host)
+        let placed = &socks5.placed_proxies;
+        known || placed.iter().any(|placed| placed.is_same_as(host))
     }
 
     /// A bytestream through this proxy came about.
@@ -136,6 +172,12 @@ impl Proxies {
     fn judge(&self, account: &FullJid, host: &Streamhost, verdict: Verdict) {
         let now = Instant::now().into_std();
         self.entry(account, |entry| entry.roll.judge(host, verdict, now));
+    }
+
+    /// Waits a moment for proxies that are being looked for. What is not found by then comes too late for
+    /// a stream.
+    pub(crate) async fn settle(&self, account: &FullJid) {
+        let _ = timeout(SEARCH, self.until_explored(account)).await;
     }
 
     async fn until_explored(&self, account: &FullJid) {
@@ -181,6 +223,14 @@ impl Drop for Exploring<'_> {
         self.proxies.explored.notify_waiters();
     }
 }
+
+/// Pauses before the next look, while somebody did not answer, or a trial failed.
+const SEARCHES: [Duration; 4] = [
+    Duration::from_secs(5),
+    Duration::from_secs(20),
+    Duration::from_secs(60),
+    Duration::from_secs(5 * 60),
+];
 
 /// How long a bytestream waits for proxies that are being looked for.
 const SEARCH: Duration = Duration::from_secs(1);

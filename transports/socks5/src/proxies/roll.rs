@@ -8,6 +8,20 @@ use tubes_transport::Kind;
 use crate::Streamhost;
 
 /// A proxy, and what is known of it.
+///
+/// ```
+/// use tubes_socks5::Socks5;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let socks5 = Socks5::new();
+/// // The account is started with a clone of it, and looks for proxies.
+/// let account = "alice@example.org/desk".parse()?;
+/// for proxy in socks5.known_proxies(&account) {
+///     println!("{}: {}", proxy.host.jid, proxy.verdict);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownProxy {
     /// Where it listens.
@@ -17,6 +31,14 @@ pub struct KnownProxy {
 }
 
 /// What became of trying a proxy out.
+///
+/// ```
+/// use tubes_socks5::Verdict;
+///
+/// assert_eq!(Verdict::default().to_string(), "not tried yet");
+/// let fails = Verdict::Fails("connection refused".to_owned());
+/// assert_eq!(fails.to_string(), "does not relay: connection refused");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Verdict {
     /// It was not tried yet.
@@ -52,11 +74,56 @@ pub(crate) struct Roll {
 #[derive(Clone, Debug)]
 struct Known {
     proxy: KnownProxy,
-    /// When it last failed, if it did not work since.
-    failed: Option<Instant>,
+    /// How it failed, if it did not work since.
+    failed: Option<Failures>,
+}
+
+/// Failures of a proxy, one after the other.
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    /// When it last failed.
+    at: Instant,
+    /// How long it is left alone for that.
+    rest: Duration,
+}
+
+impl Failures {
+    /// One more. What fails together counts once: bytestreams that were under way at the same time.
+    fn after(before: Option<Self>, now: Instant) -> Self {
+        let rest = match before {
+            None => FIRST_REST,
+            Some(before) if before.lets_rest(now) => before.rest,
+            Some(before) => (before.rest * 2).min(REST),
+        };
+        Self { at: now, rest }
+    }
+
+    fn lets_rest(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) < self.rest
+    }
 }
 
 impl Roll {
+    /// These were found, but not everybody answered: what was there before may still be.
+    pub(crate) fn add(&mut self, found: Vec<Streamhost>) {
+        for host in found {
+            if !self.known.iter().any(|known| known.proxy.host == host) {
+                // It may have moved, and peers name it by its JID alone.
+                self.known.retain(|known| known.proxy.host.jid != host.jid);
+                self.known.push(Known::new(host));
+            }
+        }
+        let beyond = self.known.len().saturating_sub(OWN);
+        self.known.drain(..beyond);
+    }
+
+    /// Those of the account's that failed when they were tried out.
+    pub(crate) fn failing(&self) -> Vec<Streamhost> {
+        let fails = |known: &&Known| matches!(known.proxy.verdict, Verdict::Fails(_));
+        let failing = self.known.iter().filter(fails);
+        failing.map(|known| known.proxy.host.clone()).collect()
+    }
+
     /// These were found. What is known of those that were there before stays known.
     pub(crate) fn set(&mut self, found: Vec<Streamhost>) {
         let mut before = std::mem::take(&mut self.known);
@@ -92,7 +159,7 @@ impl Roll {
             .iter()
             .filter(|known| known.is_fit(kind, at_any_price, now))
             .collect();
-        fit.sort_by_key(|known| known.failed);
+        fit.sort_by_key(|known| known.failed.map(|failures| failures.at));
         let told = fit.into_iter().take(TOLD);
         told.map(|known| known.proxy.clone()).collect()
     }
@@ -100,7 +167,8 @@ impl Roll {
     /// What became of trying a host out.
     pub(crate) fn judge(&mut self, host: &Streamhost, verdict: Verdict, now: Instant) {
         self.learn(host, |known| {
-            known.failed = matches!(verdict, Verdict::Fails(_)).then_some(now);
+            let failures = Failures::after(known.failed, now);
+            known.failed = matches!(verdict, Verdict::Fails(_)).then_some(failures);
             known.proxy.verdict = verdict;
         });
     }
@@ -116,17 +184,27 @@ impl Roll {
 
     /// Whether this very host is on the roll.
     pub(crate) fn contains(&self, host: &Streamhost) -> bool {
-        self.known.iter().any(|known| known.proxy.host == *host)
+        self.known
+            .iter()
+            .any(|known| known.proxy.host.is_same_as(host))
     }
 
     /// A bytestream through it came about.
     pub(crate) fn worked(&mut self, host: &Streamhost) {
-        self.learn(host, |known| known.failed = None);
+        self.learn(host, |known| {
+            known.failed = None;
+            // Whatever became of trying it out, it relays; how well is not known.
+            if matches!(known.proxy.verdict, Verdict::Fails(_)) {
+                known.proxy.verdict = Verdict::Untried;
+            }
+        });
     }
 
     /// A bytestream through it did not come about.
     pub(crate) fn failed(&mut self, host: &Streamhost, now: Instant) {
-        self.learn(host, |known| known.failed = Some(now));
+        self.learn(host, |known| {
+            known.failed = Some(Failures::after(known.failed, now));
+        });
     }
 
     /// All of the account's.
@@ -171,10 +249,8 @@ impl Known {
     }
 
     fn is_fit(&self, kind: Kind, at_any_price: bool, now: Instant) -> bool {
-        let rested = self
-            .failed
-            .is_none_or(|failed| now.saturating_duration_since(failed) >= REST);
-        rested
+        let rests = self.failed.is_some_and(|failures| failures.lets_rest(now));
+        !rests
             && match self.proxy.verdict {
                 Verdict::Relays => true,
                 // Between our own kind frames are nudged through.
@@ -188,97 +264,17 @@ impl Known {
 /// Proxies that a peer is told of: each that does not answer costs it time.
 const TOLD: usize = 3;
 
+/// Proxies of an account that are remembered while its server does not say which there are.
+const OWN: usize = 64;
+
 /// Others' proxies that are remembered.
 const FOREIGN: usize = 64;
 
-/// How long a proxy that failed is left alone.
+/// How long a proxy that failed is left alone at first: it may have been busy for a moment.
+const FIRST_REST: Duration = Duration::from_secs(5);
+
+/// How long at most, when it failed again and again.
 const REST: Duration = Duration::from_secs(5 * 60);
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "this is a test")]
-
-    use xmpp_parsers::jid::Jid;
-
-    use super::*;
-
-    fn proxy(name: &str) -> Streamhost {
-        Streamhost {
-            jid: Jid::new(name).unwrap(),
-            host: "192.0.2.1".to_owned(),
-            port: 1080,
-        }
-    }
-
-    fn roll(names: &[&str]) -> Roll {
-        let mut roll = Roll::default();
-        roll.set(names.iter().map(|name| proxy(name)).collect());
-        roll
-    }
-
-    fn told(roll: &Roll, kind: Kind, now: Instant) -> Vec<String> {
-        let told = roll.to_tell(kind, false, now).into_iter();
-        told.map(|proxy| proxy.host.jid.to_string()).collect()
-    }
-
-    #[test]
-    fn one_that_failed_rests_and_comes_back_last() {
-        let now = Instant::now();
-        let mut roll = roll(&["a", "b"]);
-        roll.failed(&proxy("a"), now);
-        assert_eq!(told(&roll, Kind::Ours, now), ["b"]);
-        assert_eq!(told(&roll, Kind::Ours, now + REST), ["b", "a"]);
-        roll.worked(&proxy("a"));
-        assert_eq!(told(&roll, Kind::Ours, now), ["a", "b"]);
-    }
-
-    #[test]
-    fn one_that_was_placed_rests_likewise() {
-        let now = Instant::now();
-        let (mut roll, placed) = (roll(&["a"]), [proxy("placed")]);
-        let told = |roll: &Roll, now| told(&roll.clone().with(&placed), Kind::Ours, now);
-        assert_eq!(told(&roll, now), ["a", "placed"]);
-        roll.failed(&proxy("placed"), now);
-        assert_eq!(told(&roll, now), ["a"]);
-        roll.worked(&proxy("placed"));
-        assert_eq!(told(&roll, now), ["a", "placed"]);
-        roll.judge(&proxy("placed"), Verdict::Fails(String::new()), now);
-        assert_eq!(told(&roll, now), ["a"]);
-        assert_eq!(told(&roll, now + REST), ["a", "placed"]);
-        assert!(!roll.contains(&proxy("placed")));
-    }
-
-    #[test]
-    fn others_are_told_only_what_is_known_to_relay() {
-        let now = Instant::now();
-        let mut roll = roll(&["untried", "flawed", "good"]);
-        roll.judge(&proxy("flawed"), Verdict::Withholds, now);
-        roll.judge(&proxy("good"), Verdict::Relays, now);
-        assert_eq!(told(&roll, Kind::Other, now), ["good"]);
-        assert_eq!(told(&roll, Kind::Ours, now).len(), 3);
-        assert_eq!(roll.to_tell(Kind::Other, true, now).len(), 3);
-    }
-
-    #[test]
-    fn what_is_known_outlasts_a_new_search() {
-        let now = Instant::now();
-        let mut roll = roll(&["a", "b"]);
-        roll.judge(&proxy("a"), Verdict::Relays, now);
-        roll.set(vec![proxy("c"), proxy("a")]);
-        assert_eq!(roll.verdict(&proxy("a")), Verdict::Relays);
-        assert_eq!(roll.verdict(&proxy("c")), Verdict::Untried);
-        assert!(!roll.contains(&proxy("b")));
-    }
-
-    #[test]
-    fn of_others_only_so_many_are_remembered() {
-        let now = Instant::now();
-        let mut roll = Roll::default();
-        for number in 0..=FOREIGN {
-            roll.judge(&proxy(&format!("p{number}")), Verdict::Relays, now);
-        }
-        assert_eq!(roll.verdict(&proxy("p0")), Verdict::Untried);
-        assert_eq!(roll.verdict(&proxy("p1")), Verdict::Relays);
-        assert!(roll.list().is_empty());
-    }
-}
+mod tests;

@@ -11,7 +11,8 @@ use tubes_initiation::Si;
 use tubes_socks5::{Loopback, NS, Socks5};
 use tubes_testkit::{Fate, Hub};
 use tubes_transport::{
-    Bytestream, Inbound, Kind, OpenError, Opened, Reading, Request, Signalling, Stanzas, Transport,
+    Bytestream, Inbound, Kind, OpenError, Opened, Patience, Reading, Request, Signalling, Stanzas,
+    Transport,
 };
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
@@ -78,14 +79,45 @@ impl Peers {
         fernands: Si,
     ) -> ([Outcome; 2], Duration) {
         let begun = Instant::now();
-        self.streams += 1;
-        let request = self.request();
+        let request = self.next_request();
+        let opening = alices.open(request.clone());
+        let (opened, accepted) = self.accept_while(opening, request, fernands).await;
+        ([opened, accepted], begun.elapsed())
+    }
+
+    /// Alice opens a bytestream, goes offline, and says this over it; what becomes of it at Fernand's.
+    pub(crate) async fn leave_and_say(
+        &mut self,
+        alices: Socks5,
+        fernands: Socks5,
+        words: &[u8],
+    ) -> Outcome {
+        let (alices, hub) = (ladder(alices), self.hub.clone());
+        let request = self.next_request();
+        let opening = alices.open(request.clone());
+        let leaving = async {
+            let mut stream = opening.await.expect("an open bytestream").stream;
+            hub.hang_up(&alice());
+            stream.write_all(words).await.unwrap();
+            stream
+        };
+        let (_stream, accepted) = self.accept_while(leaving, request, ladder(fernands)).await;
+        accepted
+    }
+
+    /// Fernand accepts what Alice asks for; both outcomes.
+    async fn accept_while<T>(
+        &mut self,
+        alices: impl Future<Output = T>,
+        request: Request,
+        fernands: Si,
+    ) -> (T, Outcome) {
         let terms = Request {
             local: fernand(),
             peer: alice(),
             account: fernand(),
             stanzas: self.fernand.clone(),
-            ..request.clone()
+            ..request
         };
         let (done, accepted) = oneshot::channel();
         let fernand = async {
@@ -112,16 +144,17 @@ impl Peers {
         };
         let outcomes = timeout(self.patience, async {
             tokio::select! {
-                (opened, accepted) = async { tokio::join!(alices.open(request), accepted) } => {
-                    [opened, accepted.unwrap()]
+                (opened, accepted) = async { tokio::join!(alices, accepted) } => {
+                    (opened, accepted.unwrap())
                 }
                 () = fernand => panic!("the session ended"),
             }
         });
-        (outcomes.await.expect("an outcome"), begun.elapsed())
+        outcomes.await.expect("an outcome")
     }
 
-    fn request(&self) -> Request {
+    fn next_request(&mut self) -> Request {
+        self.streams += 1;
         Request {
             stream: format!("stream-{}", self.streams).into(),
             local: alice(),
@@ -129,6 +162,7 @@ impl Peers {
             account: alice(),
             purpose: Element::bare("purpose", "urn:example:purpose"),
             extensions: Vec::new(),
+            patience: Patience::NEGOTIATION,
             stanzas: self.alice.clone(),
         }
     }

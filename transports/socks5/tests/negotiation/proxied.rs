@@ -95,6 +95,22 @@ async fn a_proxy_that_never_answered_is_left_alone_for_a_while() {
     assert!(took < SOON, "{took:?}");
 }
 
+/// The session and the proxy are two ways, of which the first one may be quicker.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_send_before_they_leave_arrives() {
+    let mut peers = Peers::of(Kind::Other);
+    let proxy = relay::join(&peers.hub);
+    let alices = explored(proxied().with_proxy_at(proxy.clone()), &peers).await;
+    let fernands = proxied().with_proxy_at(proxy);
+    fernands.explore(fernand(), peers.fernand.clone()).await;
+    let accepted = peers.leave_and_say(alices, fernands, b"last").await;
+    let mut stream = accepted.unwrap().stream;
+    let mut heard = [0; 4];
+    let reading = timeout(Duration::from_secs(10), stream.read_exact(&mut heard));
+    reading.await.expect("it arrives").unwrap();
+    assert_eq!(&heard, b"last");
+}
+
 /// Nothing tells Fernand's side, where the proxy did well before, that this stream is not active.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_fell_silent_leaves_no_end_open_towards_others() {

@@ -1,12 +1,20 @@
 //! Who hides this machine's addresses tells none, and dials none but proxies that it knows.
 
+use std::time::Duration;
+
 use tubes_socks5::{Reveal, Socks5, Streamhost};
-use tubes_transport::Kind;
+use tubes_testkit::Fate;
+use tubes_transport::{Kind, Transport};
 use xmpp_parsers::jid::Jid;
 
 use crate::hosts::{Host, Manner};
-use crate::peers::{Peers, SOON, at_home, carries, explored, opened};
+use crate::peers::{Peers, SOON, at_home, carries, explored, fernand, is_to, opened};
+use crate::proxy::{Proxy, Tail};
 use crate::{relay, towards_each_kind};
+
+fn proxied() -> Socks5 {
+    at_home(Socks5::proxied())
+}
 
 fn hidden() -> Socks5 {
     at_home(Socks5::new()).with_reveal(Reveal::ToNobody)
@@ -44,6 +52,26 @@ async fn a_responder_dials_proxies_that_it_knows(kind: Kind) {
     carries(opened(outcomes, "socks5-proxy", before)).await;
 }
 
+/// The peer may be quicker than what a server says to who has just come online.
+async fn a_responder_waits_for_what_it_is_about_to_know(kind: Kind) {
+    let mut peers = Peers::of(kind);
+    let proxy = Proxy::join(&peers.hub, Tail::Passed).await;
+    let alices = explored(proxied().with_proxy_at(proxy.host.clone()), &peers).await;
+    let fernands = proxied()
+        .with_reveal(Reveal::ToNobody)
+        .with_proxy(proxy.host.jid.clone());
+    peers.let_befall(|stanza| {
+        let is_known_late = is_to(stanza, &fernand()) && stanza.attr("type") == Some("result");
+        match is_known_late {
+            true => Fate::Delay(Duration::from_millis(300)),
+            false => Fate::Pass,
+        }
+    });
+    let searching = fernands.explore(fernand(), peers.fernand.clone());
+    let (_, (outcomes, _)) = tokio::join!(searching, peers.negotiate(alices, fernands.clone()));
+    carries(opened(outcomes, "socks5-proxy", [&[], &[]])).await;
+}
+
 async fn a_responder_dials_nobody_whom_it_does_not_know(kind: Kind) {
     let mut peers = Peers::of(kind);
     let bait = Host::with(Manner::Refuses).await;
@@ -71,5 +99,6 @@ fn foreign(port: u16) -> Streamhost {
 towards_each_kind!(
     a_requester_tells_proxies_alone,
     a_responder_dials_proxies_that_it_knows,
+    a_responder_waits_for_what_it_is_about_to_know,
     a_responder_dials_nobody_whom_it_does_not_know,
 );

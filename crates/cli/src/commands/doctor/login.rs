@@ -1,7 +1,8 @@
 //! What the login says: server, encryption, authentication, stream management.
 
+use tubes::Login;
+use tubes::session::StreamManagement;
 use tubes::transport::Gone;
-use tubes::{Login, StreamManagement};
 
 use super::Finding;
 use crate::config::Profile;

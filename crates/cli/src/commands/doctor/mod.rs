@@ -165,7 +165,7 @@ impl Doctor<'_> {
         let jid = tubes.login().await.map_err(login::lost)?.jid;
         let account = jid.to_bare();
         // Without that nobody hears of the account's other resources.
-        tubes.trust(&account).await;
+        tubes.deal_with(&account).await;
         Ok(Client {
             tubes,
             jid,

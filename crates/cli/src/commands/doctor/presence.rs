@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, interval};
-use tubes::Abilities;
+use tubes::session::Abilities;
 
 use super::{Client, Finding};
 

@@ -1,7 +1,8 @@
 //! Whether SOCKS5 bytestreams work: directly, from one login to the other, and through which proxies.
 
+use tubes::Socks5;
+use tubes::socks5::{KnownProxy, Reveal, Verdict, Way};
 use tubes::transport::Transport;
-use tubes::{KnownProxy, Reveal, Socks5, Verdict, Way};
 
 use super::stream::{Carried, carry};
 use super::{Client, Finding};

@@ -168,15 +168,15 @@ fn hands_over_what_nobody_claims_and_says_whether_the_sender_is_known() {
             "<message from='{from}'><x xmlns='urn:example'/></message>"
         ));
     }
-    let known: Vec<_> = bench
+    let senders: Vec<_> = bench
         .events()
         .into_iter()
         .map(|event| match event {
-            SessionEvent::Unclaimed { known, .. } => known,
+            SessionEvent::Unclaimed { sender, .. } => sender,
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(known, [true, false]);
+    assert_eq!(senders, [Acquaintance::Contact, Acquaintance::Stranger]);
 }
 
 #[test]

@@ -1,0 +1,193 @@
+//! Who speaks into the streams of others, and answers what others were asked.
+
+use std::cell::Cell;
+
+use serde_json::Value;
+
+use crate::attacker::Attacker;
+use crate::scene::{Plan, Scene, Standing};
+use crate::withstanding::Sign;
+use crate::words::{
+    IBB, SOCKS5, Through, attribute, close, data, initiation, open, result, set, tell,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_of_a_wrong_sender_does_not_get_into_the_stream_of_another() {
+    meddling(|_, sid, blow| {
+        let data = data(sid, blow % 8, "AAAA");
+        (data.clone(), data)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closes_of_a_wrong_sender_end_nothing_of_another() {
+    meddling(|_, sid, blow| {
+        let abort =
+            format!("<close xmlns='{IBB}' sid='{sid}'><abort xmlns='urn:x-tubes:0'/></close>");
+        match blow % 2 {
+            0 => (close(sid), abort),
+            _ => (abort, close(sid)),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn socks5_queries_and_activations_of_a_wrong_sender_are_about_nothing() {
+    meddling(|scene, sid, blow| {
+        let contents = match blow % 2 {
+            0 => format!(
+                "<streamhost jid='{}' host='127.0.0.1' port='9'/>",
+                scene.alice
+            ),
+            _ => format!("<activate>{}</activate>", scene.alice),
+        };
+        let query = format!("<query xmlns='{SOCKS5}' sid='{sid}' mode='tcp'>{contents}</query>");
+        (query.clone(), query)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_identifier_of_anothers_stream_opens_a_stream_of_ones_own() {
+    meddling(|scene, sid, blow| match blow % 3 {
+        0 => (open(sid, 4096), close(sid)),
+        1 => (close(sid), open(sid, 4096)),
+        _ => (
+            initiation(sid, Through::Room, scene.number, &[IBB]),
+            close(sid),
+        ),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_to_questions_that_others_were_asked_are_not_heard() {
+    // What carries the honest tube are questions, and their answers.
+    let plan = Plan::new(Standing::Contact).by("ibb");
+    let scene = plan.with_heavy_strikes(64).set().await;
+    let silence = Sign::Silence("who was not asked is not heard");
+    let told = Cell::new(0);
+    scene
+        .withstands(silence, async |carol, blow| {
+            carol.say(announcement(blow)).await;
+            // To be asked something is enough to know which numbers questions have at present.
+            for asked in carol.rest() {
+                if asked.contains("disco#info") && asked.contains("type='get'") {
+                    let (prefix, number) = attribute(&asked, "id").rsplit_once('-').unwrap();
+                    let number = u64::from_str_radix(number, 16).unwrap();
+                    let near = number.saturating_sub(BEFORE)..number + AFTER;
+                    let from = attribute(&asked, "from");
+                    let answers = near.map(|number| refusal(from, &format!("{prefix}-{number:x}")));
+                    carol.say(answers.collect::<String>()).await;
+                    told.set(told.get() + 1);
+                }
+            }
+        })
+        .await;
+    assert!(told.get() > 2, "{told:?}");
+}
+
+/// A presence that makes whoever sees it ask what Carol can do.
+fn announcement(blow: u64) -> String {
+    format!(
+        "<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' \
+         node='urn:example:nobody' ver='AAAAAAAAAAAAAAAAAAAAAAAA{blow:04}'/></presence>"
+    )
+}
+
+/// An answer that would break a bytestream off, if a block of that was asked by this name.
+fn refusal(to: &str, id: &str) -> String {
+    format!(
+        "<iq type='error' id='{id}' to='{to}'><error type='cancel'>\
+         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    )
+}
+
+/// Carol asks for this and tells that, again and again, of a stream that is not hers, while that is used.
+async fn meddling(said: impl Fn(&Scene, &str, u64) -> (String, String)) {
+    let scene = Plan::new(Standing::Occupant).set().await;
+    let mut witness = Witness::of(&scene).await;
+    let alice = scene.alice.clone();
+    let all: Vec<_> = (0..CYCLE).map(|blow| said(&scene, SID, blow)).collect();
+    let said = scene
+        .withstands(
+            Sign::Event("connection_opened", "ibb"),
+            async move |carol, blow| {
+                let (asked, told) = &all[usize::try_from(blow % CYCLE).unwrap()];
+                carol.say(set(&alice, &format!("asked{blow}"), asked)).await;
+                carol.say(tell(&alice, told)).await;
+                if blow % LOOK == 0 {
+                    witness.is_served().await;
+                }
+            },
+        )
+        .await;
+    // That of the witness was ended by nobody but itself.
+    let events: Vec<Value> = said.events[0]
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let is_of_witness = |event: &&Value| {
+        let peer = event["peer"].as_str();
+        event["event"] == "connection_opened" && peer.is_some_and(|peer| peer.ends_with("/witness"))
+    };
+    let opened = events.iter().find(is_of_witness).unwrap();
+    let ended = |event: &&Value| {
+        event["event"] == "connection_closed" && event["connection"] == opened["connection"]
+    };
+    let ended: Vec<_> = events.iter().filter(ended).collect();
+    assert_eq!(ended.len(), 1);
+    assert_eq!(ended[0]["error"]["kind"], "gone", "{ended:?}");
+}
+
+/// Somebody well-behaved, by hand, so that the name of its stream is known to everybody.
+struct Witness {
+    client: Attacker,
+    alice: String,
+    seq: u64,
+}
+
+impl Witness {
+    async fn of(scene: &Scene) -> Self {
+        let made = scene.server.fresh_account("fernand").await.unwrap();
+        let mut client =
+            Attacker::log_in(scene.server, made.jid.as_str(), &made.password, "witness").await;
+        client.come_online().await;
+        client.enter(scene.room.as_ref().unwrap(), "witness").await;
+        let alice = scene.alice.clone();
+        client.open(&alice, Through::Room, scene.number, SID).await;
+        Self {
+            client,
+            alice,
+            seq: 0,
+        }
+    }
+
+    /// Says a word, and hears it back.
+    async fn is_served(&mut self) {
+        let Self { client, alice, seq } = self;
+        let word = format!("{:04}", *seq);
+        let said = set(alice, &format!("said{seq}"), &data(SID, *seq, &word));
+        client.say(said).await;
+        let back = client
+            .hears(&["<data", &format!("seq='{seq}'"), &format!(">{word}<")])
+            .await;
+        client.say(result(alice, attribute(&back, "id"))).await;
+        *seq += 1;
+    }
+}
+
+/// Questions before the one that Carol was asked, and after it, that she answers, too.
+const BEFORE: u64 = 8;
+const AFTER: u64 = 8;
+
+/// The name of the stream of the witness.
+const SID: &str = "known-to-everybody";
+
+/// Strikes that differ from one another.
+const CYCLE: u64 = 24;
+
+/// After how many strikes the witness uses its stream.
+const LOOK: u64 = 8;

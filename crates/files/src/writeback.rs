@@ -1,0 +1,175 @@
+//! Has the disk take a part while the rest of it still comes.
+
+use std::fs::File;
+use std::io;
+
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::oneshot::{self, Receiver, Sender};
+use tokio::task;
+use tracing::warn;
+
+use crate::{Partial, WriteError};
+
+/// Has the disk take what was written, on a thread of its own, again and again, so that little is
+/// left to be waited for in the end. The end is waited for all the same: what this leaves out is
+/// what came last.
+#[derive(Debug)]
+pub(crate) struct Writeback {
+    under_way: Option<Receiver<io::Result<()>>>,
+    /// How many bytes there were when the last one began.
+    from: u64,
+}
+
+impl Writeback {
+    /// Nothing is under way. What is there already is of an earlier time.
+    pub(crate) fn new(partial: &Partial) -> Self {
+        Self {
+            under_way: None,
+            from: partial.offset(),
+        }
+    }
+
+    /// Begins anew if that is worth it and the last one is done. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// What the disk says of the last one: it says so once, and not again in the end.
+    pub(crate) fn go_on(&mut self, partial: &mut Partial) -> Result<(), WriteError> {
+        if let Some(last) = &mut self.under_way {
+            match last.try_recv() {
+                Ok(synced) => synced.map_err(|why| partial.distrust(why))?,
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Closed) => return Err(partial.stopped()),
+            }
+            self.under_way = None;
+        }
+        if partial.offset().saturating_sub(self.from) >= SHARE {
+            self.begin(partial)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, partial: &Partial) -> Result<(), WriteError> {
+        let file = partial.file()?;
+        let (done, under_way) = oneshot::channel();
+        task::spawn_blocking(move || tell(done, file.sync_data(), &file));
+        self.from = partial.offset();
+        self.under_way = Some(under_way);
+        Ok(())
+    }
+
+    /// Waits for what is under way.
+    ///
+    /// # Errors
+    ///
+    /// What the disk says of it.
+    pub(crate) async fn settle(&mut self, partial: &mut Partial) -> Result<(), WriteError> {
+        let Some(last) = self.under_way.take() else {
+            return Ok(());
+        };
+        match last.await {
+            Ok(synced) => synced.map_err(|why| partial.distrust(why)),
+            // The runtime ends.
+            Err(_) => Err(partial.stopped()),
+        }
+    }
+}
+
+/// Says what the disk says. If nobody hears that it has not taken everything, nothing is kept: it says so
+/// once, and who goes on with the part would read it from memory and find all of it right.
+fn tell(to: Sender<io::Result<()>>, synced: io::Result<()>, file: &File) {
+    if let Err(Err(why)) = to.send(synced)
+        && let Err(also) = file.set_len(0)
+    {
+        warn!(%why, %also, "a part of a file may be damaged, and cannot be thrown away");
+    }
+}
+
+/// Bytes that are worth it: a disk that turns takes a fraction of a second for them, which is what
+/// may be left to wait for in the end.
+const SHARE: u64 = 32 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "this is a test")]
+
+    use std::io::Write;
+
+    use super::*;
+    use crate::{Algorithm, Destination, Offered, SafeName, Trouble};
+
+    fn partial(folder: &tempfile::TempDir) -> Partial {
+        let destination = Destination::open(folder.path()).unwrap();
+        let offered = Offered {
+            sender: "alice@example.org".to_owned(),
+            path: SafeName::of("a").into(),
+            size: 4 * SHARE,
+            version: None,
+            modified: None,
+            algorithm: Some(Algorithm::Sha256),
+        };
+        destination.begin(&offered).unwrap()
+    }
+
+    fn failed() -> Writeback {
+        let (done, under_way) = oneshot::channel();
+        done.send(Err(io::Error::from_raw_os_error(28))).unwrap();
+        Writeback {
+            under_way: Some(under_way),
+            from: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_disk_does_not_take_is_told_as_soon_as_it_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let full = |told| {
+            matches!(
+                told,
+                Err(WriteError::Disk {
+                    why: Trouble::Full,
+                    ..
+                })
+            )
+        };
+        let mut begun = partial(&folder);
+        begun.append(b"hello").unwrap();
+        assert!(full(failed().go_on(&mut begun)));
+        drop(begun);
+        assert_eq!(partial(&folder).offset(), 0, "nothing of it is kept");
+
+        let mut begun = partial(&folder);
+        begun.append(b"hello").unwrap();
+        assert!(full(failed().settle(&mut begun).await));
+        drop(begun);
+        assert_eq!(partial(&folder).offset(), 0, "nothing of it is kept");
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_is_not_kept_if_nobody_hears_of_it() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"hello").unwrap();
+        let unheard = || oneshot::channel().0;
+        tell(unheard(), Ok(()), &file);
+        assert_eq!(file.metadata().unwrap().len(), 5);
+        tell(unheard(), Err(io::Error::from_raw_os_error(5)), &file);
+        assert_eq!(file.metadata().unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn it_begins_when_a_share_is_there_and_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut partial = partial(&folder);
+        let mut writeback = Writeback::new(&partial);
+        let share = vec![7; usize::try_from(SHARE).unwrap()];
+        partial.append(&share[1..]).unwrap();
+        writeback.go_on(&mut partial).unwrap();
+        assert!(writeback.under_way.is_none());
+        partial.append(&share[..1]).unwrap();
+        writeback.go_on(&mut partial).unwrap();
+        assert!(writeback.under_way.is_some() && writeback.from == SHARE);
+        writeback.settle(&mut partial).await.unwrap();
+        writeback.go_on(&mut partial).unwrap();
+        assert!(writeback.under_way.is_none());
+    }
+}
