@@ -155,19 +155,22 @@ async fn a_killed_offer_ends_the_connections_over_unix_sockets(kind: ServerKind)
     closed_in_error(&mut shared.accepting).await;
 }
 
-/// A connection with much on its way in both directions.
+/// A connection with something on its way in both directions, for ever: however fast it goes, it is not
+/// over before somebody dies.
 struct Busy {
     survivor: tokio::task::JoinHandle<Result<u64>>,
 }
 
 impl Busy {
-    /// `survivor` is the end whose process will live. A good part of it is through when this
-    /// returns, and a good part is not.
+    /// `survivor` is the end whose process will live. A good part is through when this returns.
     async fn with(survivor: TcpStream, victim: TcpStream) -> Self {
         let (mut survivor_reader, survivor_writer) = survivor.into_split();
         let (mut victim_reader, victim_writer) = victim.into_split();
         for mut writer in [survivor_writer, victim_writer] {
-            tokio::spawn(async move { writer.write_all(&content(3, MUCH)).await });
+            tokio::spawn(async move {
+                let content = content(3, PART);
+                while writer.write_all(&content).await.is_ok() {}
+            });
         }
         // What becomes of the victim's program is the kernel's business.
         tokio::spawn(
@@ -216,9 +219,6 @@ async fn works(shared: Shared) {
     echoed.unwrap();
     drop((program, served));
 }
-
-/// On its way in each direction.
-const MUCH: usize = 32 * 1024 * 1024;
 
 /// Got before the end comes.
 const PART: usize = 4 * 1024 * 1024;
