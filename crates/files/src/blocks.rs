@@ -1,26 +1,28 @@
 //! The bytes of a file, read ahead of the task that sends them.
 
-use std::collections::VecDeque;
+use std::mem;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
-use tokio::task::{self, JoinHandle};
+use tokio::task::{self, JoinError, JoinHandle};
 
+use crate::queue::{Attendance, Queue};
 use crate::{Algorithm, Checksum, Hasher, Source, SourceError};
 
 /// The bytes of a file from an offset to its end, in blocks. The next ones are read on another
 /// thread while the last ones are sent.
 #[derive(Debug)]
 pub struct Blocks {
-    ready: VecDeque<Bytes>,
+    queue: Arc<Queue>,
     course: Course,
+    /// What is lent.
+    block: Vec<u8>,
     source: Arc<Source>,
     stop: Arc<AtomicBool>,
 }
 
-/// What follows the blocks that are ready.
+/// What follows the blocks that wait.
 #[derive(Debug)]
 enum Course {
     Reading(JoinHandle<Turn>),
@@ -30,10 +32,9 @@ enum Course {
     Failed(Option<SourceError>),
 }
 
-/// What was read at once, and how that ended.
+/// How it ended that blocks were read.
 #[derive(Debug)]
 struct Turn {
-    blocks: VecDeque<Bytes>,
     outcome: Result<Reached, SourceError>,
     reader: Reader,
 }
@@ -48,9 +49,8 @@ enum Reached {
 #[derive(Debug)]
 struct Reader {
     source: Arc<Source>,
+    queue: Arc<Queue>,
     at: u64,
-    /// Blocks that are read at once.
-    ahead: usize,
     hashed: u64,
     hasher: Option<Hasher>,
     stop: Arc<AtomicBool>,
@@ -65,15 +65,16 @@ impl Blocks {
         let stop = Arc::new(AtomicBool::new(false));
         let reader = Reader {
             source: Arc::clone(&source),
+            queue: Queue::new(FIRST),
             at: offset,
-            ahead: FIRST,
             hashed: 0,
             hasher: algorithm.map(Hasher::new),
             stop: Arc::clone(&stop),
         };
         Self {
-            ready: VecDeque::new(),
+            queue: Arc::clone(&reader.queue),
             course: reader.start(),
+            block: Vec::new(),
             source,
             stop,
         }
@@ -84,34 +85,43 @@ impl Blocks {
     /// # Errors
     ///
     /// The file cannot be read, or changed.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
+    pub async fn next(&mut self) -> Result<Option<&[u8]>, SourceError> {
+        self.queue.recycle(mem::take(&mut self.block));
         loop {
-            if let Some(block) = self.ready.pop_front() {
-                return Ok(Some(block));
+            if self.queue.is_low()
+                && let Course::Reading(turn) = &mut self.course
+            {
+                let turn = turn.await;
+                self.course = self.after(turn);
             }
-            let (is_late, turn) = match &mut self.course {
-                Course::Reading(reading) => (!reading.is_finished(), reading.await),
+            if let Some(block) = self.queue.pop() {
+                self.block = block;
+                return Ok(Some(&self.block));
+            }
+            match &mut self.course {
+                Course::Reading(_) => {
+                    // Whoever sends is faster than who reads.
+                    self.queue.widen(MOST);
+                    self.queue.moved().await;
+                }
                 Course::Ended(_) => return Ok(None),
                 Course::Failed(why) => return why.take().map_or(Ok(None), Err),
-            };
-            self.course = match turn {
-                Ok(mut turn) => {
-                    self.ready = turn.blocks;
-                    if is_late {
-                        turn.reader.hurry();
-                    }
-                    match turn.outcome {
-                        Ok(Reached::Measure) => turn.reader.start(),
-                        Ok(Reached::End) => Course::Ended(turn.reader.hasher),
-                        Err(why) => Course::Failed(Some(why)),
-                    }
-                }
-                // The runtime ends. That must not look like the end of the file.
-                Err(_) => {
-                    let path = self.source.path().to_owned();
-                    Course::Failed(Some(SourceError::Stopped { path }))
-                }
-            };
+            }
+        }
+    }
+
+    fn after(&self, turn: Result<Turn, JoinError>) -> Course {
+        match turn {
+            Ok(turn) => match turn.outcome {
+                Ok(Reached::Measure) => turn.reader.start(),
+                Ok(Reached::End) => Course::Ended(turn.reader.hasher),
+                Err(why) => Course::Failed(Some(why)),
+            },
+            // The runtime ends. That must not look like the end of the file.
+            Err(_) => {
+                let path = self.source.path().to_owned();
+                Course::Failed(Some(SourceError::Stopped { path }))
+            }
         }
     }
 
@@ -132,19 +142,13 @@ impl Drop for Blocks {
 
 impl Reader {
     fn start(self) -> Course {
-        Course::Reading(task::spawn_blocking(|| self.turn()))
+        let attendance = self.queue.attend();
+        Course::Reading(task::spawn_blocking(move || self.turn(&attendance)))
     }
 
-    /// Reads more at once from now on: whoever sends had to wait.
-    fn hurry(&mut self) {
-        self.ahead = MOST.min(self.ahead * 2);
-    }
-
-    fn turn(mut self) -> Turn {
-        let mut blocks = VecDeque::with_capacity(self.ahead);
-        let outcome = self.catch_up().and_then(|()| self.fill(&mut blocks));
+    fn turn(mut self, attendance: &Attendance) -> Turn {
+        let outcome = self.catch_up().and_then(|()| self.fill(attendance));
         Turn {
-            blocks,
             outcome,
             reader: self,
         }
@@ -167,31 +171,32 @@ impl Reader {
         Ok(())
     }
 
-    fn fill(&mut self, blocks: &mut VecDeque<Bytes>) -> Result<Reached, SourceError> {
-        while blocks.len() < self.ahead {
-            let block = self.read()?;
+    fn fill(&mut self, attendance: &Attendance) -> Result<Reached, SourceError> {
+        loop {
+            let block = self.read(attendance.room())?;
             if block.is_empty() {
                 return Ok(Reached::End);
             }
-            blocks.push_back(block);
+            if !attendance.give(block) {
+                return Ok(Reached::Measure);
+            }
         }
-        Ok(Reached::Measure)
     }
 
-    fn read(&mut self) -> Result<Bytes, SourceError> {
-        let block = self.source.block(self.at)?;
+    fn read(&mut self, room: Vec<u8>) -> Result<Vec<u8>, SourceError> {
+        let block = self.source.block(self.at, room)?;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&block);
         }
         self.at += u64::try_from(block.len()).unwrap_or_default();
         self.hashed = self.at;
-        Ok(block.into())
+        Ok(block)
     }
 }
 
-/// Blocks that are read at once to begin with. As many again are being sent meanwhile.
+/// Blocks that may wait to be sent, to begin with.
 const FIRST: usize = 2;
 
-/// The most blocks that are read at once, where the network takes them as fast: to wake a thread takes
-/// as long as to hash a part of one. Eight mebibytes in all, for a file of our own choice.
+/// The most blocks that may wait, where the network takes them as fast. Four mebibytes in all, for a file of
+/// our own choice.
 const MOST: usize = 16;

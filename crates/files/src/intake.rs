@@ -1,7 +1,6 @@
 //! Writes a part beside the task that receives it.
 
 use std::io;
-use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::{self, JoinHandle};
 
+use crate::queue::{Attendance, Queue};
 use crate::source::BLOCK;
 use crate::writeback::Writeback;
 use crate::{Checksum, FinishError, Partial, WriteError};
@@ -22,28 +22,24 @@ use crate::{Checksum, FinishError, Partial, WriteError};
 #[derive(Debug)]
 pub struct Intake {
     writing: Option<JoinHandle<Turn>>,
-    writeback: Writeback,
-    waiting: Gathered,
+    queue: Arc<Queue>,
+    /// What is being received, and how much of it is.
+    block: Vec<u8>,
+    filled: usize,
     path: PathBuf,
     received: u64,
     size: u64,
     stop: Arc<AtomicBool>,
     /// Held by the few that may gather much.
-    wide: Option<SemaphorePermit<'static>>,
+    _wide: Option<SemaphorePermit<'static>>,
 }
 
+/// What was written as long as there was something to be written.
 #[derive(Debug)]
 struct Turn {
     partial: Partial,
-    written: Gathered,
+    writeback: Writeback,
     outcome: Result<(), WriteError>,
-}
-
-/// Bytes that are still to be written. The room behind them is kept from one turn to the next.
-#[derive(Debug, Default)]
-struct Gathered {
-    room: Vec<u8>,
-    filled: usize,
 }
 
 /// Why nothing was taken: there is a reader and a disk, and no third.
@@ -62,15 +58,18 @@ impl Intake {
     ///
     /// Has to be called in a Tokio runtime.
     pub fn new(partial: Partial) -> Self {
+        let wide = WIDE.try_acquire().ok();
+        let queue = Queue::new(if wide.is_some() { MOST } else { FEW });
         Self {
-            waiting: Gathered::default(),
+            block: Vec::new(),
+            filled: 0,
             path: partial.path().to_owned(),
             received: partial.offset(),
             size: partial.size(),
             stop: partial.stop(),
-            wide: WIDE.try_acquire().ok(),
-            writeback: Writeback::new(&partial),
-            writing: Some(write(partial, Gathered::default())),
+            _wide: wide,
+            writing: Some(write(&queue, Writeback::new(&partial), partial)),
+            queue,
         }
     }
 
@@ -79,45 +78,30 @@ impl Intake {
         self.received
     }
 
-    /// Adds bytes. Waits while too many are still to be written. Cancel safe: then none was taken.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Partial::append`], which can be those of bytes that were added before. After one,
-    /// there is nothing more to be done than to drop it.
-    pub async fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        if self.is_to_be_written() {
-            self.flush().await?;
-        }
-        self.waiting.room(bytes.len()).copy_from_slice(bytes);
-        self.add(bytes.len());
-        Ok(())
-    }
-
     /// Adds what a reader has next, but no more than so many bytes, and says how many that are: none
-    /// if it has ended. Waits as [`append`](Self::append) does. Cancel safe: then none was taken.
+    /// if it has ended. Waits while too much is still to be written. Cancel safe: then none was taken.
     ///
     /// # Errors
     ///
-    /// Those of the reader, and those of [`append`](Self::append).
+    /// Those of the reader, and those of [`Partial::append`], which can be those of bytes that were added
+    /// before. After one, there is nothing more to be done than to drop it.
     pub async fn take(
         &mut self,
         from: &mut (impl AsyncRead + Unpin),
         most: u64,
     ) -> Result<usize, TakeError> {
-        if self.is_to_be_written() {
-            self.flush().await?;
+        // Who adds more than was said is told soon.
+        if self.filled == BLOCK || self.received > self.size {
+            self.hand_over().await?;
         }
-        let most = usize::try_from(most).map_or(BLOCK, |most| most.min(BLOCK));
-        let read = from.read(self.waiting.room(most)).await;
+        self.block.resize(BLOCK, 0);
+        let room = self.block.get_mut(self.filled..).unwrap_or_default();
+        let most = usize::try_from(most).map_or(room.len(), |most| most.min(room.len()));
+        let read = from.read(room.get_mut(..most).unwrap_or_default()).await;
         let read = read.map_err(TakeError::Read)?;
-        self.add(read);
+        self.filled += read;
+        self.received += u64::try_from(read).unwrap_or_default();
         Ok(read)
-    }
-
-    fn add(&mut self, bytes: usize) {
-        self.waiting.filled += bytes;
-        self.received += u64::try_from(bytes).unwrap_or_default();
     }
 
     /// Gives the file its name when all bytes are there and right, and says where it is.
@@ -145,50 +129,47 @@ impl Intake {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(Ok(mut turn)) = self.turn().await {
             // What the disk says of it does not matter any more, but it holds the lock.
-            let _ = self.writeback.settle(&mut turn.partial).await;
+            let _ = turn.writeback.settle(&mut turn.partial).await;
             turn.partial.discard();
         }
     }
 
     /// Has everything written that waits.
     async fn settle(&mut self) -> Result<Partial, WriteError> {
-        self.flush().await?;
+        self.hand_over().await?;
         let Some(Ok(mut turn)) = self.turn().await else {
             return Err(self.stopped());
         };
         turn.outcome?;
-        self.writeback.settle(&mut turn.partial).await?;
+        turn.writeback.settle(&mut turn.partial).await?;
         Ok(turn.partial)
     }
 
-    /// Whether what waits is worth a turn that can begin at once, or is to wait for one.
-    fn is_to_be_written(&self) -> bool {
-        // Who adds more than was said is told soon.
-        self.waiting.filled >= self.most()
-            || self.received > self.size
-            || self.waiting.filled >= BLOCK
-                && self.writing.as_ref().is_some_and(JoinHandle::is_finished)
-    }
-
-    /// Bytes that may wait while a turn takes long.
-    fn most(&self) -> usize {
-        match self.wide {
-            Some(_) => 8 * BLOCK,
-            None => 2 * BLOCK,
+    /// Has written what was received. Cancel safe.
+    async fn hand_over(&mut self) -> Result<(), WriteError> {
+        while self.filled > 0 {
+            self.block.truncate(self.filled);
+            if self.queue.push(&mut self.block) {
+                self.filled = 0;
+            } else if self.queue.is_attended() {
+                self.queue.moved().await;
+            } else {
+                self.go_on().await?;
+            }
         }
+        self.go_on().await
     }
 
-    /// Waits for what is being written, and has the rest written. Cancel safe.
-    async fn flush(&mut self) -> Result<(), WriteError> {
-        let Some(Ok(mut turn)) = self.turn().await else {
+    /// Sees to it that somebody writes. Cancel safe.
+    async fn go_on(&mut self) -> Result<(), WriteError> {
+        if self.queue.is_attended() {
+            return Ok(());
+        }
+        let Some(Ok(turn)) = self.turn().await else {
             return Err(self.stopped());
         };
         turn.outcome?;
-        self.writeback.go_on(&mut turn.partial)?;
-        let mut next = turn.written;
-        next.filled = 0;
-        mem::swap(&mut next, &mut self.waiting);
-        self.writing = Some(write(turn.partial, next));
+        self.writing = Some(write(&self.queue, turn.writeback, turn.partial));
         Ok(())
     }
 
@@ -210,36 +191,41 @@ impl Drop for Intake {
     }
 }
 
-impl Gathered {
-    /// So many bytes behind those that are there, with whatever was in them before.
-    fn room(&mut self, bytes: usize) -> &mut [u8] {
-        let end = self.filled.saturating_add(bytes);
-        if self.room.len() < end {
-            self.room.resize(end, 0);
-        }
-        self.room.get_mut(self.filled..end).unwrap_or_default()
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.room.get(..self.filled).unwrap_or_default()
-    }
-}
-
-fn write(mut partial: Partial, bytes: Gathered) -> JoinHandle<Turn> {
+/// Writes what there is, on another thread.
+fn write(queue: &Arc<Queue>, mut writeback: Writeback, mut partial: Partial) -> JoinHandle<Turn> {
+    let attendance = queue.attend();
     task::spawn_blocking(move || {
-        let outcome = partial
-            .catch_up()
-            .and_then(|()| partial.append(bytes.bytes()));
+        let outcome = write_all(&attendance, &mut writeback, &mut partial);
         Turn {
             partial,
-            written: bytes,
+            writeback,
             outcome,
         }
     })
 }
 
-/// Files that may gather two mebibytes at a time, of all that come at the same time: to wake a thread
-/// takes as long as to hash a part of a block, so few large turns are faster. All others gather half a
-/// mebibyte, as many files at once are no faster for it, and a contact could have us hold much. Each may have
-/// as much again under way to the disk, and a block more in both.
+fn write_all(
+    attendance: &Attendance,
+    writeback: &mut Writeback,
+    partial: &mut Partial,
+) -> Result<(), WriteError> {
+    partial.catch_up()?;
+    let mut block = Vec::new();
+    while let Some(next) = attendance.take(block) {
+        partial.append(&next)?;
+        writeback.go_on(partial)?;
+        block = next;
+    }
+    Ok(())
+}
+
+/// Blocks of a file that may wait to be written.
+const MOST: usize = 8;
+
+/// As many, where many files come at the same time: as many at once are no faster for more, and a contact
+/// could have us hold much.
+const FEW: usize = 2;
+
+/// Files of which [`MOST`] blocks may wait, of all that come at the same time. Of each there is one block more
+/// that is received, and one that is written.
 static WIDE: Semaphore = Semaphore::const_new(8);

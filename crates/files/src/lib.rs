@@ -30,6 +30,7 @@ mod part;
 mod partial;
 mod path;
 mod place;
+mod queue;
 mod source;
 mod trouble;
 mod walk;

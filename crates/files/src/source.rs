@@ -234,14 +234,15 @@ impl Source {
 
     /// A block from an offset, which ends early only with the file. After the last byte it is empty,
     /// and the file was looked at once more.
-    pub(crate) fn block(&self, offset: u64) -> Result<Vec<u8>, SourceError> {
+    pub(crate) fn block(&self, offset: u64, mut block: Vec<u8>) -> Result<Vec<u8>, SourceError> {
         let left = self.size.saturating_sub(offset);
         let wanted = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
         if wanted == 0 {
             self.check()?;
         }
         // What is not there yet need not be made zero first.
-        let mut block = Vec::with_capacity(wanted);
+        block.clear();
+        block.reserve_exact(wanted);
         while block.len() < wanted {
             // usize has at most 64 bits.
             let at = offset + block.len() as u64;
