@@ -86,6 +86,8 @@ impl Blocks {
     ///
     /// The file cannot be read, or changed.
     pub async fn next(&mut self) -> Result<Option<&[u8]>, SourceError> {
+        // The first block takes its time.
+        let mut is_in_time = !self.block.is_empty();
         self.queue.recycle(mem::take(&mut self.block));
         loop {
             if self.queue.is_low()
@@ -100,8 +102,10 @@ impl Blocks {
             }
             match &mut self.course {
                 Course::Reading(_) => {
-                    // Whoever sends is faster than who reads.
-                    self.queue.widen(MOST);
+                    // Whoever sends is faster than who reads. It is woken for nothing, too.
+                    if mem::take(&mut is_in_time) {
+                        self.queue.widen(MOST);
+                    }
                     self.queue.moved().await;
                 }
                 Course::Ended(_) => return Ok(None),
@@ -117,7 +121,7 @@ impl Blocks {
                 Ok(Reached::End) => Course::Ended(turn.reader.hasher),
                 Err(why) => Course::Failed(Some(why)),
             },
-            // The runtime ends. That must not look like the end of the file.
+            // The runtime ends, or the thread panicked. That must not look like the end of the file.
             Err(_) => {
                 let path = self.source.path().to_owned();
                 Course::Failed(Some(SourceError::Stopped { path }))
@@ -172,15 +176,16 @@ impl Reader {
     }
 
     fn fill(&mut self, attendance: &Attendance) -> Result<Reached, SourceError> {
-        loop {
+        while !self.stop.load(Ordering::Relaxed) {
             let block = self.read(attendance.room())?;
             if block.is_empty() {
                 return Ok(Reached::End);
             }
             if !attendance.give(block) {
-                return Ok(Reached::Measure);
+                break;
             }
         }
+        Ok(Reached::Measure)
     }
 
     fn read(&mut self, room: Vec<u8>) -> Result<Vec<u8>, SourceError> {
@@ -197,6 +202,6 @@ impl Reader {
 /// Blocks that may wait to be sent, to begin with.
 const FIRST: usize = 2;
 
-/// The most blocks that may wait, where the network takes them as fast. Four mebibytes in all, for a file of
-/// our own choice.
+/// The most blocks that may wait, where the network takes them as fast. With the one that is sent that is 4.25 MiB,
+/// for a file of our own choice.
 const MOST: usize = 16;

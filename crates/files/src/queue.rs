@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 
 /// Blocks that wait, in their order, and room for more.
 ///
-/// A thread attends to it as long as it finds something to do, and the task is told when about half of it is
-/// done: to wake either takes as long as to hash a part of a block, and a thread that waits for a task
+/// A thread attends to it as long as it finds something to do, and the task is told when it has some blocks to
+/// go on with: to wake either takes as long as to hash a part of a block, and a thread that waits for a task
 /// leaves a processor idle.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -25,6 +25,8 @@ struct State {
     /// Blocks that may wait.
     most: usize,
     is_attended: bool,
+    /// The last thread went before it had to.
+    was_left: bool,
 }
 
 /// The presence of a thread. The task is told when it goes, for whatever reason.
@@ -39,6 +41,7 @@ impl Queue {
                 spare: Vec::new(),
                 most,
                 is_attended: false,
+                was_left: false,
             }),
             moved: Notify::new(),
         })
@@ -46,7 +49,10 @@ impl Queue {
 
     /// For a thread that is about to begin.
     pub(crate) fn attend(self: &Arc<Self>) -> Attendance {
-        self.state().is_attended = true;
+        let mut state = self.state();
+        state.is_attended = true;
+        state.was_left = false;
+        drop(state);
         Attendance(Arc::clone(self))
     }
 
@@ -54,7 +60,14 @@ impl Queue {
         self.state().is_attended
     }
 
-    /// Waits until the thread has done something, or is gone. It may have been before. Cancel safe.
+    /// Whether blocks wait that nobody will see to, or would.
+    pub(crate) fn is_left(&self) -> bool {
+        let state = self.state();
+        !state.is_attended && (state.was_left || !state.blocks.is_empty())
+    }
+
+    /// Waits until the thread has done about half of what it can do, or is gone. It may have been so before.
+    /// Cancel safe.
     pub(crate) async fn moved(&self) {
         self.moved.notified().await;
     }
@@ -77,10 +90,7 @@ impl Queue {
 
     /// Gives back the room of a block.
     pub(crate) fn recycle(&self, block: Vec<u8>) {
-        let mut state = self.state();
-        if block.capacity() > 0 && state.spare.len() < state.most {
-            state.spare.push(block);
-        }
+        self.state().recycle(block);
     }
 
     /// Whether it is time that a thread brings more blocks.
@@ -100,11 +110,19 @@ impl Queue {
     }
 }
 
+impl State {
+    fn recycle(&mut self, block: Vec<u8>) {
+        if block.capacity() > 0 && self.spare.len() < self.most {
+            self.spare.push(block);
+        }
+    }
+}
+
 impl Attendance {
     /// The next block that is to be written, for the room of the last one. Whoever gets none is gone at once.
     pub(crate) fn take(&self, written: Vec<u8>) -> Option<Vec<u8>> {
-        self.0.recycle(written);
         let mut state = self.0.state();
+        state.recycle(written);
         let block = state.blocks.pop_front();
         state.is_attended = block.is_some();
         if state.blocks.len() <= state.most / 2 {
@@ -123,7 +141,7 @@ impl Attendance {
         let mut state = self.0.state();
         state.blocks.push_back(block);
         state.is_attended = state.blocks.len() < state.most;
-        if state.blocks.len() >= state.most.div_ceil(2) {
+        if state.blocks.len() >= state.most.div_ceil(2).min(ENOUGH) {
             self.0.moved.notify_one();
         }
         state.is_attended
@@ -132,10 +150,15 @@ impl Attendance {
 
 impl Drop for Attendance {
     fn drop(&mut self) {
-        self.0.state().is_attended = false;
+        let mut state = self.0.state();
+        state.was_left = state.is_attended;
+        state.is_attended = false;
         self.0.moved.notify_one();
     }
 }
+
+/// Blocks that are worth to be sent at once: where reading is slow, what was read does not wait for more.
+const ENOUGH: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -169,9 +192,12 @@ mod tests {
         assert!(queue.is_attended());
         assert_eq!(attendance.take(Vec::new()), None);
         assert!(!queue.is_attended(), "who gets none is gone");
+        drop(attendance);
+        assert!(!queue.is_left(), "nothing is to be done");
         let mut next = block(4);
         assert!(queue.push(&mut next));
         assert_eq!(next, block(0), "its room is used again");
+        assert!(queue.is_left(), "somebody has to come");
     }
 
     #[test]
@@ -208,7 +234,7 @@ mod tests {
             std::panic::resume_unwind(Box::new(()));
         });
         thread.join().unwrap_err();
-        assert!(!queue.is_attended());
+        assert!(!queue.is_attended() && queue.is_left());
         assert_eq!(queue.moved().now_or_never(), Some(()));
     }
 }
