@@ -72,17 +72,17 @@ fn break_listener(address: &Address) {
         name == Ok(Ok(wanted)) && sockopt::socket_acceptconn(fd) == Ok(true)
     };
     // There may be several handles of it: other tests look through the descriptors, too.
-    let listener = descriptors().into_iter().find(is_it).unwrap();
+    let listener = descriptors().find(is_it).unwrap();
     net::shutdown(listener, Shutdown::Both).unwrap();
 }
 
-/// Another handle for each of this process's descriptors.
-fn descriptors() -> Vec<OwnedFd> {
+/// Another handle for each of this process's descriptors, one after the other: what is held here stays open,
+/// whatever another test closes meanwhile.
+fn descriptors() -> impl Iterator<Item = OwnedFd> {
     let own = process::pidfd_open(process::getpid(), PidfdFlags::empty()).unwrap();
     let names = fs::read_dir("/proc/self/fd").unwrap();
     let numbers = names.filter_map(|name| name.ok()?.file_name().to_str()?.parse().ok());
     // Some are closed meanwhile, by other tests.
     numbers
-        .filter_map(|number| process::pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok())
-        .collect()
+        .filter_map(move |number| process::pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok())
 }

@@ -132,9 +132,7 @@ async fn a_server_that_dies_and_returns_ends_connections_and_keeps_the_tube(shar
     patiently("the server is dead", server.kill())
         .await
         .unwrap();
-    patiently("the server is back", server.restart())
-        .await
-        .unwrap();
+    server.restart().await.unwrap();
     let back = Instant::now();
     transfer.breaks().await;
     scene.ends().await;
@@ -155,9 +153,7 @@ async fn a_server_that_dies_leaves_direct_connections_alone(shared: &Server) {
             .await
             .unwrap();
         transfer.read(SIZE / 2).await;
-        patiently("the server is back", server.restart())
-            .await
-            .unwrap();
+        server.restart().await.unwrap();
         patiently("the tube works again", until_served(&scene.address)).await;
         transfer.read(SIZE / 4).await;
         transfer.ends_whole().await;
@@ -236,7 +232,7 @@ async fn own(kind: ServerKind) -> Server {
 
 async fn own_of(kind: ServerKind, setup: Setup) -> Server {
     let starting = Server::start(kind, setup);
-    patiently("a server starts", starting).await.unwrap()
+    starting.await.unwrap()
 }
 
 /// Alice's echo in a tube to Fernand, with a link before each.

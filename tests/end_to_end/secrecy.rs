@@ -47,7 +47,7 @@ async fn tapped(server: &Server) -> Vec<u8> {
 async fn no_server_reads(shared: &Server) {
     let setup = Setup::new().without_required_encryption();
     let starting = Server::start(shared.kind(), setup);
-    let server = patiently("a server starts", starting).await.unwrap();
+    let server = starting.await.unwrap();
     assert!(!is_read(&overheard(&server).await));
     assert!(is_read(&stage::in_clear(overheard(&server)).await));
     server.stop().await;

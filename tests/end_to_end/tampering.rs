@@ -95,7 +95,7 @@ async fn carries(from: &mut Stream, to: &mut Stream) {
 async fn what_is_negotiated_cannot_be_changed(shared: &Server) {
     let setup = Setup::new().with_proxy().without_required_encryption();
     let starting = Server::start(shared.kind(), setup);
-    let server = patiently("a server starts", starting).await.unwrap();
+    let server = starting.await.unwrap();
     for change in Change::ALL {
         changed(&server, change).await;
     }
@@ -106,7 +106,7 @@ async fn what_is_negotiated_cannot_be_changed(shared: &Server) {
 async fn an_offer_that_was_changed_connects_to_nothing(shared: &Server) {
     let setup = Setup::new().with_proxy().without_required_encryption();
     let starting = Server::start(shared.kind(), setup);
-    let server = patiently("a server starts", starting).await.unwrap();
+    let server = starting.await.unwrap();
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
     let in_clear = |account: Account| account.with_tls(Tls::None).unwrap();
     let alice = Person::on(&server, "alice").await;
@@ -221,7 +221,7 @@ async fn is_refused(shared: &mut Shared, what: &str) {
 async fn a_question_for_another_stream_connects_to_nothing(shared: &Server) {
     let setup = Setup::new().with_proxy().without_required_encryption();
     let starting = Server::start(shared.kind(), setup);
-    let server = patiently("a server starts", starting).await.unwrap();
+    let server = starting.await.unwrap();
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
     let in_clear = |account: Account| account.with_tls(Tls::None).unwrap();
     let alice = Person::on(&server, "alice").await;

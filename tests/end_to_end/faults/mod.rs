@@ -72,7 +72,7 @@ async fn meet(kind: ServerKind, transport: TransportName, fates: impl IntoIterat
     if !kind.wanted().unwrap() {
         return;
     }
-    let server = patiently("the server starts", in_clear(kind)).await;
+    let server = in_clear(kind).await;
     let mut meetings = JoinSet::new();
     for fate in fates {
         for ladder in ladders(transport) {

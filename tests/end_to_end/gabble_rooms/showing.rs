@@ -39,7 +39,7 @@ async fn our_tubes_are_listed_in_its_own_words(server: &Server) {
 async fn our_presences_say_what_its_own_would(shared: &Server) {
     let setup = Setup::new().without_required_encryption();
     let starting = Server::start(shared.kind(), setup);
-    let server = patiently("a server starts", starting).await.unwrap();
+    let server = starting.await.unwrap();
     let in_clear = |account: Account| account.with_tls(Tls::None).unwrap();
     let (mut alice, link) = Person::linked(&server, "alice", in_clear).await;
     let room = fresh_room(&server);

@@ -14,7 +14,7 @@ crate::on_each_server!(a_server_that_restarts_is_a_pause_for_rooms);
 
 async fn a_server_that_restarts_is_a_pause_for_rooms(shared: &Server) {
     let starting = Server::start(shared.kind(), Setup::new());
-    let mut server = patiently("a server starts", starting).await.unwrap();
+    let mut server = starting.await.unwrap();
     let (mut alice, mut fernand) = both(&server).await;
     alice.person.is_called(&alice.own.clone()).await;
     fernand.person.is_called(&fernand.own.clone()).await;
@@ -23,9 +23,7 @@ async fn a_server_that_restarts_is_a_pause_for_rooms(shared: &Server) {
     patiently("the server is killed", server.kill())
         .await
         .unwrap();
-    patiently("the server starts again", server.restart())
-        .await
-        .unwrap();
+    server.restart().await.unwrap();
     let rest = patiently("the connection breaks", program.read(&mut [0; 5])).await;
     assert!(rest.is_err(), "{rest:?}");
     works_again(&mut alice, &mut fernand).await;
