@@ -22,8 +22,13 @@ async fn a_hundred_programs_at_once_get_their_own_bytes(server: &Server) {
         let address = shared.address.clone();
         programs.spawn(async move { ask(connect(&address).await.unwrap(), seed).await });
     }
-    let all = patiently("all programs are served", programs.join_all()).await;
-    assert_eq!(all.len(), usize::try_from(CROWD).unwrap());
+    // All of them may take long on a busy machine, but one after the other is served.
+    let mut served = 0;
+    while let Some(program) = patiently("one more is served", programs.join_next()).await {
+        program.unwrap();
+        served += 1;
+    }
+    assert_eq!(served, CROWD);
     shared.leave().await;
 }
 

@@ -154,7 +154,7 @@ async fn what_waits_for_a_slow_application_is_bounded_by_what_it_says() {
             Some(to.clone().into()),
             Question::Get,
             question.build(),
-            Patience::default(),
+            Patience::WhileAlive,
         );
         let answer = patiently("it is answered", asked.await.unwrap()).await;
         let Err(AskError::Refused(why)) = answer else {

@@ -305,4 +305,4 @@ fn rename(link: &Link, alices: &BareJid, aliases: [&str; 2]) {
 
 const SIZE: usize = 64 * 1024;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(28);

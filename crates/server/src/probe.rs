@@ -1,8 +1,10 @@
 //! Finds ports for a server, and finds out when it is ready.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::Range,
     sync::Arc,
     time::Duration,
 };
@@ -87,12 +89,20 @@ pub(crate) struct Ports<const N: usize> {
 }
 
 impl<const N: usize> Ports<N> {
-    /// Ports that nobody uses at the moment, and that differ from each other.
+    /// Ports that nobody uses at the moment, and that differ from each other. A server binds them seconds
+    /// later, so they are none of those that the kernel gives to whoever connects meanwhile.
     fn free(setup: &Setup) -> io::Result<Self> {
         let mut listeners = Vec::with_capacity(N + 1);
         let mut draw = || {
-            let listener = TcpListener::bind((setup.host, 0))?;
-            let port = listener.local_addr()?.port();
+            let mut drawn = Err(io::ErrorKind::AddrInUse.into());
+            for _ in 0..DRAWS {
+                let port = any_of(DRAWN);
+                drawn = TcpListener::bind((setup.host, port)).map(|listener| (port, listener));
+                if drawn.is_ok() {
+                    break;
+                }
+            }
+            let (port, listener) = drawn?;
             listeners.push(listener);
             Ok::<_, io::Error>(port)
         };
@@ -115,6 +125,19 @@ impl<const N: usize> Ports<N> {
         ports.map(|port| self.at(port)).collect()
     }
 }
+
+fn any_of(ports: Range<u16>) -> u16 {
+    let chance = RandomState::new().hash_one(());
+    let below = chance % u64::from(ports.end - ports.start);
+    // It is less than a port.
+    ports.start + u16::try_from(below).unwrap_or_default()
+}
+
+/// Ports that are neither well known nor given to whoever connects: Linux gives those from 32768 on.
+const DRAWN: Range<u16> = 10_000..32_000;
+
+/// How many of them are tried before it is told that they are taken.
+const DRAWS: usize = 100;
 
 #[derive(PartialEq)]
 enum Port {

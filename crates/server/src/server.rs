@@ -212,7 +212,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the process does not end within ten seconds.
+    /// When the process does not end within half a minute.
     pub async fn kill(&mut self) -> io::Result<()> {
         let addresses = match &self.running {
             Running::Embedded(server) => server.addresses(),

@@ -172,7 +172,7 @@ const LOG: &str = "log";
 const LOG_KEPT: usize = 4096;
 
 /// How long the shell may take to kill the server and to clear up.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The kernel has no wait with a deadline.
 const POLL: Duration = Duration::from_millis(5);

@@ -154,7 +154,7 @@ fn processes_naming(folder: &Path) -> usize {
 const HOLD: &str = "TUBES_SERVER_TEST_HOLDS";
 
 /// Longer than a server takes to end, on a busy machine, too.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Nothing tells when the last process is gone: all of `/proc` is read, but not without a rest.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);

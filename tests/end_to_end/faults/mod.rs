@@ -14,7 +14,7 @@ use tubes::TransportName;
 use tubes_server::{Server, ServerKind, Setup};
 use tubes_testkit::{Fate, Step};
 
-use crate::stage::{patiently, set_up};
+use crate::stage::set_up;
 use pair::{Pair, Whose};
 use step::certain;
 

@@ -142,7 +142,8 @@ async fn a_file_for_which_there_is_no_room_is_refused(server: &Server) {
     let path = parties.here.path().join("film");
     let free = parties.destination().free().unwrap().unwrap();
     let film = std::fs::File::create(&path).unwrap();
-    film.set_len(free + (1 << 30)).unwrap();
+    // Far more than anything else here makes free meanwhile.
+    film.set_len(free + (1 << 42)).unwrap();
     let mut sending = parties.send(&path).await;
     let mut receiving = parties.offered().await;
     receiving.accept(parties.destination()).await.unwrap();

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use tubes::{FailureKind, FileTransfer, Step};
 use tubes_server::Server;
+use tubes_testkit::{Flow, Heading};
 
 use super::{Content, Parties, delivered, ended, failed, is_given_up};
 use crate::stage::{digest, patiently};
@@ -90,7 +91,9 @@ async fn a_part_of_something_else_is_thrown_away(server: &Server) {
 
 /// A file of which a part came before it was given up.
 async fn cut(server: &Server) -> (Parties, PathBuf, Vec<u8>) {
-    let mut parties = Parties::on(server).await;
+    let (mut parties, link) = Parties::linked(server).await;
+    // Or it might all be there before it is given up.
+    link.set_flow(Heading::ToServer, Flow::Throttled(SLOW));
     let film = Content::of(7, FILM);
     let path = parties.write("film", &film);
     let (mut sending, mut receiving) = again(&mut parties, &path).await;
@@ -101,6 +104,7 @@ async fn cut(server: &Server) -> (Parties, PathBuf, Vec<u8>) {
             .unwrap();
     }
     patiently("it is given up", sending.give_up()).await;
+    link.set_flow(Heading::ToServer, Flow::Free);
     assert!(is_given_up(&mut sending).await);
     failed(&mut receiving).await;
     assert!(fs::metadata(only_entry(&parties)).unwrap().len() < FILM as u64);
@@ -158,6 +162,9 @@ async fn flowing(server: &Server) -> (Parties, FileTransfer, FileTransfer) {
 
 /// In-band that takes a moment, and no more.
 const FILM: usize = 6 * 1024 * 1024;
+
+/// Bytes a second of Alice's, which leaves seconds.
+const SLOW: usize = 2 << 20;
 
 /// Longer than anybody waits here.
 const LONG: u64 = 1 << 30;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tubes::{Delivered, Destination, Direction, Event, Failure, FileTransfer, Outcome, SendFile};
 use tubes_server::Server;
+use tubes_testkit::Link;
 
 use crate::stage::{Content, Person, befriended, patiently};
 
@@ -32,6 +33,16 @@ impl Parties {
         );
         let (alice, fernand) = befriended(alice, fernand).await;
         Self::of(alice, fernand)
+    }
+
+    /// With a link before Alice.
+    async fn linked(server: &Server) -> (Self, Link) {
+        let ((alice, link), fernand) = tokio::join!(
+            Person::linked(server, "alice", |account| account),
+            Person::taking_files(server, "fernand"),
+        );
+        let (alice, fernand) = befriended(alice, fernand).await;
+        (Self::of(alice, fernand), link)
     }
 
     fn of(alice: Person, fernand: Person) -> Self {

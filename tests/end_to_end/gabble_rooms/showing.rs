@@ -10,7 +10,7 @@ use tubes_testkit::{Fate, Heading};
 use xmpp_parsers::minidom::Element;
 
 use super::{Room, another};
-use crate::stage::{Person, enter, fresh_room, patiently, stream_tube_with};
+use crate::stage::{Person, enter, fresh_room, stream_tube_with};
 
 crate::on_each_server!(
     our_tubes_are_listed_in_its_own_words,

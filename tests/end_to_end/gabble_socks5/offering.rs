@@ -49,8 +49,8 @@ async fn our_hosts_are_dialled_in_turn(server: &Server) {
 
     // The Gabble would take the program's end for that of both directions: it is held back for as
     // long as there may be an answer.
-    program.shutdown().await.unwrap();
     let shut = Instant::now();
+    program.shutdown().await.unwrap();
     stream.write_all(b"late").await.unwrap();
     let mut late = [0; 4];
     let reading = program.read_exact(&mut late);

@@ -1,7 +1,7 @@
 //! A Gabble meets us at a proxy.
 
 use std::slice::from_ref;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
@@ -11,8 +11,8 @@ use tubes_server::{Server, ServerKind};
 
 use super::{assert_not_found, echoes, hears_its_echo};
 use crate::stage::{
-    BOTH, BURST, Content, Family, Host, Joining, LENGTH, Multiple, Negotiation, Offering, Relay,
-    Service, TUBE, at_end, dial, digest, opened, patiently, until_known,
+    BOTH, BURST, Content, Family, Host, Joining, LENGTH, Multiple, Negotiation, Offering, PATIENCE,
+    Relay, Service, TUBE, at_end, dial, digest, opened, patiently, until_known,
 };
 
 crate::on_each_server!(
@@ -128,8 +128,10 @@ async fn a_proxy_that_says_little_is_told_to_it(server: &Server) {
     let socks5 = Socks5::new().with_proxy_at(relay.place.clone());
     let mut our = Offering::with(server, socks5).await;
     let proxy = Host::of(&relay.place);
+    let began = Instant::now();
     let (negotiation, told, mut program) = loop {
         // It has to be tried out before others are told of it.
+        assert!(began.elapsed() < PATIENCE, "it is never told");
         let program = our.program().await;
         let negotiation = our.gabble.is_initiated(TUBE, Multiple::Yes, &BOTH).await;
         let told = our.gabble.is_told_hosts(&negotiation).await;

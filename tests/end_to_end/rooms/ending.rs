@@ -29,7 +29,8 @@ async fn a_tube_ends_with_its_withdrawal(server: &Server) {
     assert_eq!(alice.person.closed(alice.offered).await, None);
     let why = fernand.person.closed(tube).await.unwrap();
     assert_eq!(why.kind, FailureKind::Closed);
-    assert!(exchange(&address).await.is_err());
+    let refused = patiently("nobody is there", exchange(&address)).await;
+    assert!(refused.is_err());
     leave(alice, fernand).await;
 }
 

@@ -4,7 +4,7 @@ use tubes::FailureKind;
 use tubes_server::{Server, ServerKind};
 
 use super::{both, is_served, leave};
-use crate::stage::{exchange, on};
+use crate::stage::{exchange, on, patiently};
 
 /// Prosody has no such rule.
 #[tokio::test(flavor = "multi_thread")]
@@ -22,7 +22,8 @@ async fn says_what_is_to_be_allowed(server: &'static Server) {
     let room = alice.own.to_bare();
     let (_, address) = fernand.accept_of(&alice.own).await;
     alice.person.command(&room, &queries("0")).await;
-    assert!(exchange(&address).await.is_err());
+    let refused = patiently("it is refused", exchange(&address)).await;
+    assert!(refused.is_err());
     let (_, _, error) = fernand.person.connection_closed().await;
     let error = error.unwrap();
     assert_eq!(error.kind, FailureKind::Refused);

@@ -362,4 +362,4 @@ fn escape(name: &str) -> String {
 }
 
 /// Longer than anything takes, on a busy machine, too.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);

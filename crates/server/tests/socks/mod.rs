@@ -90,7 +90,7 @@ pub(crate) async fn ends(mut tcp: TcpStream) {
 
 /// Nothing here takes as long as this, on a busy machine either.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    time::timeout(Duration::from_secs(20), future)
+    time::timeout(Duration::from_secs(60), future)
         .await
         .expect("it to happen in time")
 }
