@@ -131,23 +131,30 @@ impl Intake {
         finished.unwrap_or_else(|_| Err(self.stopped().into()))
     }
 
-    /// Writes what was received, so that it can be gone on with later, and says how much there is.
+    /// Writes what was received, so that it can be gone on with later, and says how much there is. The part is
+    /// free then, and there is nothing more to be done than to drop this. Cancel safe: what the
+    /// disk then refuses to take is thrown away without a word.
     ///
     /// # Errors
     ///
     /// As of [`Partial::append`].
-    pub async fn pause(mut self) -> Result<u64, WriteError> {
+    pub async fn pause(&mut self) -> Result<u64, WriteError> {
         Ok(self.settle().await?.offset())
     }
 
-    /// Removes what was received.
+    /// Removes what was received. What the disk says of it does not matter any more.
     pub async fn discard(mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(Ok(mut turn)) = self.turn().await {
-            // What the disk says of it does not matter any more, but it holds the lock.
-            let _ = self.writeback.settle(&mut turn.partial).await;
+        if let Some(Ok(turn)) = self.turn().await {
             turn.partial.discard();
         }
+    }
+
+    /// Ends what is going on, and waits for that: then the part is free for who goes on with it. After a
+    /// [`pause`](Self::pause) nothing is lost by it; otherwise the last bytes are.
+    pub async fn let_go(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.turn().await;
     }
 
     /// Has everything written that waits.

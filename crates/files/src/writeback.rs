@@ -1,6 +1,6 @@
 //! Has the disk take a part while the rest of it still comes.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 
 use tokio::sync::oneshot::error::TryRecvError;
@@ -78,9 +78,14 @@ impl Writeback {
 /// Says what the disk says. If nobody hears that it has not taken everything, nothing is kept: it says so
 /// once, and who goes on with the part would read it from memory and find all of it right.
 fn tell(to: Sender<io::Result<()>>, synced: io::Result<()>, file: &File) {
-    if let Err(Err(why)) = to.send(synced)
-        && let Err(also) = file.set_len(0)
-    {
+    let Err(Err(why)) = to.send(synced) else {
+        return;
+    };
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        // Somebody goes on with it already. Whoever has a file open hears from the disk for itself.
+        return;
+    }
+    if let Err(also) = file.set_len(0) {
         warn!(%why, %also, "a part of a file may be damaged, and cannot be thrown away");
     }
 }
@@ -93,22 +98,27 @@ const SHARE: u64 = 32 * 1024 * 1024;
 mod tests {
     #![allow(clippy::unwrap_used, reason = "this is a test")]
 
+    use std::fs;
     use std::io::Write;
+    use std::time::SystemTime;
 
     use super::*;
-    use crate::{Algorithm, Destination, Offered, SafeName, Trouble};
+    use crate::{Algorithm, BeginError, Destination, Offered, SafeName, Trouble, Version};
 
-    fn partial(folder: &tempfile::TempDir) -> Partial {
-        let destination = Destination::open(folder.path()).unwrap();
-        let offered = Offered {
+    fn offered() -> Offered {
+        Offered {
             sender: "alice@example.org".to_owned(),
             path: SafeName::of("a").into(),
             size: 4 * SHARE,
             version: None,
             modified: None,
             algorithm: Some(Algorithm::Sha256),
-        };
-        destination.begin(&offered).unwrap()
+        }
+    }
+
+    fn partial(folder: &tempfile::TempDir) -> Partial {
+        let destination = Destination::open(folder.path()).unwrap();
+        destination.begin(&offered()).unwrap()
     }
 
     fn failed() -> Writeback {
@@ -154,6 +164,38 @@ mod tests {
         assert_eq!(file.metadata().unwrap().len(), 5);
         tell(unheard(), Err(io::Error::from_raw_os_error(5)), &file);
         assert_eq!(file.metadata().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_somebody_goes_on_with_is_not_thrown_away_for_another() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), b"hello").unwrap();
+        let gone_on_with = File::open(file.path()).unwrap();
+        gone_on_with.lock().unwrap();
+        let unheard = || oneshot::channel().0;
+        let failed = || Err(io::Error::from_raw_os_error(5));
+        tell(unheard(), failed(), file.as_file());
+        assert_eq!(fs::read(file.path()).unwrap(), b"hello");
+        drop(gone_on_with);
+        tell(unheard(), failed(), file.as_file());
+        assert_eq!(fs::read(file.path()).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_part_is_free_when_it_is_let_go_whatever_the_disk_still_takes_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = Destination::open(folder.path()).unwrap();
+        let offered = Offered {
+            version: Some(Version::Modified(SystemTime::UNIX_EPOCH)),
+            ..offered()
+        };
+        let mut begun = destination.begin(&offered).unwrap();
+        begun.append(b"hello").unwrap();
+        let _taken_by_the_disk = begun.file().unwrap();
+        let busy = destination.begin(&offered);
+        assert!(matches!(busy, Err(BeginError::Busy { .. })));
+        drop(begun);
+        assert_eq!(destination.begin(&offered).unwrap().offset(), 5);
     }
 
     #[tokio::test]
