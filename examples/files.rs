@@ -97,6 +97,9 @@ async fn follow(mut transfer: FileTransfer) {
             Step::Progress { bytes, size } => println!("{name}: {bytes} of {size} bytes"),
             Step::Ended(Outcome::Done(delivered)) => println!("{name}: {:?}", delivered.certainty),
             Step::Ended(Outcome::Failed(why)) => println!("{name}: {why}"),
+            Step::Ended(Outcome::Unconfirmed) => {
+                println!("{name}: nobody knows whether it arrived")
+            }
             _ => {}
         }
     }

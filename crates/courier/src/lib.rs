@@ -82,14 +82,41 @@ pub enum Dialect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Certainty {
-    /// The last byte was carried, as far as the bytestream tells; nobody has said more, or which sum the
-    /// file has.
+    /// The last byte has reached the receiver's machine, as the bytestream tells; nobody has said more, or
+    /// which sum the file has.
     Carried,
     /// The whole has the MD5 that the sender said. That tells accidents: who is in between could have said
     /// another one, and others can make two files of one MD5. Only at the receiver.
     Checked,
-    /// All bytes were sent, and nothing tells that the last of them arrived. Only at the sender.
+    /// All bytes were sent, and nothing tells that the last of them arrived: the other side has gone early, or
+    /// has not ended the bytestream, or there is a proxy in between. Only at the sender.
     Unconfirmed,
     /// The whole has the SHA-256 that the sender said; at the sender: the receiver has said so.
     Verified,
+}
+
+impl Certainty {
+    /// Whether something tells that all of it arrived.
+    pub fn is_arrival(self) -> bool {
+        match self {
+            Self::Carried | Self::Checked | Self::Verified => true,
+            Self::Unconfirmed => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_knows_of_is_no_arrival() {
+        use Certainty::{Carried, Checked, Unconfirmed, Verified};
+        assert!(!Unconfirmed.is_arrival());
+        assert!(
+            [Carried, Checked, Verified]
+                .into_iter()
+                .all(Certainty::is_arrival)
+        );
+    }
 }

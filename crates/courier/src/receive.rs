@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::io::AsyncRead;
 use tokio::time::timeout;
@@ -134,12 +135,19 @@ async fn from_own(
         () = stop.cancelled() => Err(ReceiveError::Stopped),
         taken = taking => taken,
     };
-    let received = match taken {
-        Ok(sum) => settle(intake, sum, wanted).await,
-        Err(why) => Err(keep(intake, why).await),
-    };
-    conclude(stream, &received).await;
-    received
+    match taken {
+        Ok(sum) => {
+            let received = settle(intake, sum, wanted).await;
+            conclude(stream, &received).await;
+            received
+        }
+        Err(why) => {
+            // The sender need not wait for the disk to hear that.
+            let failed = Err(why);
+            let (kept, ()) = tokio::join!(keep(intake), conclude(stream, &failed));
+            failed.map_err(|why| or_unwritten(why, kept))
+        }
+    }
 }
 
 /// Receives nothing, and says why where the sender can hear it; for others the bytestream breaks.
@@ -183,13 +191,20 @@ async fn settle(intake: Intake, sum: Sha256, wanted: Wanted) -> Result<Received,
     })
 }
 
-/// Keeps what came, to go on with it later.
-async fn keep(intake: Intake, why: ReceiveError) -> ReceiveError {
-    match intake.pause().await {
-        // The first failure is the one to be told.
-        Ok(_) | Err(_) if matches!(why, ReceiveError::Write(_)) => why,
-        Ok(_) => why,
-        Err(unwritten) => unwritten.into(),
+/// Keeps what came, to go on with it later. The part is free then.
+async fn keep(mut intake: Intake) -> Result<(), WriteError> {
+    let paused = timeout(WRITING, intake.pause()).await;
+    intake.let_go().await;
+    // A disk that takes longer is not waited for. What it refuses to take is thrown away then, too.
+    paused.map_or(Ok(()), |paused| paused.map(drop))
+}
+
+/// Why it was not received, or why not even what came is kept. The first failure of the disk is the one
+/// to be told.
+fn or_unwritten(why: ReceiveError, kept: Result<(), WriteError>) -> ReceiveError {
+    match (why, kept) {
+        (why @ ReceiveError::Write(_), _) | (why, Ok(())) => why,
+        (_, Err(unwritten)) => unwritten.into(),
     }
 }
 
@@ -217,8 +232,9 @@ async fn from_others(
         taken = bytes(&mut stream, &counter, &mut intake, left) => taken,
     };
     if let Err(why) = taken {
-        // The bytestream breaks, which is all that others know.
-        return Err(keep(intake, why).await);
+        // It breaks, which is all that others know.
+        drop(stream);
+        return Err(or_unwritten(why, keep(intake).await));
     }
     let sum = wanted.md5.map(|sum| Checksum::Md5(sum.0));
     let path = intake.finish(sum).await?;
@@ -255,3 +271,7 @@ async fn bytes(
     }
     Ok(())
 }
+
+/// For the disk to take what came of a file that is given up. Whoever gives up many at once, to leave, has
+/// little more than that.
+const WRITING: Duration = Duration::from_secs(2);

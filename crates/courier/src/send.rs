@@ -48,8 +48,8 @@ pub enum SendError {
 }
 
 /// Sends a part of a file, and stays until the receiver has said that the whole is in its place; where it
-/// cannot say so, until it has ended the bytestream. One that lets five minutes pass without that may have
-/// the file or not, and the [`Certainty`] says so.
+/// cannot say so, until it has ended the bytestream, and has all of it as far as that tells. Where it does not,
+/// or five minutes pass without that, it may have the file or not, and the [`Certainty`] says so.
 ///
 /// # Errors
 ///
@@ -110,6 +110,7 @@ async fn to_others(errand: Errand, source: Arc<Source>, range: Range) -> Result<
         stop,
         ..
     } = errand;
+    let has_receipt = stream.receipt();
     let (mut read, mut write) = tokio::io::split(stream);
     let carrying = async {
         let mut ending = pin!(end_of(&mut read));
@@ -122,11 +123,16 @@ async fn to_others(errand: Errand, source: Arc<Source>, range: Range) -> Result<
             }
         }
         write.shutdown().await.map_err(SendError::Broken)?;
-        match timeout(ENDING, ending).await {
-            Ok(ended) => ended
-                .map(|()| Certainty::Carried)
-                .map_err(SendError::Broken),
-            // What was written may still be in this machine.
+        let receiving = async {
+            ending.await.map_err(SendError::Broken)?;
+            // They may have gone while the last bytes were in this machine, or in a proxy.
+            Ok(match has_receipt && write.flush().await.is_ok() {
+                true => Certainty::Carried,
+                false => Certainty::Unconfirmed,
+            })
+        };
+        match timeout(ENDING, receiving).await {
+            Ok(received) => received,
             Err(_) => Ok(Certainty::Unconfirmed),
         }
     };

@@ -30,15 +30,21 @@ pub struct Intake {
     received: u64,
     size: u64,
     stop: Arc<AtomicBool>,
-    /// Held by the few that may gather much.
+}
+
+/// What one thread after the other writes.
+#[derive(Debug)]
+struct Writer {
+    partial: Partial,
+    writeback: Writeback,
+    /// Held by the few that may gather much, as long as they have it.
     _wide: Option<SemaphorePermit<'static>>,
 }
 
-/// What was written as long as there was something to be written.
+/// How it ended that there was something to be written.
 #[derive(Debug)]
 struct Turn {
-    partial: Partial,
-    writeback: Writeback,
+    writer: Writer,
     outcome: Result<(), WriteError>,
 }
 
@@ -67,8 +73,7 @@ impl Intake {
             received: partial.offset(),
             size: partial.size(),
             stop: partial.stop(),
-            _wide: wide,
-            writing: Some(write(&queue, Writeback::new(&partial), partial)),
+            writing: Some(Writer::new(partial, wide).start(&queue)),
             queue,
         }
     }
@@ -90,15 +95,18 @@ impl Intake {
         from: &mut (impl AsyncRead + Unpin),
         most: u64,
     ) -> Result<usize, TakeError> {
-        // Who adds more than was said is told soon.
-        if self.filled == BLOCK || self.received > self.size {
+        // Who adds more than was said is told soon, and what cannot be written as well.
+        if self.filled == BLOCK || self.received > self.size || self.queue.is_left() {
             self.hand_over().await?;
         }
-        self.block.resize(BLOCK, 0);
-        let room = self.block.get_mut(self.filled..).unwrap_or_default();
-        let most = usize::try_from(most).map_or(room.len(), |most| most.min(room.len()));
-        let read = from.read(room.get_mut(..most).unwrap_or_default()).await;
-        let read = read.map_err(TakeError::Read)?;
+        let left = BLOCK - self.filled;
+        let end = self.filled + usize::try_from(most).map_or(left, |most| most.min(left));
+        // A small file takes little room.
+        if self.block.len() < end {
+            self.block.resize(end, 0);
+        }
+        let room = self.block.get_mut(self.filled..end).unwrap_or_default();
+        let read = from.read(room).await.map_err(TakeError::Read)?;
         self.filled += read;
         self.received += u64::try_from(read).unwrap_or_default();
         Ok(read)
@@ -115,34 +123,40 @@ impl Intake {
         finished.unwrap_or_else(|_| Err(self.stopped().into()))
     }
 
-    /// Writes what was received, so that it can be gone on with later, and says how much there is.
+    /// Writes what was received, so that it can be gone on with later, and says how much there is. The part is
+    /// free then, and there is nothing more to be done than to drop this. Cancel safe: what the
+    /// disk then refuses to take is thrown away without a word.
     ///
     /// # Errors
     ///
     /// As of [`Partial::append`].
-    pub async fn pause(mut self) -> Result<u64, WriteError> {
+    pub async fn pause(&mut self) -> Result<u64, WriteError> {
+        // It takes long to read what was there before, and who goes on has to do it again.
+        self.stop.store(true, Ordering::Relaxed);
         Ok(self.settle().await?.offset())
     }
 
-    /// Removes what was received.
+    /// Removes what was received. What the disk says of it does not matter any more.
     pub async fn discard(mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(Ok(mut turn)) = self.turn().await {
-            // What the disk says of it does not matter any more, but it holds the lock.
-            let _ = turn.writeback.settle(&mut turn.partial).await;
-            turn.partial.discard();
+        if let Some(Ok(turn)) = self.turn().await {
+            turn.writer.partial.discard();
         }
+    }
+
+    /// Ends what is going on, and waits for that: then the part is free for who goes on with it. After a
+    /// [`pause`](Self::pause) nothing is lost by it; otherwise the last bytes are.
+    pub async fn let_go(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.turn().await;
     }
 
     /// Has everything written that waits.
     async fn settle(&mut self) -> Result<Partial, WriteError> {
         self.hand_over().await?;
-        let Some(Ok(mut turn)) = self.turn().await else {
-            return Err(self.stopped());
-        };
-        turn.outcome?;
-        turn.writeback.settle(&mut turn.partial).await?;
-        Ok(turn.partial)
+        let mut writer = self.writer().await?;
+        writer.writeback.settle(&mut writer.partial).await?;
+        Ok(writer.partial)
     }
 
     /// Has written what was received. Cancel safe.
@@ -165,12 +179,18 @@ impl Intake {
         if self.queue.is_attended() {
             return Ok(());
         }
+        let writer = self.writer().await?;
+        self.writing = Some(writer.start(&self.queue));
+        Ok(())
+    }
+
+    /// What writes, when it has nothing to write any more. Cancel safe.
+    async fn writer(&mut self) -> Result<Writer, WriteError> {
         let Some(Ok(turn)) = self.turn().await else {
             return Err(self.stopped());
         };
         turn.outcome?;
-        self.writing = Some(write(&self.queue, turn.writeback, turn.partial));
-        Ok(())
+        Ok(turn.writer)
     }
 
     async fn turn(&mut self) -> Option<Result<Turn, task::JoinError>> {
@@ -191,32 +211,38 @@ impl Drop for Intake {
     }
 }
 
-/// Writes what there is, on another thread.
-fn write(queue: &Arc<Queue>, mut writeback: Writeback, mut partial: Partial) -> JoinHandle<Turn> {
-    let attendance = queue.attend();
-    task::spawn_blocking(move || {
-        let outcome = write_all(&attendance, &mut writeback, &mut partial);
-        Turn {
+impl Writer {
+    fn new(partial: Partial, wide: Option<SemaphorePermit<'static>>) -> Self {
+        Self {
+            writeback: Writeback::new(&partial),
             partial,
-            writeback,
-            outcome,
+            _wide: wide,
         }
-    })
-}
-
-fn write_all(
-    attendance: &Attendance,
-    writeback: &mut Writeback,
-    partial: &mut Partial,
-) -> Result<(), WriteError> {
-    partial.catch_up()?;
-    let mut block = Vec::new();
-    while let Some(next) = attendance.take(block) {
-        partial.append(&next)?;
-        writeback.go_on(partial)?;
-        block = next;
     }
-    Ok(())
+
+    /// Writes what there is, on another thread.
+    fn start(mut self, queue: &Arc<Queue>) -> JoinHandle<Turn> {
+        let attendance = queue.attend();
+        task::spawn_blocking(move || Turn {
+            outcome: self.write(&attendance),
+            writer: self,
+        })
+    }
+
+    fn write(&mut self, attendance: &Attendance) -> Result<(), WriteError> {
+        match self.partial.catch_up() {
+            // What came is kept all the same.
+            Err(WriteError::Stopped { .. }) => self.partial.forget_sum(),
+            done => done?,
+        }
+        let mut block = Vec::new();
+        while let Some(next) = attendance.take(block) {
+            self.partial.append(&next)?;
+            self.writeback.go_on(&mut self.partial)?;
+            block = next;
+        }
+        Ok(())
+    }
 }
 
 /// Blocks of a file that may wait to be written.

@@ -173,15 +173,6 @@ impl Partial {
         &self.path
     }
 
-    /// Throws away what is there, for a sender that begins at the beginning.
-    ///
-    /// # Errors
-    ///
-    /// The file system does not let it.
-    pub fn restart(&mut self) -> Result<(), WriteError> {
-        self.cut(0)
-    }
-
     /// Throws away what is there from an offset on, for a sender that goes on from it.
     ///
     /// # Errors
@@ -283,8 +274,8 @@ impl Partial {
         self.fate = Fate::Discard;
     }
 
-    /// Its file once more, which others can have the disk take meanwhile. The lock stays as long as
-    /// either is open.
+    /// Its file once more, which others can have the disk take meanwhile. It is locked as long as this is
+    /// here.
     pub(crate) fn file(&self) -> Result<File, WriteError> {
         self.file.try_clone().map_err(|why| self.cannot(why))
     }
@@ -300,9 +291,18 @@ impl Partial {
             return Ok(());
         };
         let done = self.hash(&mut hasher, self.hashed);
+        if done.is_err() {
+            // Nobody knows how much of it was seen.
+            hasher = Hasher::new(hasher.algorithm());
+        }
         self.hasher = Some(hasher);
-        self.hashed = done?;
-        Ok(())
+        self.hashed = *done.as_ref().unwrap_or(&0);
+        done.map(drop)
+    }
+
+    /// Adds without a checksum from now on. Whoever wants one in the end waits until all is read again.
+    pub(crate) fn forget_sum(&mut self) {
+        self.hasher = None;
     }
 
     fn checksum_by(&mut self, algorithm: Algorithm) -> Result<Checksum, WriteError> {
@@ -385,8 +385,14 @@ impl Drop for Partial {
         {
             warn!(path = %self.path.display(), %why, "cannot remove what was received");
         }
+        // The disk may still be taking it, which can last, and has it open as well. File systems without
+        // locks have nothing to free.
+        let _ = self.file.unlock();
     }
 }
 
 /// How far the clocks of two machines may be apart: a date that is later than that is made up.
 const AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests;

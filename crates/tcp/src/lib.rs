@@ -8,7 +8,8 @@
 //!
 //! - [`watch_peer`]: a dead peer is noticed although nobody says anything
 //! - [`acknowledge`]: a peer that waits for it says what it has at once
-//! - [`drain`]: waits until what was written has left this machine
+//! - [`drain`]: waits until what was written has left this machine; [`has_ended`]: whether it was
+//!   acknowledged to its end
 //! - [`reset_when_closed`]: makes a close an error at the peer, instead of an end;
 //!   [`end_when_closed`] takes it back
 //! - [`spare_descriptor`], [`plenty_of_descriptors`]: whether there is one left for a connection, and
@@ -83,6 +84,24 @@ pub fn is_drained(stream: &TcpStream) -> bool {
     !matches!(event::poll(&mut fds, Some(&now)), Ok(0))
 }
 
+/// Whether the connection has come to its end in order: the peer's machine has acknowledged that this
+/// side's direction has ended, and with it all that came before. To be asked when both directions
+/// have ended; before, it has not.
+///
+/// # Errors
+///
+/// It broke before that: of what was written last, nobody knows whether it arrived. This is said once.
+pub fn has_ended(stream: &TcpStream) -> io::Result<bool> {
+    // There is no safe call that tells how much is unacknowledged. But the kernel forgets who is at
+    // the other end when nothing is left to be heard (getpeername(2)), or when the connection broke;
+    // then the error is there before that.
+    let peer = stream.peer_addr();
+    match stream.take_error()? {
+        Some(why) => Err(why),
+        None => Ok(peer.is_err_and(|why| why.kind() == io::ErrorKind::NotConnected)),
+    }
+}
+
 /// Makes the coming close a reset: the peer sees an error where it would see an end of file, and
 /// what is still unsent is lost.
 ///
@@ -135,6 +154,16 @@ mod tests {
         (near.unwrap(), far.unwrap().0)
     }
 
+    /// Writes what the kernels take as long as nobody reads.
+    async fn fill(near: &mut TcpStream) -> usize {
+        let block = vec![7; 1 << 20];
+        let mut written = 0;
+        while let Ok(wrote) = time::timeout(Duration::from_millis(200), near.write(&block)).await {
+            written += wrote.unwrap();
+        }
+        written
+    }
+
     #[tokio::test]
     async fn a_dead_peer_will_be_noticed() {
         let (near, _far) = pair().await;
@@ -148,11 +177,7 @@ mod tests {
     #[tokio::test]
     async fn draining_ends_when_the_peer_has_room_for_the_rest() {
         let (mut near, mut far) = pair().await;
-        let block = vec![7; 1 << 20];
-        let mut written = 0;
-        while let Ok(wrote) = time::timeout(Duration::from_millis(200), near.write(&block)).await {
-            written += wrote.unwrap();
-        }
+        let written = fill(&mut near).await;
         assert!(!is_drained(&near));
         let reading = async {
             let mut sink = vec![0; written];
@@ -163,6 +188,43 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_connection_has_ended_when_the_end_is_acknowledged() {
+        let (mut near, mut far) = pair().await;
+        let written = fill(&mut near).await;
+        near.shutdown().await.unwrap();
+        far.shutdown().await.unwrap();
+        assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
+        assert!(!has_ended(&near).unwrap(), "much is unread");
+        let mut heard = Vec::new();
+        far.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard.len(), written);
+        let ended = async {
+            while !has_ended(&near).unwrap() {
+                time::sleep(SHORTEST_GLANCE).await;
+            }
+        };
+        time::timeout(PATIENCE, ended).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_has_not_ended_if_what_was_written_is_lost() {
+        let (mut near, mut far) = pair().await;
+        fill(&mut near).await;
+        near.shutdown().await.unwrap();
+        far.shutdown().await.unwrap();
+        assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
+        drop(far);
+        let broken = async {
+            while !has_ended(&near)? {
+                time::sleep(SHORTEST_GLANCE).await;
+            }
+            io::Result::Ok(())
+        };
+        let broken = time::timeout(PATIENCE, broken).await.unwrap();
+        broken.unwrap_err();
+    }
+
+    #[tokio::test]
     async fn a_reset_is_an_error_at_the_peer() {
         let (near, mut far) = pair().await;
         reset_when_closed(&near).unwrap();
@@ -170,4 +232,6 @@ mod tests {
         let error = far.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
+
+    const PATIENCE: Duration = Duration::from_secs(30);
 }

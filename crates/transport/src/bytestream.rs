@@ -20,7 +20,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 ///   everything it wrote was read; a bytestream that breaks ends in an error.
 /// - `poll_flush` is done when the transport has passed on what was written, `poll_shutdown`
 ///   when moreover the peer has been told that no more follows. What was written before arrives.
-///   When both directions have ended, one more shutdown waits for what is still to be put away.
+///   When both directions have ended, one more shutdown waits for what is still to be put away, and
+///   one more flush for the peer to have everything: it fails if that will never be known, and says
+///   little where there is no [`receipt`](Self::receipt).
 /// - After a shutdown the other direction goes on, unless [`half_close`](Self::half_close) says
 ///   otherwise.
 /// - Dropping it before both directions have ended breaks it: the peer reads an error.
@@ -28,6 +30,7 @@ pub struct Bytestream {
     io: Box<dyn Io>,
     label: &'static str,
     half_close: bool,
+    receipt: bool,
     detours: Vec<Tried>,
 }
 
@@ -38,6 +41,7 @@ impl Bytestream {
             io: Box::new(io),
             label,
             half_close: true,
+            receipt: true,
             detours: Vec::new(),
         }
     }
@@ -51,6 +55,13 @@ impl Bytestream {
     /// Says that one direction may end before the other, whatever carries it.
     pub fn with_half_close(mut self) -> Self {
         self.half_close = true;
+        self
+    }
+
+    /// Says that somebody in between takes what is written and tells nothing of the peer, which may have gone
+    /// before it had all of that.
+    pub fn without_receipt(mut self) -> Self {
+        self.receipt = false;
         self
     }
 
@@ -73,6 +84,11 @@ impl Bytestream {
     /// Whether one direction may end before the other.
     pub fn half_close(&self) -> bool {
         self.half_close
+    }
+
+    /// Whether a flush tells, when both directions have ended, that everything has arrived at the peer.
+    pub fn receipt(&self) -> bool {
+        self.receipt
     }
 
     /// Wraps what is inside, which takes time and may fail: to encrypt.
@@ -133,6 +149,7 @@ impl fmt::Debug for Bytestream {
         f.debug_struct("Bytestream")
             .field("label", &self.label)
             .field("half_close", &self.half_close)
+            .field("receipt", &self.receipt)
             .finish_non_exhaustive()
     }
 }

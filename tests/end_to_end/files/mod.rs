@@ -2,6 +2,7 @@
 
 mod carrying;
 mod deciding;
+mod forging;
 mod giving_up;
 mod offering;
 mod proving;

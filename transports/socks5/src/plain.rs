@@ -4,10 +4,12 @@ use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 use tubes_transport::Bytestream;
 
 use crate::{Way, parting};
@@ -16,11 +18,13 @@ use crate::{Way, parting};
 /// other end.
 #[derive(Debug)]
 pub(crate) struct Plain {
-    /// Only gone once dropped.
+    /// Only gone once dropped, or once it has broken after both directions had ended.
     stream: Option<TcpStream>,
     end: End,
     is_shut: bool,
     has_ended: bool,
+    /// Until the next look whether the peer has everything.
+    glance: Option<Pin<Box<Sleep>>>,
 }
 
 /// What the end of one direction means.
@@ -41,12 +45,18 @@ impl Plain {
             end,
             is_shut: false,
             has_ended: false,
+            glance: None,
         }
     }
 
     /// The open bytestream, with what this way's label says.
     pub(crate) fn open(stream: TcpStream, end: End, way: Way) -> Bytestream {
         let stream = Bytestream::new(Self::new(stream, end), way.label());
+        let stream = match way {
+            Way::Direct => stream,
+            // It acknowledges everything itself, and ends in order when the peer has gone.
+            Way::Proxy => stream.without_receipt(),
+        };
         match end {
             End::OfOneDirection => stream,
             End::OfBoth => stream.without_half_close(),
@@ -60,6 +70,26 @@ impl Plain {
             && let Some(stream) = &self.stream
         {
             parting::end_when_closed(stream);
+        }
+    }
+
+    /// Waits for the peer's machine to have everything. No event tells of it: a socket of which both
+    /// directions have ended is ready for anything.
+    fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let stream = self.stream.as_ref().ok_or_else(gone)?;
+            match tubes_tcp::has_ended(stream) {
+                Ok(true) => return Poll::Ready(Ok(())),
+                Ok(false) => {}
+                Err(why) => {
+                    // That is said once.
+                    self.stream = None;
+                    return Poll::Ready(Err(why));
+                }
+            }
+            let glance = self.glance.get_or_insert_with(|| Box::pin(sleep(GLANCE)));
+            ready!(glance.as_mut().poll(cx));
+            self.glance = None;
         }
     }
 
@@ -108,7 +138,10 @@ impl AsyncWrite for Plain {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream()?.poll_flush(cx)
+        match self.is_shut && self.has_ended {
+            true => self.poll_received(cx),
+            false => self.stream()?.poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -127,4 +160,66 @@ impl Drop for Plain {
             _ => {}
         }
     }
+}
+
+/// Between two looks whether the peer has everything: less than a person notices.
+const GLANCE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// A bytestream to others and its other end, which has ended its direction and read nothing; how much
+    /// is written.
+    async fn unread(way: Way) -> (Bytestream, TcpStream, usize) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (mut near, mut far) = (Plain::open(near.unwrap(), End::OfBoth, way), far.unwrap().0);
+        let block = vec![7; 1 << 20];
+        let mut written = 0;
+        while let Ok(wrote) = timeout(MOMENT, near.write(&block)).await {
+            written += wrote.unwrap();
+        }
+        near.shutdown().await.unwrap();
+        far.shutdown().await.unwrap();
+        assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
+        (near, far, written)
+    }
+
+    #[tokio::test]
+    async fn what_is_unread_when_both_directions_have_ended_is_waited_for() {
+        let (mut near, mut far, written) = unread(Way::Direct).await;
+        assert!(timeout(MOMENT, near.flush()).await.is_err());
+        let mut heard = Vec::new();
+        far.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard.len(), written);
+        timeout(PATIENCE, near.flush()).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_goes_with_something_unread_does_not_have_it() {
+        let (mut near, far, _) = unread(Way::Direct).await;
+        drop(far);
+        for _ in 0..2 {
+            let flushed = timeout(PATIENCE, near.flush()).await.unwrap();
+            flushed.unwrap_err();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proxy_tells_nothing_of_the_peer() {
+        let (direct, ..) = unread(Way::Direct).await;
+        let (proxied, ..) = unread(Way::Proxy).await;
+        assert!(direct.receipt() && !proxied.receipt());
+    }
+
+    const MOMENT: Duration = Duration::from_millis(200);
+    const PATIENCE: Duration = Duration::from_secs(30);
 }

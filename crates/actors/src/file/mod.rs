@@ -12,9 +12,11 @@
 //! - [`Particulars`], [`Progress`], [`Delivered`]: what is known of it (`particulars.rs`)
 //! - `sending.rs`, `receiving.rs`: the tasks; `passage.rs`: what they share; `site.rs`: where to receive
 //! - `end.rs`: how it ends; `trouble.rs`: why; `claims.rs`: which are being received
+//! - `hearsay.rs`: what is said of it in the sender's name
 
 mod claims;
 mod end;
+mod hearsay;
 mod particulars;
 mod passage;
 mod receiving;
@@ -40,6 +42,7 @@ pub(crate) use self::sending::{Sending, Taker};
 pub(crate) use self::trouble::withdrawn;
 
 use self::end::{End, Fate};
+use self::hearsay::Hearsay;
 use crate::env::Env;
 use crate::event::Failure;
 use crate::failure;
@@ -54,6 +57,7 @@ pub(crate) struct FileActor {
     given_up: Fate,
     stop: CancellationToken,
     cue: Option<Cue>,
+    hearsay: Hearsay,
     end: End,
     /// Dropped after everything else: whoever waits for the end hears of it last.
     waiting: Vec<oneshot::Sender<()>>,
@@ -91,7 +95,7 @@ impl FileActor {
             None => Some(Cue::Taker(cue)),
         };
         let work = sending.run(env.clone(), file, progress, found, stop.clone());
-        Self::launch(env, end, work, stop, cue)
+        Self::launch(env, end, work, stop, cue, Hearsay::default())
     }
 
     /// A contact offers a file.
@@ -106,8 +110,17 @@ impl FileActor {
         receiving.announce(env, file, &progress);
         let stop = CancellationToken::new();
         let (cue, accepted) = oneshot::channel();
-        let work = receiving.run(env.clone(), file, progress, accepted, stop.clone());
-        Self::launch(env, end, work, stop, Some(Cue::Destination(cue)))
+        let hearsay = Hearsay::default();
+        let work = receiving.run(
+            env.clone(),
+            file,
+            progress,
+            accepted,
+            stop.clone(),
+            hearsay.clone(),
+        );
+        let cue = Some(Cue::Destination(cue));
+        Self::launch(env, end, work, stop, cue, hearsay)
     }
 
     fn launch(
@@ -116,6 +129,7 @@ impl FileActor {
         work: impl Future<Output = Fate> + Send + 'static,
         stop: CancellationToken,
         cue: Option<Cue>,
+        hearsay: Hearsay,
     ) -> Addr<Self> {
         let span = tracing::info_span!("file", file = %end.file);
         let running = tracing::Instrument::instrument(work, span);
@@ -126,6 +140,7 @@ impl FileActor {
             task: Some(task),
             stop,
             cue,
+            hearsay,
             end,
             waiting: Vec::new(),
         }
@@ -243,7 +258,22 @@ impl Handler<Unattended> for FileActor {
     }
 }
 
-/// The other side is gone, or has given it up: there is nothing more to say to it.
+/// It is said in its sender's name that it is given up.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Withdrawn(pub(crate) Failure);
+
+impl Handler<Withdrawn> for FileActor {
+    type Result = ();
+
+    fn handle(&mut self, Withdrawn(why): Withdrawn, _: &mut Self::Context) {
+        if let Some(why) = self.hearsay.hear(why) {
+            self.abort(why);
+        }
+    }
+}
+
+/// The session is gone: there is nobody left to say anything to.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Lost(pub(crate) Failure);

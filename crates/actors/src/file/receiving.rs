@@ -4,21 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tubes_courier::{ReceiveError, Wanted};
 use tubes_files::{Algorithm, Checksum, Destination, Offered, SafeName, SafePath, Version};
 use tubes_protocol::file::{Contents, FileAnswer, FileError, FileOffer, Range, Reason};
+use tubes_secure::Protection;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::StanzaError;
 
 use super::claims::Turn;
 use super::end::Fate;
+use super::hearsay::Hearsay;
 use super::passage::Passage;
 use super::site::{Begun, Refusal, Sender, Site};
 use super::{Delivered, FileId, Particulars, Progress, trouble};
 use crate::env::Env;
-use crate::event::{Direction, Event, Failure};
+use crate::event::{Direction, Event, Failure, FailureKind};
 use crate::negotiator::Proposed;
 use crate::opening::{Secured, Vetted};
 
@@ -87,6 +89,7 @@ impl Receiving {
         progress: Progress,
         accepted: oneshot::Receiver<Destination>,
         stop: CancellationToken,
+        hearsay: Hearsay,
     ) -> Fate {
         let passage = Passage {
             env,
@@ -98,6 +101,7 @@ impl Receiving {
             peer: self.peer().clone(),
             proposal: self.proposal.clone(),
             passage,
+            hearsay,
         };
         let received = Box::pin(taking.receive(self, accepted)).await;
         received.unwrap_or_else(|fate| fate)
@@ -109,6 +113,7 @@ struct Taking {
     passage: Passage,
     peer: FullJid,
     proposal: Proposal,
+    hearsay: Hearsay,
 }
 
 impl Taking {
@@ -147,6 +152,9 @@ impl Taking {
             }
         };
         let secured = self.agree(receiving, vetted, offset).await?;
+        if let Protection::Encrypted { .. } = secured.protection {
+            self.hearsay.keep();
+        }
         let (path, size) = site.subject();
         let claims = &self.passage.env.claims;
         let claim = claims.claim(self.peer.clone(), path, size);
@@ -254,16 +262,23 @@ impl Taking {
                 certainty: received.certainty,
             })),
             Err(ReceiveError::Stopped) => Err(Fate::GivenUp),
-            Err(why) => {
-                if let ReceiveError::CutShort | ReceiveError::Broken(_) = &why
-                    && self.proposal.contents.is_some()
-                {
-                    // Whoever gives up says why, in a message that may take longer: then this ends.
-                    sleep(EXPLANATION).await;
-                }
-                Err(trouble::receive(&self.peer, &why).into())
-            }
+            Err(why) => Err(self.explained(&why).await.into()),
         }
+    }
+
+    /// Why it was not received, in the sender's words if it has some.
+    async fn explained(&self, why: &ReceiveError) -> Failure {
+        let failure = trouble::receive(&self.peer, why);
+        if let ReceiveError::CutShort | ReceiveError::Broken(_) = why
+            && self.proposal.contents.is_some()
+            // Whoever meddled with the bytes can say anything.
+            && failure.kind != FailureKind::Untrusted
+            // The message may take longer than the end. Of bytes that anybody can read, it ends this task.
+            && let Ok(said) = timeout(EXPLANATION, self.hearsay.kept()).await
+        {
+            return said;
+        }
+        failure
     }
 
     fn wanted(&self) -> Wanted {

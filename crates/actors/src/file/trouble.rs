@@ -174,3 +174,21 @@ pub(super) fn of_begin(why: &BeginError) -> Reason {
 pub(super) fn path(why: &PathError) -> Failure {
     Failure::new(FailureKind::Protocol, why.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_stopped_there_says_nothing_of_other_files() {
+        let peer = "fernand@example.org/one".parse().unwrap();
+        for stopped in [SendError::CutShort, SendError::Refused(Reason::Cancelled)] {
+            let failure = send(&peer, &stopped);
+            assert_eq!(failure.kind, FailureKind::Closed, "{failure}");
+        }
+        let gone = send(&peer, &SendError::Broken(ErrorKind::UnexpectedEof.into()));
+        assert_eq!(gone.kind, FailureKind::Gone);
+    }
+}

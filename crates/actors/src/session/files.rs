@@ -16,7 +16,9 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use super::{Phase, SessionActor};
 use crate::failure;
-use crate::file::{FileActor, FileId, Found, GiveUp, Lost, Receiving, Sending, Taker, withdrawn};
+use crate::file::{
+    FileActor, FileId, Found, GiveUp, Lost, Receiving, Sending, Taker, Withdrawn, withdrawn,
+};
 use crate::limits::Limit;
 use crate::negotiator::Proposed;
 use crate::obituary::Obituary;
@@ -162,7 +164,7 @@ impl SessionActor {
         }
     }
 
-    /// The sender of a file has given it up.
+    /// The sender of a file has given it up, or somebody says so in its name.
     pub(super) fn told_withdrawal(&self, said: &Element, from: &FullJid) -> ResponseFuture<()> {
         let withdrawal = Withdrawal::try_from(said).ok();
         let meant = withdrawal.and_then(|Withdrawal { stream, reason }| {
@@ -170,7 +172,7 @@ impl SessionActor {
                 .files
                 .coming()
                 .find(|(peer, id, _)| *peer == from && id.as_str() == stream)?;
-            Some(addr.send(Lost(withdrawn(from, reason))))
+            Some(addr.send(Withdrawn(withdrawn(from, reason))))
         });
         Box::pin(async move {
             if let Some(telling) = meant {

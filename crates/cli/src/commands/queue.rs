@@ -10,7 +10,7 @@ use crate::exit::{Kind, Stop};
 use crate::output::{FileSkipped, Output, Report, Why};
 
 /// The files that wait to be sent, in the order in which they were named. Whatever leaves it and is not sent
-/// is told, once the account is online.
+/// is told.
 #[derive(Debug)]
 pub(super) struct Queue {
     waiting: VecDeque<Outgoing>,

@@ -30,26 +30,38 @@ async fn deliver(global: &Global, send: Send, interrupt: &Interrupt) -> Result<(
     let output = Output::new(global.output);
     // Better now than when the contact has come online in vain.
     let mut queue = Queue::of(&send, output)?;
-    let online = Online::log_in(global, None, output, interrupt).await?;
-    let sent = online
-        .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
-            name(tubes, &send.to.to_bare(), global).await;
-            let mut sending = Sending {
-                tubes,
-                to: &send.to,
-                description: send.description.as_deref(),
-                queue: &mut queue,
-                transfers: Transfers::new(output),
-                begun: false,
-            };
-            sending.run(feed).await
-        })
-        .await;
+    let sent = empty(&mut queue, global, &send, interrupt).await;
     let told = match &sent {
         Err(Stop::Failed(trouble)) => queue.abandon(Some(&trouble.into())),
+        // Then nothing was begun.
+        Err(Stop::Usage(_)) => Ok(()),
         _ => queue.abandon(None),
     };
     sent.and(told).and_then(|()| queue.verdict())
+}
+
+/// Sends what is in the queue, as far as that is possible.
+async fn empty(
+    queue: &mut Queue,
+    global: &Global,
+    send: &Send,
+    interrupt: &Interrupt,
+) -> Result<(), Stop> {
+    let output = Output::new(global.output);
+    let online = Online::log_in(global, None, output, interrupt).await?;
+    let working = online.work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
+        name(tubes, &send.to.to_bare(), global).await;
+        let mut sending = Sending {
+            tubes,
+            to: &send.to,
+            description: send.description.as_deref(),
+            queue,
+            transfers: Transfers::new(output),
+            begun: false,
+        };
+        sending.run(feed).await
+    });
+    working.await
 }
 
 struct Sending<'a> {
@@ -153,3 +165,23 @@ const AT_A_TIME: usize = 4;
 
 /// Whoever is there begins within this time; only a longer wait is worth a word.
 const SILENCE: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_stopped_there_leaves_the_others_to_be_sent() {
+        let spoils = |kind| {
+            spoiling(&Outcome::Failed(Failure {
+                kind,
+                message: String::new(),
+                remedy: None,
+            }))
+            .is_some()
+        };
+        assert!(!spoils(FailureKind::Closed));
+        assert!(spoils(FailureKind::Gone));
+        assert!(spoiling(&Outcome::Unconfirmed).is_none());
+    }
+}

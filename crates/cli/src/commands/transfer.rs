@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tubes::{Certainty, FileTransfer, Outcome, Step};
+use tubes::{FileTransfer, Outcome, Step};
 
 use crate::exit::{Kind, Stop};
 use crate::output::{Bar, FileProgress, Output, Report};
@@ -78,20 +78,14 @@ async fn watched(mut transfer: FileTransfer, output: Output) -> Outcome {
 /// What ends a command, of how a file ended.
 pub(super) fn verdict(outcome: Outcome) -> Result<(), Stop> {
     match outcome {
-        Outcome::Done(delivered) => arrived(delivered.certainty),
+        Outcome::Done(_) => Ok(()),
         Outcome::Failed(failure) => Err(failure.into()),
         // Nobody but the user gives a file up, and that ends the command.
         Outcome::GivenUp => Err(Stop::failed(Kind::Gone, "the file was given up")),
-    }
-}
-
-fn arrived(certainty: Certainty) -> Result<(), Stop> {
-    match certainty {
-        Certainty::Unconfirmed => Err(Stop::failed(
+        Outcome::Unconfirmed => Err(Stop::failed(
             Kind::TimedOut,
             "a file was sent, and the other side has not shown that it has it: ask there, or send it again",
         )),
-        _ => Ok(()),
     }
 }
 
@@ -104,9 +98,8 @@ mod tests {
 
     #[test]
     fn a_file_of_which_nobody_knows_whether_it_arrived_is_no_success() {
-        let code = |certainty| arrived(certainty).map_err(|stop| stop.code());
-        assert_eq!(code(Certainty::Unconfirmed), Err(69));
-        assert_eq!(code(Certainty::Carried), Ok(()));
-        assert_eq!(code(Certainty::Verified), Ok(()));
+        assert!(!Outcome::Unconfirmed.is_done());
+        let code = verdict(Outcome::Unconfirmed).map_err(|stop| stop.code());
+        assert_eq!(code, Err(69));
     }
 }

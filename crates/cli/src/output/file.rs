@@ -174,8 +174,8 @@ impl Done {
             }
             (Sureness::Unconfirmed, _) => {
                 return format!(
-                    "file {file} is sent, and whether it arrived is not known: the other side has not \
-                     ended the connection"
+                    "file {file} is sent, and whether it arrived is not known: nothing has shown that \
+                     the other side has the last of it"
                 );
             }
         };

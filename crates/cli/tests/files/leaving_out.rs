@@ -125,6 +125,20 @@ async fn what_waits_is_told_when_no_file_can_be_sent_any_more() {
 }
 
 #[tokio::test]
+async fn what_waits_is_told_when_the_login_fails() {
+    let (alice, fernand, here, _) = party(ServerKind::Embedded).await.unwrap();
+    fs::write(alice.file("password"), "wrong").unwrap();
+    let paths = ["1", "2"].map(|name| here.path().join(name));
+    for path in &paths {
+        fs::write(path, "x").unwrap();
+    }
+    let mut sending = send(&alice, &fernand.jid, &[&paths[0], &paths[1]]);
+    let expected = of_kind(&["1", "2"], &json!("refused"));
+    assert_eq!(skipped(&mut sending, 2).await, expected);
+    assert_eq!(sending.end().await.0, Some(77));
+}
+
+#[tokio::test]
 async fn two_of_one_name_are_refused_before_anything_is_sent() {
     let (alice, fernand, here, _) = party(ServerKind::Embedded).await.unwrap();
     let paths = ["a/x", "b/x"].map(|path| here.path().join(path));

@@ -1,6 +1,7 @@
 //! A file, and every way in which the other side may behave.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod busy;
 mod others;
 
 use std::fs;

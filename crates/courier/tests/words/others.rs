@@ -1,5 +1,10 @@
 //! Files to and from others, who know the bytes and the end of the bytestream alone.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep};
 use tubes_files::SourceError;
 use tubes_protocol::file::Md5;
@@ -98,6 +103,44 @@ async fn of_others_that_never_end_it_is_not_known_whether_they_have_it() {
     drop(other);
 }
 
+#[tokio::test(start_paused = true)]
+async fn others_that_end_before_everything_arrived_are_not_said_to_have_it() {
+    for (rest, certainty) in [
+        (Rest::Arrived, Certainty::Carried),
+        (Rest::Lost, Certainty::Unconfirmed),
+        (Rest::UnderWay, Certainty::Unconfirmed),
+    ] {
+        let (stream, other) = Kernel::holding(rest);
+        assert_eq!(sent_to(stream, other).await, certainty, "{rest:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_others_behind_a_proxy_it_is_not_known_whether_they_have_it() {
+    let (stream, other) = Kernel::holding(Rest::Arrived);
+    let certainty = sent_to(stream.without_receipt(), other).await;
+    assert_eq!(certainty, Certainty::Unconfirmed);
+}
+
+/// Sends a file to somebody who reads it to its end, and ends then.
+async fn sent_to(stream: Bytestream, mut other: DuplexStream) -> Certainty {
+    let stage = Stage::with(10_000);
+    let errand = Errand {
+        stream,
+        dialect: Dialect::Plain,
+        counter: Counter::default(),
+        stop: CancellationToken::new(),
+    };
+    let hearing = async {
+        let mut heard = Vec::new();
+        other.read_to_end(&mut heard).await.unwrap();
+        assert!(heard == stage.content);
+        drop(other);
+    };
+    let (sent, ()) = tokio::join!(send(errand, stage.source(), Range::default()), hearing);
+    sent.unwrap().certainty
+}
+
 #[tokio::test]
 async fn others_do_not_get_the_end_of_a_file_that_changes() {
     let stage = Stage::with(300_000);
@@ -154,6 +197,59 @@ async fn a_part_is_not_gone_on_with_if_no_sum_will_tell_whether_it_belongs_to_th
     assert!(matches!(received, Err(ReceiveError::Unproven)));
     assert!(!stage.arrived().exists());
     assert_eq!(stage.partial().offset(), 0);
+}
+
+/// What became of what a kernel held when both directions had ended.
+#[derive(Clone, Copy, Debug)]
+enum Rest {
+    Arrived,
+    Lost,
+    UnderWay,
+}
+
+/// A pipe that takes what is written, and what came of it.
+struct Kernel {
+    pipe: DuplexStream,
+    rest: Rest,
+}
+
+impl Kernel {
+    fn holding(rest: Rest) -> (Bytestream, DuplexStream) {
+        let (pipe, other) = duplex(4096);
+        (Bytestream::new(Self { pipe, rest }, "memory"), other)
+    }
+}
+
+impl AsyncRead for Kernel {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Kernel {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.pipe).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.rest {
+            Rest::Arrived => Poll::Ready(Ok(())),
+            Rest::Lost => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Rest::UnderWay => Poll::Pending,
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_shutdown(cx)
+    }
 }
 
 /// Longer than anybody needs who is at hand.

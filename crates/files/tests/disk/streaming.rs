@@ -129,6 +129,28 @@ fn what_was_dropped_in_the_middle_can_be_gone_on_with() {
 }
 
 #[test]
+fn a_pause_does_not_wait_until_what_was_there_is_read_and_keeps_what_came() {
+    run(async {
+        let place = Place::new();
+        let bytes = some_bytes(20_000_000);
+        let begin = || place.destination().begin(&offered("a", &bytes)).unwrap();
+        let mut there = 0;
+        for end in [12_000_000, 12_000_001, 12_500_000] {
+            let mut intake = Intake::new(begin());
+            assert_eq!(intake.received(), there);
+            let from = usize::try_from(there).unwrap();
+            add(&mut intake, &bytes[from..end]).await.unwrap();
+            there = intake.pause().await.unwrap();
+            assert_eq!(there, end as u64);
+        }
+        let mut intake = Intake::new(begin());
+        add(&mut intake, &bytes[12_500_000..]).await.unwrap();
+        intake.finish(Some(sha256(&bytes))).await.unwrap();
+        assert!(fs::read(place.at("a")).unwrap() == bytes);
+    });
+}
+
+#[test]
 fn more_than_was_said_is_told_before_the_end() {
     run(async {
         let place = Place::new();

@@ -80,7 +80,7 @@ pub enum Step {
 /// fn is_there(outcome: &Outcome) -> bool {
 ///     match outcome {
 ///         Outcome::Done(delivered) => delivered.certainty == Certainty::Verified,
-///         Outcome::Failed(_) | Outcome::GivenUp => false,
+///         Outcome::Failed(_) | Outcome::GivenUp | Outcome::Unconfirmed => false,
 ///     }
 /// }
 ///
@@ -88,19 +88,29 @@ pub enum Step {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was sent: where it is, and how sure that is.
+    /// It arrived: where it is, and how sure that is.
     Done(Delivered),
-    /// It was not, for this reason.
+    /// It was not sent, for this reason.
     Failed(Failure),
     /// This side gave it up, or left.
     GivenUp,
+    /// All of it was sent, and nothing tells that it arrived. Only at the sender.
+    Unconfirmed,
 }
 
 impl Outcome {
-    /// Whether all of it was sent. At a sender that does not say that it arrived: the [`Certainty`](crate::Certainty) of what was
-    /// delivered does.
+    /// Whether it arrived, as far as that can be known: the [`Certainty`](crate::Certainty) says how far.
     pub fn is_done(&self) -> bool {
         matches!(self, Self::Done(_))
+    }
+}
+
+impl From<Delivered> for Outcome {
+    fn from(delivered: Delivered) -> Self {
+        match delivered.certainty.is_arrival() {
+            true => Self::Done(delivered),
+            false => Self::Unconfirmed,
+        }
     }
 }
 
@@ -200,9 +210,7 @@ impl FileTransfer {
     /// What an event means for it.
     fn handle(&mut self, event: Event) -> Option<Step> {
         match event {
-            Event::FileDone { file, delivered } if file == self.id => {
-                self.ended(Outcome::Done(delivered))
-            }
+            Event::FileDone { file, delivered } if file == self.id => self.ended(delivered.into()),
             Event::FileFailed { file, error, .. } if file == self.id => {
                 self.ended(error.map_or(Outcome::GivenUp, Outcome::Failed))
             }
