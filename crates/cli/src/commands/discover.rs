@@ -12,7 +12,7 @@ use crate::exit::{Kind, Stop};
 use crate::feed::Feed;
 use crate::interrupt::Interrupt;
 use crate::online::Online;
-use crate::output::{Output, Report, Resource};
+use crate::output::{Foreign, Output, Report, Resource, Who};
 
 pub(crate) async fn run(
     global: &Global,
@@ -117,12 +117,12 @@ fn report(resource: &tubes::session::Resource) -> Resource {
         ..
     } = resource.abilities.clone().unwrap_or_default();
     Resource {
-        jid: resource.jid.to_string(),
+        jid: Who::new(&resource.jid),
         answered,
         tubes,
         files,
         ours,
-        services: services.into_iter().collect(),
+        services: services.into_iter().map(Foreign::new).collect(),
         transports: transports.into_iter().map(short).collect(),
     }
 }

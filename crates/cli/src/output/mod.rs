@@ -14,7 +14,7 @@ pub(crate) use self::bars::Bar;
 pub(crate) use self::file::{
     Progress as FileProgress, Skipped as FileSkipped, report as report_of_file,
 };
-pub(crate) use self::foreign::{harmless, quoted};
+pub(crate) use self::foreign::{Foreign, Who, harmless, quoted};
 pub(crate) use self::human::bytes;
 pub(crate) use self::question::Question;
 pub(crate) use self::report::{
