@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tubes::session::{Abilities, Sight};
-use tubes::{BareJid, Contact, Tubes};
+use tubes::{BareJid, Contact, Limits, Tubes};
 
 use super::name;
 use crate::args::{Discover, Global};
@@ -25,7 +25,7 @@ pub(crate) async fn run(
         0 => output.muted(),
         _ => output.beside_stdio().unwrap_or_else(|_| output.muted()),
     };
-    let online = Online::log_in(global, None, events, interrupt).await?;
+    let online = Online::log_in(global, None, Limits::new(), events, interrupt).await?;
     online
         .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
             let peer = &discover.peer;

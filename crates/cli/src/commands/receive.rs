@@ -24,7 +24,8 @@ pub(crate) async fn run(
     // Better now than when somebody has offered something in vain.
     drop(destination(&receive)?);
     let from = receive.from.as_ref();
-    let online = Online::log_in_for_files(global, from, output, interrupt).await?;
+    let limits = receive.bounds.limits();
+    let online = Online::log_in_for_files(global, from, limits, output, interrupt).await?;
     online
         .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
             let from = from.map(BareJid::to_string);

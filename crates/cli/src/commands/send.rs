@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tubes::files::Outgoing;
-use tubes::{Event, Failure, FailureKind, Jid, Outcome, SendError, SendFile, SendFileError, Tubes};
+use tubes::{
+    Event, Failure, FailureKind, Jid, Limits, Outcome, SendError, SendFile, SendFileError, Tubes,
+};
 
 use super::name;
 use super::queue::Queue;
@@ -30,7 +32,7 @@ async fn deliver(global: &Global, send: Send, interrupt: &Interrupt) -> Result<(
     let output = Output::new(global.output);
     // Better now than when the contact has come online in vain.
     let mut queue = Queue::of(&send, output)?;
-    let online = Online::log_in(global, None, output, interrupt).await?;
+    let online = Online::log_in(global, None, Limits::new(), output, interrupt).await?;
     let sent = online
         .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
             name(tubes, &send.to.to_bare(), global).await;
