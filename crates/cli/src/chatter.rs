@@ -112,9 +112,10 @@ mod tests {
 
     #[test]
     fn a_library_warns_of_the_same_once() {
-        let one = || tracing::warn!(target: "log", log.target = "tokio_xmpp::x", "invalid stanza");
+        let one =
+            || tracing::warn!(target: "log", { log.target = "tokio_xmpp::x" }, "invalid stanza");
         assert_eq!(heard(one), 1);
-        let other = || tracing::error!(target: "log", log.target = "tokio_xmpp::y", "no");
+        let other = || tracing::error!(target: "log", { log.target = "tokio_xmpp::y" }, "no");
         let both = || {
             one();
             other();
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn what_is_said_in_a_lower_voice_or_by_ourselves_is_heard() {
         assert_eq!(
-            heard(|| tracing::info!(target: "log", log.target = "x", "detail")),
+            heard(|| tracing::info!(target: "log", { log.target = "x" }, "detail")),
             100
         );
         assert_eq!(heard(|| tracing::warn!("a command failed")), 100);
