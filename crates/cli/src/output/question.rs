@@ -101,8 +101,10 @@ impl Standing {
     /// before its end.
     fn line(&mut self) -> Option<String> {
         let end = self.typed.iter().position(|byte| *byte == b'\n');
-        let is_endless = self.typed.len() > LINE;
-        let end = end.or(is_endless.then_some(self.typed.len()))?;
+        let end = match end {
+            None if self.typed.len() > LINE => self.typed.len(),
+            end => end?,
+        };
         let line = self.typed.get(..end).unwrap_or_default();
         let line = String::from_utf8_lossy(line).into_owned();
         self.typed.clear();
