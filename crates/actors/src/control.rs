@@ -13,6 +13,7 @@ use tubes_transport::Signalling;
 use xmpp_parsers::jid::FullJid;
 
 use crate::announcer::Announcer;
+use crate::complaints::Complaints;
 use crate::env::Env;
 use crate::file::Claims;
 use crate::limits::Limits;
@@ -73,6 +74,7 @@ fn launch(crew: Crew, runtime: Handle) -> Addr<SessionActor> {
         negotiator: negotiator.start(),
         seats,
         claims: Claims::default(),
+        complaints: Complaints::new(runtime.clone()),
         stanzas: crew.session.stanzas().clone(),
         guard: crew.guard,
         local: jid,

@@ -8,6 +8,7 @@ use tubes_transport::Stanzas;
 use xmpp_parsers::jid::FullJid;
 
 use crate::announcer::Announcer;
+use crate::complaints::Complaints;
 use crate::file::Claims;
 use crate::negotiator::NegotiatorActor;
 use crate::seats::Seats;
@@ -23,6 +24,7 @@ pub(crate) struct Env {
     pub(crate) stanzas: Stanzas,
     pub(crate) seats: Seats,
     pub(crate) claims: Claims,
+    pub(crate) complaints: Complaints,
     /// Whom to trust with what.
     pub(crate) guard: Guard,
     /// This client's address, which a new session may change.

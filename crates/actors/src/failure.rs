@@ -6,6 +6,7 @@ use tubes_local::{DialError, SpliceError};
 use tubes_protocol::room::{Exit, Removal};
 use tubes_protocol::tube::Ended;
 use tubes_secure::{Distrust, SecureError};
+use tubes_transport::foreign::{named, said};
 use tubes_transport::{OpenError, Tried};
 use xmpp_parsers::jid::{BareJid, FullJid};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
@@ -156,6 +157,7 @@ pub(crate) fn splice(error: &SpliceError) -> Failure {
 
 /// A tube that ended against this side's will.
 pub(crate) fn ended(ended: Ended, peer: &str) -> Failure {
+    let peer = named(peer);
     match ended {
         Ended::ByPeer => Failure::new(FailureKind::Closed, format!("{peer} closed the tube")),
         Ended::Declined => Failure::new(FailureKind::Declined, format!("{peer} declined the tube")),
@@ -179,8 +181,8 @@ pub(crate) fn room(room: &BareJid, why: &Exit, reason: Option<&str>) -> Failure 
         Exit::Refused(DefinedCondition::NotAuthorized) => Some(Remedy::RoomPassword),
         _ => None,
     };
-    let said = reason.map(|reason| format!(": {reason}"));
-    let message = format!("{room} {what}{}", said.unwrap_or_default());
+    let words = reason.map(|reason| format!(": {}", said(reason)));
+    let message = format!("{room} {what}{}", words.unwrap_or_default());
     Failure::new(kind, message).with_remedy(remedy)
 }
 
@@ -240,12 +242,15 @@ fn refused(condition: &DefinedCondition) -> (FailureKind, &'static str) {
 
 /// Somebody who is in the room no more.
 pub(crate) fn not_there(peer: &FullJid) -> Failure {
-    Failure::new(FailureKind::Gone, format!("{peer} is not in the room"))
+    Failure::new(
+        FailureKind::Gone,
+        format!("{} is not in the room", named(peer)),
+    )
 }
 
 /// Somebody who went offline before its offer was decided on.
 pub(crate) fn offerer_gone(peer: &FullJid) -> Failure {
-    Failure::new(FailureKind::Gone, format!("{peer} went offline"))
+    Failure::new(FailureKind::Gone, format!("{} went offline", named(peer)))
 }
 
 /// The account went down with everything on it.

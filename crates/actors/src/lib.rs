@@ -27,6 +27,7 @@
 mod account;
 mod announcer;
 mod bytestream;
+mod complaints;
 mod control;
 mod endpoint;
 mod env;

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tubes::{Event, Events, Limit, State, TubeId, Tubes};
+use tubes::{Event, Events, FullJid, Limit, State, TubeId, Tubes};
 
 use crate::exit::{Kind, Stop};
-use crate::output::{FellBack, Output, Party, Report, Trust, Typed, milliseconds, report_of_file};
+use crate::output::{
+    FellBack, Foreign, Output, Party, Report, Trust, Typed, Who, milliseconds, report_of_file,
+};
 
 /// The events of an account, reported as they are taken.
 pub(crate) struct Feed {
@@ -92,14 +94,18 @@ impl Feed {
         self.output.remark(sentence)
     }
 
+    fn remark_on(&self, peer: &FullJid, what: &str) -> Result<(), Stop> {
+        self.remark(&format!("{} {what}", Who::new(peer)))
+    }
+
     /// Tells what happened, and takes notice of it.
     pub(crate) fn report(&mut self, event: &Event) -> Result<(), Stop> {
         self.state.handle(event);
         match event {
-            Event::PeerOffline { peer } => self.remark(&format!("{peer} is offline")),
-            Event::PeerOnline { peer } => self.remark(&format!("{peer} is online")),
-            Event::OccupantCame { occupant, .. } => self.remark(&format!("{occupant} is here")),
-            Event::OccupantLeft { occupant } => self.remark(&format!("{occupant} is not here")),
+            Event::PeerOffline { peer } => self.remark_on(peer, "is offline"),
+            Event::PeerOnline { peer } => self.remark_on(peer, "is online"),
+            Event::OccupantCame { occupant, .. } => self.remark_on(occupant, "is here"),
+            Event::OccupantLeft { occupant } => self.remark_on(occupant, "is not here"),
             Event::RoomLost { room } => self.remark(&format!(
                 "{room} is not there at the moment; coming back when it is"
             )),
@@ -137,7 +143,7 @@ impl Feed {
             } => Report::ConnectionOpened {
                 tube: self.number(tube),
                 connection,
-                peer: peer.to_string(),
+                peer: Who::new(peer),
                 transport: transport.to_owned(),
                 fell_back_from: fell_back_from
                     .into_iter()
@@ -149,7 +155,7 @@ impl Feed {
             },
             Event::LimitReached { limit, peer } => Report::LimitReached {
                 limit: limited(limit)?,
-                peer: peer.map(|peer| peer.to_string()),
+                peer: peer.map(Who::new),
             },
             Event::Listening { tube, address } => Report::Listening {
                 tube: self.number(tube),
@@ -200,11 +206,11 @@ impl Feed {
             } => Report::TubeOffered {
                 tube: number,
                 party: Party::new(&audience, &peer, direction),
-                service,
+                service: Foreign::new(service),
                 direction: direction.into(),
                 parameters: parameters
                     .iter()
-                    .map(|(name, value)| (name.to_owned(), Typed::from(value)))
+                    .map(|(name, value)| (Foreign::new(name), Typed::from(value)))
                     .collect(),
             },
             Event::TubeOpened { tube } => Report::TubeOpened {

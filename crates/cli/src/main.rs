@@ -7,6 +7,7 @@
 //! ```
 
 mod args;
+mod chatter;
 mod commands;
 mod config;
 mod exit;
@@ -19,6 +20,7 @@ mod online;
 mod output;
 mod parameter;
 mod password;
+mod terminal;
 #[cfg(test)]
 mod visitor;
 
@@ -28,16 +30,19 @@ use std::process::ExitCode;
 use clap::Parser;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::{Args, Global};
+use crate::chatter::Chatter;
 use crate::exit::{Kind, Stop, USAGE};
-use crate::output::{Output, Report, Why};
+use crate::output::{Log, Output, Report, Why};
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) if error.use_stderr() => {
-            eprintln!("tubes: {}", exit::one_line(&error));
+            output::complain(&exit::one_line(&error));
             return ExitCode::from(USAGE);
         }
         Err(help) => return show(&help),
@@ -85,7 +90,7 @@ fn conclude(stop: Stop, output: Output) -> ExitCode {
         let _ = output.report(&Report::Error(why));
     }
     if stop != Stop::Interrupted && stop != Stop::Terminated {
-        eprintln!("tubes: {}", output::harmless(&stop.to_string()));
+        output::complain(&output::harmless(&stop.to_string()));
     }
     stop.into()
 }
@@ -109,8 +114,10 @@ fn start_log(global: &Global) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| Log)
         .with_ansi(io::stderr().is_terminal())
+        .finish()
+        .with(Chatter::default())
         .init();
     // tokio-xmpp logs the login at this level, and with PLAIN that is the password.
     log::set_max_level(log::max_level().min(log::LevelFilter::Debug));

@@ -4,7 +4,7 @@ use std::fs;
 use std::pin::pin;
 
 use tubes::session::LoginFailure;
-use tubes::{Account, BareJid, Builder, Socks5, StartError, Tubes};
+use tubes::{Account, BareJid, Builder, Limits, Socks5, StartError, Tubes};
 
 use crate::args::{Global, Tls};
 use crate::commands::name;
@@ -27,11 +27,12 @@ impl Online {
     pub(crate) async fn log_in(
         global: &Global,
         wanted: Option<&str>,
+        limits: Limits,
         output: Output,
         interrupt: &Interrupt,
     ) -> Result<Self, Stop> {
         let welcome = Welcome::Service(wanted);
-        Self::log_in_for(welcome, global, output, interrupt).await
+        Self::log_in_for(welcome, global, limits, output, interrupt).await
     }
 
     /// Logs in as the command line and the configuration say. Contacts are told that files are welcome,
@@ -39,21 +40,23 @@ impl Online {
     pub(crate) async fn log_in_for_files(
         global: &Global,
         from: Option<&BareJid>,
+        limits: Limits,
         output: Output,
         interrupt: &Interrupt,
     ) -> Result<Self, Stop> {
-        Self::log_in_for(Welcome::Files { from }, global, output, interrupt).await
+        Self::log_in_for(Welcome::Files { from }, global, limits, output, interrupt).await
     }
 
     async fn log_in_for(
         welcome: Welcome<'_>,
         global: &Global,
+        limits: Limits,
         output: Output,
         interrupt: &Interrupt,
     ) -> Result<Self, Stop> {
         let profile = Profile::resolve(global)?;
         let starting = async {
-            let online = Self::start_for(welcome, &profile, output).await?;
+            let online = Self::start_for(welcome, &profile, limits, output).await?;
             if let Welcome::Files {
                 from: Some(contact),
             } = welcome
@@ -74,18 +77,21 @@ impl Online {
         wanted: Option<&str>,
         output: Output,
     ) -> Result<Self, Stop> {
-        let online = Self::start_for(Welcome::Service(wanted), profile, output).await?;
+        let welcome = Welcome::Service(wanted);
+        let online = Self::start_for(welcome, profile, Limits::new(), output).await?;
         online.announced().await
     }
 
     async fn start_for(
         welcome: Welcome<'_>,
         profile: &Profile,
+        limits: Limits,
         output: Output,
     ) -> Result<Self, Stop> {
         let builder = Tubes::builder(account(profile)?);
         let mut builder = welcome
             .told_by(builder)
+            .limits(limits)
             .socks5(socks5(&profile.direct))
             .encryption(profile.encryption.into());
         for (contact, encryption) in &profile.encryption_with {

@@ -130,6 +130,36 @@ async fn the_one_who_accepts_may_come_first() {
 }
 
 #[tokio::test]
+async fn a_limit_of_the_command_line_is_reached_and_told() {
+    let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
+    let here = service().await;
+    let offer = ["offer", &here, "--to", &fernand.jid];
+    let more = ["--service", "backwards", "--limit", "connections=1"];
+    let mut offering = Program::start(&words(&alice.with(&[offer, more].concat())));
+    let mut accepting = accept(&fernand, &alice, &[]);
+    let tube = address(&accepting.event("listening").await);
+    let mut first = TcpStream::connect(tube).await.unwrap();
+    offering.event("connection_opened").await;
+
+    let mut second = TcpStream::connect(tube).await.unwrap();
+    let reached = offering.event("limit_reached").await;
+    assert_eq!(reached["limit"], "connections");
+    assert_eq!(reached["peer"], fernand.jid);
+    let refused = timeout(PATIENCE, second.read(&mut [0; 1])).await.unwrap();
+    assert!(!matches!(refused, Ok(1)));
+    let closed = accepting.event("connection_closed").await;
+    assert_eq!(closed["connection"], 2);
+    assert_ne!(closed["error"], Value::Null);
+
+    first.write_all(b"stressed").await.unwrap();
+    first.shutdown().await.unwrap();
+    let mut reply = Vec::new();
+    let reading = first.read_to_end(&mut reply);
+    timeout(PATIENCE, reading).await.expect("a reply").unwrap();
+    assert_eq!(reply, b"desserts");
+}
+
+#[tokio::test]
 async fn once_ends_with_the_first_tube() {
     let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
     let offering = offer(&alice, &fernand, &service().await);

@@ -9,6 +9,8 @@ use std::process::Output;
 
 use program::{complaint, run};
 use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::time::timeout;
 
 const TO: [&str; 5] = [
     "--to",
@@ -270,6 +272,33 @@ async fn a_mode_or_group_needs_a_socket_file_and_has_to_make_sense() {
         let accept = ["accept", "--from", "alice@example.org", "--listen", listen];
         refused(&run(&[&accept[..], &more].concat()).await, &[named]);
     }
+}
+
+#[tokio::test]
+async fn a_limit_is_a_name_and_a_number_within_bounds() {
+    for (limit, named) in [
+        ("connections", "NAME=NUMBER"),
+        ("tubes=1", "connections_per_contact"),
+        ("connections=0", "1 to"),
+        ("connections=many", "connections"),
+    ] {
+        let output = offer("localhost:22", &["--limit", limit]).await;
+        refused(&output, &["--limit", named]);
+    }
+    let send = ["send", "/etc/hostname", "fernand@example.org"];
+    let output = run(&[&send[..], &["--limit", "files=1"]].concat()).await;
+    refused(&output, &["--limit"]);
+}
+
+#[tokio::test]
+async fn a_complaint_that_nobody_reads_is_no_failure_of_its_own() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = program::prepared(Command::new(program::BINARY));
+    let child = command.arg("offer").stderr(writer).spawn();
+    let ending = child.unwrap().wait_with_output();
+    let output = timeout(program::PATIENCE, ending).await.expect("it ends");
+    assert_eq!(output.unwrap().status.code(), Some(2));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Why a bytestream may not be.
 
 use thiserror::Error;
+use tubes_transport::foreign::named;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 use crate::key::{Fingerprint, PublicKey};
@@ -24,15 +25,17 @@ use crate::whom::Occupant;
 pub enum Distrust {
     /// The contact does not encrypt.
     #[error(
-        "{0} does not encrypt from end to end, and this side requires it; allow plain connections if \
-         that is right"
+        "{} does not encrypt from end to end, and this side requires it; allow plain connections if \
+         that is right",
+        named(.0)
     )]
     Plain(Jid),
     /// The contact has encrypted before, or publishes a key, and does not encrypt now: somebody may
     /// have seen to that.
     #[error(
-        "{0} can encrypt from end to end, and now does not: somebody may be in between; \
-         if it is right, turn encryption off for this contact"
+        "{} can encrypt from end to end, and now does not: somebody may be in between; \
+         if it is right, turn encryption off for this contact",
+        named(.0)
     )]
     Downgrade(Jid),
     /// The contact has another key than the one that is known.
@@ -48,8 +51,9 @@ pub enum Distrust {
     },
     /// Somebody in a room has another key than whoever went by that name a moment ago.
     #[error(
-        "{occupant} had another key before ({key} is new): somebody else has taken the name, or is in \
-         between; leave the room and come again to take what you find there"
+        "{} had another key before ({key} is new): somebody else has taken the name, or is in \
+         between; leave the room and come again to take what you find there",
+        named(.occupant)
     )]
     OtherOccupant {
         /// Who.
@@ -58,7 +62,7 @@ pub enum Distrust {
         key: Fingerprint,
     },
     /// Whoever it was has left the room while the bytestream was opened.
-    #[error("{0} has left the room meanwhile")]
+    #[error("{} has left the room meanwhile", named(.0))]
     Left(FullJid),
     /// The device was revoked.
     #[error("the device of {contact} with the key {key} was revoked")]
@@ -69,7 +73,7 @@ pub enum Distrust {
         key: Fingerprint,
     },
     /// The contact makes no sense.
-    #[error("{0} says that it encrypts, but not with which key")]
+    #[error("{} says that it encrypts, but not with which key", named(.0))]
     Malformed(Jid),
     /// What is known cannot be read, or not be kept.
     #[error(transparent)]

@@ -4,6 +4,8 @@ use std::io;
 
 use xmpp_parsers::stanza_error::StanzaError;
 
+use crate::foreign;
+
 /// The other end of something is no longer there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -140,7 +142,7 @@ fn condition(error: &StanzaError) -> String {
             |child| child.name().to_owned(),
         );
     match error.texts.values().next() {
-        Some(text) => format!("{name} ({text})"),
+        Some(text) => format!("{name} ({})", foreign::said(text)),
         None => name,
     }
 }

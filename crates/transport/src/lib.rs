@@ -15,6 +15,7 @@
 //! - [`Ask`]: a question of the peer's, to be answered once (`ask.rs`)
 //! - [`Outbox`] and [`Switchboard`]: the session's end of all that (`switchboard.rs`)
 //! - [`Bytestream`]: what comes out (`bytestream.rs`)
+//! - [`foreign`]: what peers chose, in sentences for people
 //!
 //! Deliberately absent: actors, JID look-up, byte counting, listening for strangers, and
 //! fallback inside a transport. Falling back belongs to the signalling.
@@ -22,6 +23,7 @@
 mod ask;
 mod bytestream;
 mod error;
+pub mod foreign;
 mod quota;
 mod signalling;
 mod stanzas;

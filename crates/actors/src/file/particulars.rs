@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use tubes_courier::{Certainty, Counter};
+use tubes_files::{PathError, SafeName, SafePath};
 use tubes_protocol::file::{Contents, FileOffer};
 
 /// A file that is sent, for as long as the process lives.
@@ -52,6 +53,17 @@ pub struct Particulars {
 }
 
 impl Particulars {
+    /// Where it is put, below the folder that it is received into: the same, with names that are safe
+    /// everywhere.
+    ///
+    /// # Errors
+    ///
+    /// It is too long, or leads too deep: it is not received.
+    pub fn path(&self) -> Result<SafePath, PathError> {
+        let folders = self.folder.iter().map(|part| SafeName::of_part(part));
+        SafePath::new(folders.collect(), SafeName::of(&self.name))
+    }
+
     pub(crate) fn of(offer: &FileOffer, contents: Option<&Contents>) -> Self {
         Self {
             name: offer.name().to_owned(),
@@ -114,4 +126,30 @@ pub struct Delivered {
     pub sha256: Option<String>,
     /// How sure that is.
     pub certainty: Certainty,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn path(folder: &[&str], name: &str) -> Result<String, PathError> {
+        let particulars = Particulars {
+            name: name.to_owned(),
+            folder: folder.iter().map(|&part| part.to_owned()).collect(),
+            size: 0,
+            modified: None,
+            description: None,
+        };
+        particulars.path().map(|path| path.to_string())
+    }
+
+    #[test]
+    fn the_path_is_made_of_names_that_are_safe() {
+        assert_eq!(path(&["trip"], "a b.jpg").unwrap(), "trip/a b.jpg");
+        assert_eq!(path(&[], "../../.bashrc").unwrap(), "_bashrc");
+        assert_eq!(path(&[".."], "gpj\u{202e}.exe").unwrap(), "file/gpj.exe");
+        assert_eq!(path(&["a"; 40], "b"), Err(PathError::TooDeep));
+    }
 }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tubes_courier::{ReceiveError, Wanted};
-use tubes_files::{Algorithm, Checksum, Destination, Offered, SafeName, SafePath, Version};
+use tubes_files::{Algorithm, Checksum, Destination, Offered, Version};
 use tubes_protocol::file::{Contents, FileAnswer, FileError, FileOffer, Range, Reason};
 use tubes_secure::Protection;
 use xmpp_parsers::jid::FullJid;
@@ -190,9 +190,8 @@ impl Taking {
     /// What is asked of the file system.
     fn offered(&self) -> Result<Offered, Failure> {
         let Proposal { offer, contents } = &self.proposal;
-        let folder = contents.as_ref().map_or(&[][..], Contents::folder);
-        let folders = folder.iter().map(|part| SafeName::of_part(part)).collect();
-        let path = SafePath::new(folders, SafeName::of(offer.name()));
+        // As the application was told that it will be.
+        let path = Particulars::of(offer, contents.as_ref()).path();
         let sum = contents.as_ref().and_then(|contents| contents.sha256);
         let sum = sum.map(|sum| Checksum::Sha256(sum.0));
         let sum = sum.or_else(|| offer.md5.map(|sum| Checksum::Md5(sum.0)));

@@ -8,6 +8,7 @@ use tubes_files::{BeginError, FinishError, PathError, SourceError};
 use tubes_protocol::file::{FileError, Reason};
 use tubes_protocol::si::SiError;
 use tubes_transport::OpenError;
+use tubes_transport::foreign::named;
 use xmpp_parsers::jid::FullJid;
 
 use crate::event::{Failure, FailureKind};
@@ -19,6 +20,7 @@ pub(super) fn offer(peer: &FullJid, error: &OpenError) -> Failure {
         return failure::open(error);
     };
     if SiError::is_bad_profile(why) {
+        let peer = named(peer);
         let message =
             format!("{peer} takes no files at the moment: `tubes receive` has to run there");
         return Failure::new(FailureKind::Refused, message);
@@ -53,7 +55,7 @@ fn refused(peer: &FullJid, reason: Reason) -> Failure {
         ),
         _ => (FailureKind::Refused, "could not write the file"),
     };
-    Failure::new(kind, format!("{peer} {what}"))
+    Failure::new(kind, format!("{} {what}", named(peer)))
 }
 
 /// What the sender says, or shows.
@@ -66,7 +68,7 @@ pub(crate) fn withdrawn(peer: &FullJid, reason: Reason) -> Failure {
         ),
         _ => (FailureKind::Closed, "could not read the file any more"),
     };
-    Failure::new(kind, format!("{peer} {what}"))
+    Failure::new(kind, format!("{} {what}", named(peer)))
 }
 
 /// A file that is sent again before it has come.
@@ -87,17 +89,23 @@ pub(super) fn send(peer: &FullJid, why: &SendError) -> Failure {
         SendError::Broken(why) => broken(peer, why),
         SendError::CutShort => {
             // As if it had said that it stops: this says nothing of other files.
-            let message = format!("{peer} ended before it had the whole file: send it again");
+            let message = format!(
+                "{} ended before it had the whole file: send it again",
+                named(peer)
+            );
             Failure::new(FailureKind::Closed, message)
         }
         SendError::Refused(Reason::Cancelled) => {
-            let message = format!("{peer} has stopped receiving the file");
+            let message = format!("{} has stopped receiving the file", named(peer));
             Failure::new(FailureKind::Closed, message)
         }
         SendError::Refused(reason) => refused(peer, *reason),
         SendError::Source(why) => source(why),
         SendError::Unconfirmed => {
-            let message = format!("{peer} ended without having said that it has the file");
+            let message = format!(
+                "{} ended without having said that it has the file",
+                named(peer)
+            );
             Failure::new(FailureKind::Gone, message)
         }
         why => Failure::new(FailureKind::Io, why.to_string()),
@@ -109,13 +117,18 @@ pub(super) fn receive(peer: &FullJid, why: &ReceiveError) -> Failure {
     match why {
         ReceiveError::Broken(why) => broken(peer, why),
         ReceiveError::CutShort => {
-            let message = format!("{peer} ended before the last byte; what came is kept");
+            let message = format!(
+                "{} ended before the last byte; what came is kept",
+                named(peer)
+            );
             Failure::new(FailureKind::Gone, message)
         }
         ReceiveError::Finish(why @ FinishError::Differs { .. }) => {
             Failure::new(FailureKind::Protocol, why.to_string())
         }
-        ReceiveError::Unlike => Failure::new(FailureKind::Protocol, format!("{peer}: {why}")),
+        ReceiveError::Unlike => {
+            Failure::new(FailureKind::Protocol, format!("{}: {why}", named(peer)))
+        }
         why => Failure::new(FailureKind::Io, why.to_string()),
     }
 }
@@ -128,6 +141,7 @@ fn broken(peer: &FullJid, why: &io::Error) -> Failure {
         ErrorKind::TimedOut => FailureKind::TimedOut,
         _ => FailureKind::Gone,
     };
+    let peer = named(peer);
     let message = format!("the connection with {peer} broke ({why}): repeat the command to go on");
     Failure::new(kind, message)
 }

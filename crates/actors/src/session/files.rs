@@ -15,6 +15,7 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use super::{Phase, SessionActor};
+use crate::complaints::Complaint;
 use crate::failure;
 use crate::file::{
     FileActor, FileId, Found, GiveUp, Lost, Receiving, Sending, Taker, Withdrawn, withdrawn,
@@ -128,7 +129,9 @@ impl SessionActor {
         }
         let peer = proposed.proposal.peer.clone();
         if sender == Acquaintance::Stranger || self.stays.contains_key(&peer.to_bare()) {
-            tracing::info!(%peer, "a stranger's file is declined");
+            if self.env.complaints.is_news(Complaint::StrangersFile, None) {
+                tracing::info!(%peer, "a stranger's file is declined");
+            }
             return proposed.decline(SiError::Declined.to_stanza_error());
         }
         let receiving = match Receiving::read(proposed) {

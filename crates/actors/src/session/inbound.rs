@@ -14,6 +14,7 @@ use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 
 use super::{Heard, Party, SessionActor, Tube};
+use crate::complaints::Complaint;
 use crate::limits::Limit;
 use crate::negotiator::{Proposed, Read, ReadAsk};
 use crate::room::{RoomActor, WhoIs};
@@ -53,7 +54,9 @@ impl SessionActor {
                     if sender == Acquaintance::Contact {
                         return self.told_offer(TubeOffer::try_from(&payload), from, ctx);
                     }
-                    tracing::info!(%from, "a stranger's offer is ignored");
+                    if self.env.complaints.is_news(Complaint::StrangersOffer, None) {
+                        tracing::info!(%from, "a stranger's offer is ignored");
+                    }
                 }
                 Box::pin(async {})
             }
@@ -253,7 +256,10 @@ impl SessionActor {
         error: &tubes_protocol::tube::TubeError,
         from: FullJid,
     ) -> ResponseFuture<()> {
-        tracing::warn!(%from, %error, "an offer makes no sense");
+        let of = Some(from.to_bare());
+        if self.env.complaints.is_news(Complaint::Nonsense, of) {
+            tracing::warn!(%from, %error, "an offer makes no sense");
+        }
         let close = error.to_close();
         let stanzas = self.env.stanzas.clone();
         Box::pin(async move {

@@ -2,29 +2,40 @@
 
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tubes_transport::Stanzas;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::minidom::Element;
 
+use crate::complaints::{Complaint, Complaints};
+use crate::env::Env;
+
 /// Carries messages to the session in the order in which they were given, so that no close
 /// overtakes its offer, and an actor need not wait while the session is down.
 #[derive(Debug)]
-pub(super) struct Herald(mpsc::Sender<Errand>);
+pub(super) struct Herald {
+    errands: mpsc::Sender<Errand>,
+    complaints: Complaints,
+}
 
 impl Herald {
     /// Starts the task that carries; it ends with this value, and what is left is still said.
-    pub(super) fn new(runtime: &Handle, stanzas: Stanzas) -> Self {
+    pub(super) fn new(env: &Env) -> Self {
         let (errands, inbox) = mpsc::channel(ERRANDS);
-        runtime.spawn(carry(inbox, stanzas));
-        Self(errands)
+        env.runtime.spawn(carry(inbox, env.stanzas.clone()));
+        Self {
+            errands,
+            complaints: env.complaints.clone(),
+        }
     }
 
     /// Tells a resource something, now or as soon as the session can.
     pub(super) fn tell(&self, to: FullJid, payloads: Vec<Element>) {
-        if let Err(error) = self.0.try_send(Errand::Tell(to, payloads)) {
+        let of = to.to_bare();
+        if let Err(error) = self.errands.try_send(Errand::Tell(to, payloads))
+            && self.complaints.is_news(Complaint::TooMuch, Some(of))
+        {
             tracing::warn!(%error, "too much to tell while the session is down");
         }
     }
@@ -32,7 +43,7 @@ impl Herald {
     /// Waits until all that was told is on its way, or the session takes too long.
     pub(super) fn flushed(&self) -> impl Future<Output = ()> + 'static {
         let (mark, marked) = oneshot::channel();
-        let herald = self.0.clone();
+        let herald = self.errands.clone();
         async move {
             let _ = timeout(PATIENCE, async {
                 if herald.send(Errand::Mark(mark)).await.is_ok() {

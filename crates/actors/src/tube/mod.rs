@@ -67,7 +67,7 @@ impl TubeActor {
         let end = End::of(about.tube, about.number, announcer, obituary);
         let end = Arc::new(end);
         let streams = Streams::new(&about, Arc::clone(&end), env.seats.of_tube());
-        let herald = Herald::new(&env.runtime, env.stanzas.clone());
+        let herald = Herald::new(&env);
         Self {
             env,
             about,

@@ -9,6 +9,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 use super::invitees::{Invitees, Phase};
 use super::{About, PeerOnline, Side, TubeActor, Venue};
 use crate::bytestream::Job;
+use crate::complaints::Complaint;
 use crate::endpoint::ExportedEndpoint;
 use crate::env::Env;
 use crate::event::{Direction, Event};
@@ -126,7 +127,10 @@ impl Handler<Propose> for TubeActor {
         let first = match offered.invitees.handle_connect(&peer) {
             Ok(first) => first,
             Err(refusal) => {
-                tracing::warn!(%peer, tube = %self.about.tube, %refusal, "connection refused");
+                let of = Some(peer.to_bare());
+                if self.env.complaints.is_news(Complaint::Refused, of) {
+                    tracing::warn!(%peer, tube = %self.about.tube, %refusal, "connection refused");
+                }
                 return decline(*proposed, &DefinedCondition::Forbidden);
             }
         };

@@ -9,6 +9,7 @@ use tubes::local::{Group, Mode, User};
 use tubes::secure::PublicKey;
 use tubes::{Access, Address, BareJid};
 
+use super::bounds::Bounds;
 use super::party::{From, To};
 use super::values::{parse_contact, parse_key, parse_service};
 use crate::parameter::Parameter;
@@ -50,6 +51,9 @@ pub(crate) struct Offer {
     /// What the contact's programs have to know; TYPE is str (default), bytes, int, uint or bool
     #[arg(long = "param", value_name = "KEY[:TYPE]=VALUE")]
     pub(crate) parameters: Vec<Parameter>,
+
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
 }
 
 #[derive(Debug, clap::Args)]
@@ -84,6 +88,9 @@ pub(crate) struct Accept {
     /// End with the first tube instead of waiting for the next
     #[arg(long)]
     pub(crate) once: bool,
+
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
 }
 
 #[derive(Debug, clap::Args)]
@@ -95,6 +102,9 @@ pub(crate) struct Connect {
     /// The service to connect to; default: whichever is offered first
     #[arg(value_parser = parse_service)]
     pub(crate) service: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use tubes::{BareJid, Jid, Overwrite};
 
+use super::bounds::Bounds;
 use super::values::{parse_contact, parse_jid};
 
 #[derive(Debug, clap::Args)]
@@ -47,6 +48,9 @@ pub(crate) struct Receive {
     /// End with the first file that was received
     #[arg(long)]
     pub(crate) once: bool,
+
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
 }
 
 /// What becomes of files that have the name already.

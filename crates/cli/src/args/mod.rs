@@ -1,5 +1,6 @@
 //! The command line, as users type it.
 
+mod bounds;
 mod commands;
 mod files;
 mod party;

@@ -51,7 +51,8 @@ pub(crate) async fn run(
     }
     let party = accept.from.party();
     let party = party.ok_or_else(|| Stop::Usage("name --from or --room".to_owned()))?;
-    let online = Online::log_in(global, accept.service.as_deref(), output, interrupt).await?;
+    let (wanted, limits) = (accept.service.as_deref(), accept.bounds.limits());
+    let online = Online::log_in(global, wanted, limits, output, interrupt).await?;
     online
         .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
             let audience = meet(tubes, &party, global).await?;

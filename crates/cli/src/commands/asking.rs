@@ -5,17 +5,15 @@
 //! ```
 
 use std::collections::{HashSet, VecDeque};
-use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, read};
-use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::{mpsc, oneshot};
 use tubes::{BareJid, FileId, FileTransfer};
 
-use crate::output::{Question, bytes, harmless, quoted};
+use crate::output::{Question, Who, bytes, quoted};
+use crate::terminal::Terminal;
 
 /// The files on which somebody has to decide. One question stands at a time.
 pub(super) struct Asking {
@@ -40,10 +38,10 @@ pub(super) enum Decision {
 }
 
 impl Asking {
-    pub(super) fn new() -> Self {
+    pub(super) fn at(terminal: Arc<Terminal>) -> Self {
         // Whoever asks waits until the one before was heard or given up.
         let (prompts, inbox) = mpsc::channel(1);
-        thread::spawn(move || attend(inbox));
+        thread::spawn(move || attend(inbox, &terminal));
         Self {
             prompts,
             standing: None,
@@ -59,15 +57,14 @@ impl Asking {
             return Some(Decision::Receive);
         }
         let particulars = transfer.particulars();
+        let Ok(path) = particulars.path() else {
+            // There is no such place, so there is nothing to be decided: what accepts it says why.
+            return Some(Decision::Receive);
+        };
+        let (path, said) = (path.to_string(), particulars.to_string());
         self.waiting.push_back(Undecided {
             file: transfer.id(),
-            text: format!(
-                "{} offers {} ({} bytes) as {}. Receive it? [y]es, [n]o, [a]ll of this contact: ",
-                harmless(contact.as_str()),
-                bytes(particulars.size),
-                particulars.size,
-                quoted(&particulars.to_string()),
-            ),
+            text: question(&contact, particulars.size, &path, &said),
             contact,
         });
         None
@@ -134,14 +131,12 @@ enum Answer {
     Yes,
 }
 
-fn attend(mut prompts: mpsc::Receiver<Prompt>) {
+fn attend(mut prompts: mpsc::Receiver<Prompt>, terminal: &Arc<Terminal>) {
     while let Some(Prompt { text, heard }) = prompts.blocking_recv() {
         if heard.is_closed() {
             continue;
         }
-        // Whatever was typed before was no answer to this.
-        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
-        let question = Question::ask(text);
+        let question = Question::ask(terminal, text);
         let answer = hear(&question, &heard);
         match answer {
             Some(answer) => {
@@ -161,7 +156,7 @@ fn attend(mut prompts: mpsc::Receiver<Prompt>) {
 /// What is answered; nothing, if nobody wants to hear it any more.
 fn hear(question: &Question, heard: &oneshot::Sender<Answer>) -> Option<Answer> {
     while !heard.is_closed() {
-        match line() {
+        match question.answer() {
             Ok(None) => {}
             Ok(Some(line)) => match understood(&line) {
                 Some(answer) => return Some(answer),
@@ -174,24 +169,18 @@ fn hear(question: &Question, heard: &oneshot::Sender<Answer>) -> Option<Answer> 
     None
 }
 
-/// What was typed, if anything was in the last moment. A terminal hands out whole lines.
-fn line() -> Result<Option<String>, Errno> {
-    let keyboard = io::stdin();
-    let mut ready = [PollFd::new(&keyboard, PollFlags::IN)];
-    match poll(&mut ready, Some(&GLANCE)) {
-        Ok(0) | Err(Errno::INTR) => return Ok(None),
-        polled => polled?,
+/// Asks for a file by the name that it will have, which may not be what the contact calls it.
+fn question(contact: &BareJid, size: u64, path: &str, said: &str) -> String {
+    let said = match said == path {
+        true => String::new(),
+        false => format!(", which it calls {}", quoted(said)),
     };
-    let mut line = [0; LINE];
-    match read(&keyboard, &mut line) {
-        Ok(0) => Err(Errno::IO),
-        Ok(length) => {
-            let line = line.get(..length).unwrap_or_default();
-            Ok(Some(String::from_utf8_lossy(line).into_owned()))
-        }
-        Err(Errno::INTR | Errno::AGAIN) => Ok(None),
-        Err(why) => Err(why),
-    }
+    format!(
+        "{} offers {} ({size} bytes) as {}{said}. Receive it? [y]es, [n]o, [a]ll of this contact: ",
+        Who::new(contact),
+        bytes(size),
+        quoted(path),
+    )
 }
 
 fn understood(line: &str) -> Option<Answer> {
@@ -203,20 +192,13 @@ fn understood(line: &str) -> Option<Answer> {
     }
 }
 
-/// How long it takes at most until a question that was taken back is known to be.
-const GLANCE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 100_000_000,
-};
-
 /// Between a question that was taken back and the next one: people see within this time that it is another.
 const BREATH: Duration = Duration::from_secs(1);
 
-/// Bytes of an answer that are read; the rest of a longer line is thrown away before the next question.
-const LINE: usize = 256;
-
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     #[test]
@@ -227,5 +209,19 @@ mod tests {
         for line in ["\n", "yy\n", "always\n", "y n\n"] {
             assert_eq!(understood(line), None, "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_file_is_asked_for_by_the_name_that_it_will_have() {
+        let alice = "alice@example.org".parse().unwrap();
+        let plain = question(&alice, 6, "trip/a.txt", "trip/a.txt");
+        assert_eq!(
+            plain,
+            "alice@example.org offers 6 B (6 bytes) as \"trip/a.txt\". Receive it? [y]es, [n]o, \
+             [a]ll of this contact: "
+        );
+        let odd = question(&alice, 6, "_bashrc", ".ba\u{202e}shrc");
+        let named = "as \"_bashrc\", which it calls \".ba\\u{202e}shrc\". Receive it? ";
+        assert!(odd.contains(named), "{odd}");
     }
 }

@@ -25,7 +25,8 @@ pub(crate) async fn run(
         0 => output.hushed(),
         _ => output,
     };
-    let online = Online::log_in(global, connect.service.as_deref(), events, interrupt).await?;
+    let (wanted, limits) = (connect.service.as_deref(), connect.bounds.limits());
+    let online = Online::log_in(global, wanted, limits, events, interrupt).await?;
     online
         .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
             name(tubes, &connect.peer, global).await;

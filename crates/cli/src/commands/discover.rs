@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tubes::session::{Abilities, Sight};
-use tubes::{BareJid, Contact, Tubes};
+use tubes::{BareJid, Contact, Limits, Tubes};
 
 use super::name;
 use crate::args::{Discover, Global};
@@ -12,7 +12,7 @@ use crate::exit::{Kind, Stop};
 use crate::feed::Feed;
 use crate::interrupt::Interrupt;
 use crate::online::Online;
-use crate::output::{Output, Report, Resource};
+use crate::output::{Foreign, Output, Report, Resource, Who};
 
 pub(crate) async fn run(
     global: &Global,
@@ -25,7 +25,7 @@ pub(crate) async fn run(
         0 => output.muted(),
         _ => output.beside_stdio().unwrap_or_else(|_| output.muted()),
     };
-    let online = Online::log_in(global, None, events, interrupt).await?;
+    let online = Online::log_in(global, None, Limits::new(), events, interrupt).await?;
     online
         .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
             let peer = &discover.peer;
@@ -117,12 +117,12 @@ fn report(resource: &tubes::session::Resource) -> Resource {
         ..
     } = resource.abilities.clone().unwrap_or_default();
     Resource {
-        jid: resource.jid.to_string(),
+        jid: Who::new(&resource.jid),
         answered,
         tubes,
         files,
         ours,
-        services: services.into_iter().collect(),
+        services: services.into_iter().map(Foreign::new).collect(),
         transports: transports.into_iter().map(short).collect(),
     }
 }

@@ -27,7 +27,8 @@ pub(crate) async fn run(global: &Global, offer: Offer, interrupt: &Interrupt) ->
     let party = offer.to.party();
     let party = party.ok_or_else(|| Stop::Usage("name --to or --room".to_owned()))?;
 
-    let online = Online::log_in(global, None, output, interrupt).await?;
+    let limits = offer.bounds.limits();
+    let online = Online::log_in(global, None, limits, output, interrupt).await?;
     online
         .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
             let audience = meet(tubes, &party, global).await?;

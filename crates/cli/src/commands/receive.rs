@@ -1,6 +1,6 @@
 //! `tubes receive`: receives the files that contacts send.
 
-use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
 use tubes::{AcceptFileError, BareJid, Destination, Direction, Event, FileId, FileTransfer, Tubes};
 
@@ -12,6 +12,7 @@ use crate::feed::Feed;
 use crate::interrupt::Interrupt;
 use crate::online::Online;
 use crate::output::Output;
+use crate::terminal::Terminal;
 
 pub(crate) async fn run(
     global: &Global,
@@ -23,7 +24,8 @@ pub(crate) async fn run(
     // Better now than when somebody has offered something in vain.
     drop(destination(&receive)?);
     let from = receive.from.as_ref();
-    let online = Online::log_in_for_files(global, from, output, interrupt).await?;
+    let limits = receive.bounds.limits();
+    let online = Online::log_in_for_files(global, from, limits, output, interrupt).await?;
     online
         .work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
             let from = from.map(BareJid::to_string);
@@ -44,12 +46,12 @@ pub(crate) async fn run(
 }
 
 /// Who decides on what comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Consent {
+    /// Somebody at the terminal.
+    Asked(Arc<Terminal>),
     /// Everything is received that comes from whom it may.
     Given,
-    /// Somebody at the terminal.
-    Asked,
 }
 
 impl Consent {
@@ -58,9 +60,9 @@ impl Consent {
         if is_named && !receive.ask {
             return Ok(Self::Given);
         }
-        match io::stdin().is_terminal() {
-            true => Ok(Self::Asked),
-            false => Err(Stop::Usage(
+        match Terminal::find() {
+            Some(terminal) => Ok(Self::Asked(Arc::new(terminal))),
+            None => Err(Stop::Usage(
                 "there is no terminal to ask on: name --from JID, or say --accept-all".to_owned(),
             )),
         }
@@ -69,8 +71,8 @@ impl Consent {
     /// Where to ask.
     fn asking(self) -> Option<Asking> {
         match self {
+            Self::Asked(terminal) => Some(Asking::at(terminal)),
             Self::Given => None,
-            Self::Asked => Some(Asking::new()),
         }
     }
 }

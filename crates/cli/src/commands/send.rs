@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tubes::files::Outgoing;
-use tubes::{Event, Failure, FailureKind, Jid, Outcome, SendError, SendFile, SendFileError, Tubes};
+use tubes::{
+    Event, Failure, FailureKind, Jid, Limits, Outcome, SendError, SendFile, SendFileError, Tubes,
+};
 
 use super::name;
 use super::queue::Queue;
@@ -48,7 +50,7 @@ async fn empty(
     interrupt: &Interrupt,
 ) -> Result<(), Stop> {
     let output = Output::new(global.output);
-    let online = Online::log_in(global, None, output, interrupt).await?;
+    let online = Online::log_in(global, None, Limits::new(), output, interrupt).await?;
     let working = online.work(interrupt, async |tubes: &Tubes, feed: &mut Feed| {
         name(tubes, &send.to.to_bare(), global).await;
         let mut sending = Sending {

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::harmless;
+use super::quoted;
 
 /// A file's bar; gone when it is dropped.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ impl Bar {
     /// One for a file of this name and size, of which so much is there. Where standard error is no terminal
     /// nothing is seen of it.
     pub(crate) fn new(name: &str, size: u64, bytes: u64) -> Self {
-        let bar = ProgressBar::new(size).with_message(harmless(name));
+        let bar = ProgressBar::new(size).with_message(quoted(name));
         if let Ok(style) = ProgressStyle::with_template(LOOK) {
             bar.set_style(style);
         }

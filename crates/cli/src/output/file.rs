@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tubes::{Certainty, Event};
 
-use super::foreign::{cut, harmless, quoted};
+use super::foreign::{Foreign, Who, harmless, quoted};
 use super::human::{bytes, fallen, protected};
 use super::report::{Direction, FellBack, Protection, Report, Why};
 
@@ -11,8 +11,8 @@ use super::report::{Direction, FellBack, Protection, Report, Why};
 #[derive(Debug, Serialize)]
 pub(crate) struct Done {
     pub(crate) file: u64,
-    /// Where it is; only of one that was received.
-    pub(crate) path: Option<String>,
+    /// Where it is; only of one that was received. Its end is of the sender's choice.
+    pub(crate) path: Option<Foreign>,
     pub(crate) sha256: Option<String>,
     /// Whether both sides know that it is what was sent.
     pub(crate) verified: bool,
@@ -43,7 +43,7 @@ pub(crate) struct Failed {
 #[derive(Debug, Serialize)]
 pub(crate) struct Offered {
     pub(crate) file: u64,
-    pub(crate) peer: String,
+    pub(crate) peer: Who,
     pub(crate) direction: Direction,
     pub(crate) name: String,
     /// The folders on the way to it.
@@ -51,7 +51,7 @@ pub(crate) struct Offered {
     pub(crate) size: u64,
     /// RFC 3339.
     pub(crate) modified: Option<String>,
-    pub(crate) description: Option<String>,
+    pub(crate) description: Option<Foreign>,
 }
 
 /// How far a file has come.
@@ -75,7 +75,7 @@ pub(crate) struct Skipped {
 #[derive(Debug, Serialize)]
 pub(crate) struct Started {
     pub(crate) file: u64,
-    pub(crate) peer: String,
+    pub(crate) peer: Who,
     pub(crate) transport: String,
     pub(crate) fell_back_from: Vec<FellBack>,
     /// How much the receiver had already.
@@ -91,7 +91,7 @@ pub(crate) fn report(event: Event) -> Option<Report> {
             file: file.number(),
             path: delivered
                 .path
-                .map(|path| path.to_string_lossy().into_owned()),
+                .map(|path| Foreign::new(path.to_string_lossy())),
             sha256: delivered.sha256,
             verified: delivered.certainty == Certainty::Verified,
             certainty: delivered.certainty.into(),
@@ -116,13 +116,13 @@ pub(crate) fn report(event: Event) -> Option<Report> {
             let modified = particulars.modified.map(humantime::format_rfc3339_seconds);
             Report::FileOffered(Offered {
                 file: file.number(),
-                peer: peer.to_string(),
+                peer: Who::new(peer),
                 direction: direction.into(),
                 name: particulars.name,
                 folder: particulars.folder,
                 size: particulars.size,
                 modified: modified.map(|time| time.to_string()),
-                description: particulars.description,
+                description: particulars.description.map(Foreign::new),
             })
         }
         Event::FileStarted {
@@ -134,7 +134,7 @@ pub(crate) fn report(event: Event) -> Option<Report> {
             protection,
         } => Report::FileStarted(Started {
             file: file.number(),
-            peer: peer.to_string(),
+            peer: Who::new(peer),
             transport: transport.to_owned(),
             fell_back_from: fell_back_from
                 .into_iter()
@@ -180,7 +180,7 @@ impl Done {
             }
         };
         match &self.path {
-            Some(path) => format!("file {file} is received as {}{how}", harmless(path)),
+            Some(path) => format!("file {file} is received as {}{how}", path.quoted()),
             None => format!("file {file} has arrived{how}"),
         }
     }
@@ -191,10 +191,7 @@ impl Failed {
         let (file, came) = (self.file, bytes(self.bytes));
         match &self.error {
             None => format!("file {file} is given up after {came}"),
-            Some(why) => format!(
-                "file {file} failed after {came}: {}",
-                harmless(&why.message)
-            ),
+            Some(why) => format!("file {file} failed after {came}: {why}"),
         }
     }
 }
@@ -202,9 +199,9 @@ impl Failed {
 impl Offered {
     pub(crate) fn line(&self) -> String {
         let path = [&self.folder[..], std::slice::from_ref(&self.name)].concat();
-        let (path, peer) = (path.join("/"), cut(&harmless(&self.peer), PEER));
+        let (path, peer) = (path.join("/"), &self.peer);
         let (file, size) = (self.file, bytes(self.size));
-        let word = self.description.as_deref().map(quoted);
+        let word = self.description.as_ref().map(Foreign::quoted);
         let word = word.map_or_else(String::new, |word| format!(": {word}"));
         match self.direction {
             Direction::In => {
@@ -231,7 +228,7 @@ impl Skipped {
         let path = harmless(&self.path);
         match &self.error {
             None => format!("{path} is not sent any more"),
-            Some(why) => format!("{path} is left out: {}", harmless(&why.message)),
+            Some(why) => format!("{path} is left out: {why}"),
         }
     }
 }
@@ -245,16 +242,13 @@ impl Started {
         format!(
             "file {} flows between here and {} over {}{}, {}{rest}",
             self.file,
-            harmless(&self.peer),
+            self.peer,
             self.transport,
             fallen(&self.fell_back_from),
             protected(&self.protection),
         )
     }
 }
-
-/// Letters of a full JID that are shown, the end of which is of the peer's own choice.
-const PEER: usize = 96;
 
 #[cfg(test)]
 mod tests {
@@ -264,17 +258,17 @@ mod tests {
     fn a_name_cannot_play_tricks_on_the_terminal() {
         let offered = Offered {
             file: 1,
-            peer: "alice@example.org/x".to_owned(),
+            peer: Who::new("alice@example.org/x y"),
             direction: Direction::In,
             name: "gpj\u{202e}.exe".to_owned(),
             folder: vec!["a\u{1b}[2J".to_owned()],
             size: 1024,
             modified: None,
-            description: Some("look\n".to_owned()),
+            description: Some(Foreign::new("look\n")),
         };
         assert_eq!(
             offered.line(),
-            "alice@example.org/x offers \"a\\u{1b}[2J/gpj\\u{202e}.exe\" (1.0 KiB) as file 1: \"look\\n\""
+            "alice@example.org/\"x y\" offers \"a\\u{1b}[2J/gpj\\u{202e}.exe\" (1.0 KiB) as file 1: \"look\\n\""
         );
     }
 
@@ -295,5 +289,31 @@ mod tests {
         assert!(!line(Sureness::Checked).contains("verified"));
         let unconfirmed = line(Sureness::Unconfirmed);
         assert!(!unconfirmed.contains("verified") && !unconfirmed.contains("has arrived"));
+    }
+
+    #[test]
+    fn a_sender_chooses_no_words_of_what_is_told_of_its_file() {
+        let started = Started {
+            file: 3,
+            peer: Who::new("alice@example.org/home over tcp, encrypted"),
+            transport: "ibb".to_owned(),
+            fell_back_from: Vec::new(),
+            offset: 0,
+            protection: tubes::Protection::Plain.into(),
+        };
+        assert_eq!(
+            started.line(),
+            "file 3 flows between here and alice@example.org/\"home over tcp, encrypted\" over ibb, \
+             NOT encrypted from end to end"
+        );
+        let done = Done {
+            file: 3,
+            path: Some(Foreign::new("in/a, whole and verified")),
+            sha256: None,
+            verified: false,
+            certainty: Sureness::Carried,
+        };
+        let line = done.line();
+        assert!(line.starts_with("file 3 is received as \"in/a, whole and verified\", as far"));
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::foreign::harmless;
+use super::foreign::{Foreign, Who, harmless, sentence};
 use super::report::{
-    Device, Direction, FellBack, Proof, Protection, Report, Resource, Trust, Typed, Verdict, Why,
+    Device, Direction, FellBack, Party, Proof, Protection, Report, Resource, Trust, Typed, Verdict,
 };
 
 /// The report as a sentence, or a few lines.
@@ -33,7 +33,7 @@ pub(crate) fn lines(report: &Report) -> String {
         } => {
             let how = match error {
                 None => "ended".to_owned(),
-                Some(why) => format!("broke off ({})", harmless(&why.message)),
+                Some(why) => format!("broke off ({why})"),
             };
             format!(
                 "connection {connection} of tube {tube} {how}: {} sent, {} received",
@@ -51,20 +51,19 @@ pub(crate) fn lines(report: &Report) -> String {
             protection,
             ..
         } => format!(
-            "connection {connection} of tube {tube} with {} over {transport}{}, {}, set up in {setup_ms:.1} ms",
-            harmless(peer),
+            "connection {connection} of tube {tube} with {peer} over {transport}{}, {}, set up in {setup_ms:.1} ms",
             fallen(fell_back_from),
             protected(protection),
         ),
         Report::Device(device) => device_line(device),
-        Report::Error(why) => format!("error: {}", harmless(&why.message)),
+        Report::Error(why) => format!("error: {why}"),
         Report::FileDone(done) => done.line(),
         Report::FileFailed(failed) => failed.line(),
         Report::FileOffered(offered) => offered.line(),
         Report::FileProgress(progress) => progress.line(),
         Report::FileSkipped(skipped) => skipped.line(),
         Report::FileStarted(started) => started.line(),
-        Report::LimitReached { limit, peer } => reached(limit, peer.as_deref()),
+        Report::LimitReached { limit, peer } => reached(limit, peer.as_ref()),
         Report::Listening { tube, address } => {
             format!("listening on {} for tube {tube}", harmless(address))
         }
@@ -75,7 +74,7 @@ pub(crate) fn lines(report: &Report) -> String {
             let next = retry_in_ms.map_or_else(String::new, |wait| {
                 format!("; trying again in {:.1} s", wait as f64 / 1e3)
             });
-            format!("offline: {}{next}", harmless(reason))
+            format!("offline: {}{next}", sentence(reason))
         }
         Report::Online { resumed: true, .. } => "online again, nothing was lost".to_owned(),
         Report::Online {
@@ -93,9 +92,7 @@ pub(crate) fn lines(report: &Report) -> String {
         }
         Report::RoomLeft { room, error } => match error {
             None => format!("left {}", harmless(room)),
-            Some(Why { message, .. }) => {
-                format!("out of {}: {}", harmless(room), harmless(message))
-            }
+            Some(why) => format!("out of {}: {why}", harmless(room)),
         },
         Report::SafetyNumber {
             contact, number, ..
@@ -107,7 +104,7 @@ pub(crate) fn lines(report: &Report) -> String {
         ),
         Report::TubeClosed { tube, error } => match error {
             None => format!("tube {tube} is closed"),
-            Some(Why { message, .. }) => format!("tube {tube} is closed: {}", harmless(message)),
+            Some(why) => format!("tube {tube} is closed: {why}"),
         },
         Report::TubeOffered {
             tube,
@@ -116,13 +113,10 @@ pub(crate) fn lines(report: &Report) -> String {
             direction,
             parameters,
         } => {
-            let peer = party.peer.as_ref().or(party.room.as_ref());
-            let peer = harmless(peer.map_or("", String::as_str));
-            let service = harmless(service);
-            let with = with(parameters);
+            let (whom, with) = (whom(party), with(parameters));
             match direction {
-                Direction::In => format!("{peer} offers {service} as tube {tube}{with}"),
-                Direction::Out => format!("{service} is offered to {peer} as tube {tube}{with}"),
+                Direction::In => format!("{whom} offers {service} as tube {tube}{with}"),
+                Direction::Out => format!("{service} is offered to {whom} as tube {tube}{with}"),
             }
         }
         Report::TubeOpened { tube } => format!("tube {tube} is open"),
@@ -138,8 +132,13 @@ pub(super) fn protected(protection: &Protection) -> &'static str {
     }
 }
 
-fn reached(limit: &str, peer: Option<&str>) -> String {
-    let who = peer.map_or_else(|| "programs".to_owned(), harmless);
+fn whom(party: &Party) -> String {
+    let whom = party.peer.as_ref().or(party.room.as_ref());
+    whom.map_or_else(String::new, Who::to_string)
+}
+
+fn reached(limit: &str, peer: Option<&Who>) -> String {
+    let who = peer.map_or_else(|| "programs".to_owned(), Who::to_string);
     let what = limit.replace('_', " ");
     match limit.starts_with("invitations") || limit.starts_with("files") {
         true => format!("too many {what}: what else {who} offers is not heard"),
@@ -148,10 +147,10 @@ fn reached(limit: &str, peer: Option<&str>) -> String {
 }
 
 fn decided(trust: &Trust) -> String {
-    let peer = harmless(&trust.peer);
+    let peer = &trust.peer;
     let key = trust.key.as_deref().unwrap_or_default();
     match (&trust.reason, trust.decision) {
-        (Some(why), _) => format!("refused: {}", harmless(why)),
+        (Some(why), _) => format!("refused: {}", sentence(why)),
         (None, "pinned") => format!(
             "{peer} is met for the first time, and trusted from now on by the key {key}; `tubes \
              trust verify {peer}` makes sure of it"
@@ -186,32 +185,28 @@ pub(super) fn fallen(from: &[FellBack]) -> String {
     if from.is_empty() {
         return String::new();
     }
-    let tried: Vec<_> = from
-        .iter()
-        .map(|one| format!("{}: {}", one.transport, harmless(&one.reason)))
-        .collect();
+    let tried: Vec<_> = from.iter().map(FellBack::to_string).collect();
     format!(" (after {})", tried.join("; "))
 }
 
-fn with(parameters: &BTreeMap<String, Typed>) -> String {
+fn with(parameters: &BTreeMap<Foreign, Typed>) -> String {
     if parameters.is_empty() {
         return String::new();
     }
-    let list: Vec<_> = parameters
-        .iter()
-        .map(|(name, typed)| {
-            let value = match &typed.value {
-                serde_json::Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            format!("{}={}", harmless(name), harmless(&value))
-        })
+    let all = parameters.iter();
+    let some: Vec<_> = all
+        .map(|(name, value)| format!("{name}={value}"))
+        .take(PARAMETERS)
         .collect();
-    format!(", with {}", list.join(", "))
+    let more = match parameters.len() - some.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(", with {}{more}", some.join(", "))
 }
 
 fn described(resource: &Resource) -> String {
-    let jid = harmless(&resource.jid);
+    let jid = &resource.jid;
     if !resource.answered {
         return format!("{jid} does not say what it can do");
     }
@@ -228,7 +223,10 @@ fn described(resource: &Resource) -> String {
     };
     let services = match &resource.services[..] {
         [] => "names no service".to_owned(),
-        names => format!("names {}", harmless(&names.join(", "))),
+        names => {
+            let names: Vec<_> = names.iter().map(Foreign::to_string).collect();
+            format!("names {}", names.join(", "))
+        }
     };
     let transports = match &resource.transports[..] {
         [] => "no transport".to_owned(),
@@ -272,8 +270,12 @@ pub(crate) fn bytes(count: u64) -> String {
     }
 }
 
+/// Parameters of an offer that are shown: who offers it chooses how many there are.
+const PARAMETERS: usize = 8;
+
 #[cfg(test)]
 mod tests {
+    use super::super::report::Why;
     use super::*;
 
     #[test]
@@ -286,12 +288,12 @@ mod tests {
 
     fn resource(answered: bool, services: &[&str]) -> String {
         lines(&Report::Resource(Resource {
-            jid: "fernand@example.org/phone".to_owned(),
+            jid: Who::new("fernand@example.org/phone"),
             answered,
             tubes: !services.is_empty(),
             files: false,
             ours: false,
-            services: services.iter().map(|&name| name.to_owned()).collect(),
+            services: services.iter().copied().map(Foreign::new).collect(),
             transports: vec!["socks5", "ibb"],
         }))
     }
@@ -300,8 +302,8 @@ mod tests {
     fn a_resource_says_what_it_can_do_as_far_as_it_is_known() {
         assert_eq!(
             resource(true, &["ssh", "h\u{1b}ttp"]),
-            "fernand@example.org/phone does tubes; names ssh, h\\u{1b}ttp; carries bytes over \
-             socks5, ibb"
+            "fernand@example.org/phone does tubes; names ssh, \"h\\u{1b}ttp\"; carries bytes \
+             over socks5, ibb"
         );
         assert_eq!(
             resource(true, &[]),

@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use serde::Serialize;
+use tubes::transport::foreign::is_tricky;
 
 use super::Report;
-use super::foreign::is_tricky;
 use crate::exit::{Kind, Stop};
 
 /// The event as one line, stamped with the present time (RFC 3339, UTC).
@@ -52,6 +52,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
+    use super::super::foreign::{Foreign, Who};
     use super::super::report::{Direction, FellBack, Party, Typed, Why};
     use super::*;
 
@@ -81,13 +82,13 @@ mod tests {
             tube: 7,
             party: Party {
                 room: None,
-                peer: Some("fernand@example.org".to_owned()),
+                peer: Some(Who::new("fernand@example.org")),
             },
-            service: "ssh".to_owned(),
+            service: Foreign::new("ssh"),
             direction: Direction::Out,
             parameters: parameters
                 .iter()
-                .map(|(name, value)| ((*name).to_owned(), Typed::from(value)))
+                .map(|(name, value)| (Foreign::new(*name), Typed::from(value)))
                 .collect::<BTreeMap<_, _>>(),
         };
         assert_eq!(
@@ -109,7 +110,7 @@ mod tests {
         let report = Report::ConnectionOpened {
             tube: 7,
             connection: 1,
-            peer: "fernand@example.org/home".to_owned(),
+            peer: Who::new("fernand@example.org/home"),
             transport: "ibb".to_owned(),
             fell_back_from: vec![FellBack {
                 transport: "socks5-direct".to_owned(),

@@ -5,6 +5,7 @@ mod file;
 mod foreign;
 mod human;
 mod json;
+mod log;
 mod question;
 mod report;
 
@@ -14,8 +15,9 @@ pub(crate) use self::bars::Bar;
 pub(crate) use self::file::{
     Progress as FileProgress, Skipped as FileSkipped, report as report_of_file,
 };
-pub(crate) use self::foreign::{harmless, quoted};
+pub(crate) use self::foreign::{Foreign, Who, harmless, quoted};
 pub(crate) use self::human::bytes;
+pub(crate) use self::log::{Log, complain};
 pub(crate) use self::question::Question;
 pub(crate) use self::report::{
     Device, FellBack, Party, Proof, Report, Resource, Trust, Typed, Verdict, Why, milliseconds,
@@ -113,16 +115,17 @@ impl Output {
     fn write(self, line: &str) -> Result<(), Stop> {
         // In one piece: a reader never sees half a line.
         let line = format!("{line}\n");
-        let written = question::beside(|| match self.to {
+        let line = line.as_bytes();
+        let written = match self.to {
             Target::Hushed | Target::Nowhere => Ok(()),
-            Target::Stderr => io::stderr().lock().write_all(line.as_bytes()),
-            Target::Stdout => {
-                let mut stdout = io::stdout().lock();
-                stdout
-                    .write_all(line.as_bytes())
-                    .and_then(|()| stdout.flush())
+            Target::Stderr => {
+                question::beside(&io::stderr(), || io::stderr().lock().write_all(line))
             }
-        });
+            Target::Stdout => question::beside(&io::stdout(), || {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(line).and_then(|()| stdout.flush())
+            }),
+        };
         written.map_err(|why| {
             Stop::failed(Kind::Io, format!("cannot write to standard output: {why}"))
         })

@@ -1,6 +1,7 @@
 //! What there is to report; the names are the contract with programs that read it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,6 +9,7 @@ use tubes::secure::{Judgement, Standing};
 use tubes::{Audience, BareJid, Decision, Failure, Fingerprint, FullJid, Jid, Value};
 
 use super::file;
+use super::foreign::{Foreign, Who, sentence};
 use crate::exit::{Kind, Trouble};
 use crate::parameter;
 
@@ -32,7 +34,7 @@ pub(crate) enum Report {
     ConnectionOpened {
         tube: u32,
         connection: u64,
-        peer: String,
+        peer: Who,
         transport: String,
         fell_back_from: Vec<FellBack>,
         setup_ms: f64,
@@ -51,7 +53,7 @@ pub(crate) enum Report {
     FileStarted(file::Started),
     LimitReached {
         limit: &'static str,
-        peer: Option<String>,
+        peer: Option<Who>,
     },
     Listening {
         tube: u32,
@@ -96,9 +98,9 @@ pub(crate) enum Report {
         tube: u32,
         #[serde(flatten)]
         party: Party,
-        service: String,
+        service: Foreign,
         direction: Direction,
-        parameters: BTreeMap<String, Typed>,
+        parameters: BTreeMap<Foreign, Typed>,
     },
     TubeOpened {
         tube: u32,
@@ -130,22 +132,22 @@ impl Report {
 pub(crate) struct Party {
     /// The room in which it is offered, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) room: Option<String>,
+    pub(crate) room: Option<Who>,
     /// The other side; nobody in particular, if this side offers in a room.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) peer: Option<String>,
+    pub(crate) peer: Option<Who>,
 }
 
 impl Party {
     pub(crate) fn new(audience: &Audience, peer: &FullJid, direction: tubes::Direction) -> Self {
-        let peer = Some(peer.to_string());
+        let peer = Some(Who::new(peer));
         match (audience, direction) {
             (Audience::Room(room), tubes::Direction::In) => Self {
-                room: Some(room.to_string()),
+                room: Some(Who::new(room)),
                 peer,
             },
             (Audience::Room(room), tubes::Direction::Out) => Self {
-                room: Some(room.to_string()),
+                room: Some(Who::new(room)),
                 peer: None,
             },
             (Audience::Contact(_), _) => Self { room: None, peer },
@@ -168,13 +170,13 @@ pub(crate) enum Verdict {
 /// A contact's resource that is online.
 #[derive(Debug, Serialize)]
 pub(crate) struct Resource {
-    pub(crate) jid: String,
+    pub(crate) jid: Who,
     /// Whether it has said what it can do; if not, the rest says nothing.
     pub(crate) answered: bool,
     pub(crate) tubes: bool,
     pub(crate) files: bool,
     pub(crate) ours: bool,
-    pub(crate) services: Vec<String>,
+    pub(crate) services: Vec<Foreign>,
     pub(crate) transports: Vec<&'static str>,
 }
 
@@ -230,7 +232,7 @@ impl From<tubes::Protection> for Protection {
 /// What was decided on a contact's device.
 #[derive(Debug, Serialize)]
 pub(crate) struct Trust {
-    pub(crate) peer: String,
+    pub(crate) peer: Who,
     pub(crate) key: Option<String>,
     /// `pinned`, `plain`, or `refused`.
     pub(crate) decision: &'static str,
@@ -248,7 +250,7 @@ impl Trust {
             _ => return None,
         };
         Some(Self {
-            peer: contact.to_string(),
+            peer: Who::new(contact),
             key: key.map(|key| key.to_string()),
             decision,
             reason,
@@ -335,6 +337,12 @@ impl Why {
     }
 }
 
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&sentence(&self.message))
+    }
+}
+
 impl From<&Trouble> for Why {
     fn from(trouble: &Trouble) -> Self {
         Self::new(trouble.kind, &trouble.message)
@@ -344,6 +352,21 @@ impl From<&Trouble> for Why {
 impl From<Failure> for Why {
     fn from(failure: Failure) -> Self {
         Self::from(&Trouble::from(failure))
+    }
+}
+
+impl fmt::Display for FellBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.transport, sentence(&self.reason))
+    }
+}
+
+impl fmt::Display for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            serde_json::Value::String(text) => Foreign::new(text).fmt(f),
+            other => other.fmt(f),
+        }
     }
 }
 

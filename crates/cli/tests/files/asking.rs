@@ -17,11 +17,11 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(args: &[&str]) -> Self {
-        let quoted = [&[BINARY][..], args].concat();
-        let quoted: Vec<_> = quoted.iter().map(|word| format!("'{word}'")).collect();
+    /// Runs a line as a shell has it, and has so much of it logged.
+    fn run(line: &str, log: &str) -> Self {
         let mut script = program::prepared(Command::new("script"));
-        script.args(["-q", "-e", "-c", &quoted.join(" "), "/dev/null"]);
+        script.args(["-q", "-e", "-c", line, "/dev/null"]);
+        script.env("RUST_LOG", log);
         let mut child = script.stdin(Stdio::piped()).spawn().unwrap();
         Self {
             keyboard: child.stdin.take().unwrap(),
@@ -33,16 +33,17 @@ impl Terminal {
 
     /// Asks for each file of Alice's, and is ready to.
     async fn asking(fernand: &Account, alice: &Account, into: &Path) -> Self {
-        let into = text(into);
-        let command = ["receive", "--ask", "--from", &alice.jid, "--into", into];
-        let mut terminal = Self::start(&words(&fernand.with(&command)));
+        let mut terminal = Self::run(&ask(fernand, alice, into), "warn");
         terminal.sees("interrupt to end").await;
         terminal
     }
 
     async fn types(&mut self, line: &str) {
-        let line = format!("{line}\n");
-        self.keyboard.write_all(line.as_bytes()).await.unwrap();
+        self.begins_to_type(&format!("{line}\n")).await;
+    }
+
+    async fn begins_to_type(&mut self, letters: &str) {
+        self.keyboard.write_all(letters.as_bytes()).await.unwrap();
     }
 
     /// What is shown up to this text, and the text.
@@ -67,6 +68,22 @@ impl Terminal {
     async fn is_asked(&mut self, name: &str) -> String {
         self.sees(&format!("\"{name}\". Receive it? ")).await + &self.sees(CHOICE).await
     }
+}
+
+/// The command line that asks for each file of Alice's.
+fn ask(fernand: &Account, alice: &Account, into: &Path) -> String {
+    let command = [
+        "receive",
+        "--ask",
+        "--from",
+        &alice.jid,
+        "--into",
+        text(into),
+    ];
+    let line = fernand.with(&command).into_iter();
+    let line = [BINARY.to_owned()].into_iter().chain(line);
+    let quoted: Vec<_> = line.map(|word| format!("'{word}'")).collect();
+    quoted.join(" ")
 }
 
 /// Files that have their names as content.
@@ -117,6 +134,68 @@ async fn what_was_typed_before_a_question_is_no_answer_to_it() {
     terminal.types("n").await;
     assert_eq!(sending.end().await.0, Some(77));
     assert_eq!(fs::read_dir(there.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn what_was_typed_before_a_question_is_repeated_is_no_answer_to_it() {
+    let (alice, fernand, here, there) = party(ServerKind::Embedded).await.unwrap();
+    let files = named(here.path(), &["unseen"]);
+    let mut terminal = Terminal::asking(&fernand, &alice, there.path()).await;
+    let sending = send(&alice, &fernand.jid, &[&files[0]]);
+    terminal.is_asked("unseen").await;
+    // The terminal has both lines before the program can have taken the first for no answer.
+    terminal.types("perhaps\ny").await;
+    terminal.is_asked("unseen").await;
+    // The end of this would be one, but it is not a line.
+    terminal.types(&format!("{}y", "x".repeat(256))).await;
+    terminal.is_asked("unseen").await;
+    terminal.types("n").await;
+    assert_eq!(sending.end().await.0, Some(77));
+    assert_eq!(fs::read_dir(there.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn what_is_logged_leaves_the_question_in_sight_and_what_was_typed_with_it() {
+    let (alice, fernand, here, there) = party(ServerKind::Embedded).await.unwrap();
+    let fernand = fernand.with_resource("desk");
+    let files = named(here.path(), &["wanted", "other"]);
+    let line = ask(&fernand, &alice, there.path());
+    let mut terminal = Terminal::run(&line, "tubes_actors=info");
+    terminal.sees("interrupt to end").await;
+    let sending = send(&alice, &fernand.jid, &[&files[0]]);
+    terminal.is_asked("wanted").await;
+    terminal.begins_to_type("ye").await;
+    terminal.sees("ye").await;
+
+    let server = Server::shared(ServerKind::Embedded).await.unwrap();
+    let stranger = Account::new(server, "stranger").await;
+    let desk = format!("{}/desk", fernand.jid);
+    let command = ["send", text(&files[1]), &desk, "--encryption", "off"];
+    let _declined = Program::start(&words(&stranger.with(&command)));
+    terminal.sees("a stranger's file is declined").await;
+    let below = terminal.is_asked("wanted").await;
+    assert!(below.contains('\n'), "{below:?}");
+    terminal.sees("ye").await;
+    terminal.types("s").await;
+    assert_eq!(sending.end().await, (Some(0), String::new()));
+    assert_eq!(fs::read(there.path().join("wanted")).unwrap(), b"wanted");
+}
+
+#[tokio::test]
+async fn a_question_is_seen_where_it_is_answered_also_if_the_log_goes_elsewhere() {
+    let (alice, fernand, here, there) = party(ServerKind::Embedded).await.unwrap();
+    let files = named(here.path(), &["wanted"]);
+    let log = here.path().join("log");
+    let line = ask(&fernand, &alice, there.path());
+    let line = format!("{line} 2>'{}'", text(&log));
+    let mut terminal = Terminal::run(&line, "info");
+    terminal.sees("interrupt to end").await;
+    let sending = send(&alice, &fernand.jid, &[&files[0]]);
+    terminal.is_asked("wanted").await;
+    terminal.types("y").await;
+    assert_eq!(sending.end().await, (Some(0), String::new()));
+    let logged = fs::read_to_string(log).unwrap();
+    assert!(!logged.contains("Receive it?"), "{logged}");
 }
 
 #[tokio::test]

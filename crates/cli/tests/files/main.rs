@@ -20,7 +20,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
-use tubes_server::ServerKind;
+use tubes_server::{Server, ServerKind};
 
 /// Bytes that do not repeat.
 fn content(seed: u64, length: usize) -> Vec<u8> {

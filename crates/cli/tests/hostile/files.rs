@@ -33,20 +33,19 @@ async fn a_strangers_flood_of_files_is_declined() {
     let scene = plan(Standing::Stranger).with(&["-v"]).set().await;
     let tablet = scene.tablet.clone().unwrap();
     let received = scene.received();
-    scene
-        .withstands(
-            Sign::Log("a stranger's file is declined"),
-            async |carol, blow| {
-                let si = file(
-                    &format!("f{blow}"),
-                    &format!("name='file{blow}' size='1000'"),
-                    "",
-                );
-                carol.say(set(&tablet, &format!("si{blow}"), &si)).await;
-                assert!(names(&received).is_empty());
-            },
-        )
+    let declined = "a stranger's file is declined";
+    let said = scene
+        .withstands(Sign::Log(declined), async |carol, blow| {
+            let si = file(
+                &format!("f{blow}"),
+                &format!("name='file{blow}' size='1000'"),
+                "",
+            );
+            carol.say(set(&tablet, &format!("si{blow}"), &si)).await;
+            assert!(names(&received).is_empty());
+        })
         .await;
+    said.assert_has_few(declined);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,16 +24,15 @@ async fn a_contacts_flood_of_offers_ends_at_the_limit() {
 async fn a_strangers_flood_of_offers_is_ignored() {
     let scene = Plan::new(Standing::Stranger).with(&["-v"]).set().await;
     let fernand = scene.fernand.clone();
-    scene
-        .withstands(
-            Sign::Log("a stranger's offer is ignored"),
-            async |carol, blow| {
-                carol
-                    .say(tell(&fernand, &offer(blow + 1, "x-flood", "")))
-                    .await;
-            },
-        )
+    let ignored = "a stranger's offer is ignored";
+    let said = scene
+        .withstands(Sign::Log(ignored), async |carol, blow| {
+            carol
+                .say(tell(&fernand, &offer(blow + 1, "x-flood", "")))
+                .await;
+        })
         .await;
+    said.assert_has_few(ignored);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,14 +74,16 @@ async fn offers_with_too_many_or_too_large_parameters_make_no_sense() {
     let wrong = parameter("p".to_owned(), "uint", "-99999999999999999999");
     let bytes = parameter("p".to_owned(), "bytes", &"=".repeat(10_000));
     let all = [many, large, long, twice, wrong, bytes];
-    scene
-        .withstands(Sign::Log("an offer makes no sense"), async |carol, blow| {
+    let nonsense = "an offer makes no sense";
+    let said = scene
+        .withstands(Sign::Log(nonsense), async |carol, blow| {
             let parameters = &all[usize::try_from(blow).unwrap() % all.len()];
             carol
                 .say(tell(&fernand, &offer(blow + 1, "x-flood", parameters)))
                 .await;
         })
         .await;
+    said.assert_has_few(nonsense);
 }
 
 #[tokio::test(flavor = "multi_thread")]

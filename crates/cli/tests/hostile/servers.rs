@@ -40,6 +40,19 @@ async fn of_a_hundred_thousand_attributes_and_elements_most_are_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_stanza_is_left_out_and_floods_no_log() {
+    let (meddler, scene) = behind_a_meddler(&[]).await;
+    let nonsense = "Received invalid stanza";
+    let said = scene
+        .withstands(Sign::Log(nonsense), async |_, _| {
+            let message = "<message type='nonsense' from='carol@tubes.test/x'/>";
+            meddler.say(message.to_owned()).await;
+        })
+        .await;
+    said.assert_has_few(nonsense);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stanza_that_does_not_end_takes_little_memory() {
     let (meddler, scene) = behind_a_meddler(&[]).await;
     scene

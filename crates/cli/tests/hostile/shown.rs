@@ -56,7 +56,7 @@ async fn nothing_that_a_contact_says_reaches_a_terminal_as_it_is() {
             .say(tell(&terminal, &offer(0, &format!("x-{harm}"), harm)))
             .await;
         scene.carol.reaches(&terminal).await;
-        seeing(&format!("{number} as tube")).await;
+        seeing(&format!("{number}\" as tube")).await;
     }
     child.start_kill().unwrap();
     let mut said = String::new();

@@ -208,6 +208,14 @@ impl Said {
         }
     }
 
+    /// A flood may leave lines like this in the log, and must not flood it.
+    pub(crate) fn assert_has_few(&self, words: &str) {
+        for said in &self.complaints {
+            let lines = said.lines().filter(|line| line.contains(words)).count();
+            assert!(lines <= FEW, "{lines} lines: {words}");
+        }
+    }
+
     pub(crate) fn assert_has(&self, sign: Sign, carol: &str) {
         let is_there = match sign {
             Sign::Awaited => true,
@@ -303,6 +311,9 @@ const ROUNDS: usize = 5;
 /// After how many strikes Carol waits until they are heard, in a burst: a server that has nowhere to put
 /// what she says would send Alice away, not her.
 const HEED: u64 = 32;
+
+/// Lines of the log that one flood may leave: one a minute, and none lasts longer.
+const FEW: usize = 10;
 
 /// How soon everything is as before.
 const FORGOTTEN: Duration = Duration::from_secs(15);
