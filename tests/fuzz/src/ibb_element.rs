@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tubes_ibb::{Machine, Reading, Ticket};
-use tubes_transport::Kind;
+use tubes_transport::{Kind, Share};
 use xmpp_parsers::minidom::Element;
 
 use crate::xml::element;
@@ -17,16 +17,21 @@ pub fn ibb_element(data: &[u8]) {
             let block = block(&element, usize::from(block_size));
             told(
                 &element,
-                Machine::new(kind, block_size, 4),
+                Machine::new(kind, block_size, 4, share()),
                 block.as_deref(),
             );
             asked(
                 &element,
-                Machine::new(kind, block_size, 4),
+                Machine::new(kind, block_size, 4, share()),
                 block.as_deref(),
             );
         }
     }
+}
+
+/// Of a budget that nobody else has.
+pub(crate) fn share() -> Share {
+    Share::alone(xmpp_parsers::jid::Jid::new("fernand@tubes.example").unwrap())
 }
 
 fn told(element: &Element, mut machine: Machine<Asked>, block: Option<&[u8]>) {
