@@ -3,9 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tubes_ibb::{Machine, Reading, Ticket};
-use tubes_transport::{Kind, Share};
+use tubes_transport::Kind;
 use xmpp_parsers::minidom::Element;
 
+use crate::pair::share;
 use crate::xml::element;
 
 /// Says it to an open stream: it is answered unless the answer may wait, and exactly what a
@@ -27,11 +28,6 @@ pub fn ibb_element(data: &[u8]) {
             );
         }
     }
-}
-
-/// Of a budget that nobody else has.
-pub(crate) fn share() -> Share {
-    Share::alone(xmpp_parsers::jid::Jid::new("fernand@tubes.example").unwrap())
 }
 
 fn told(element: &Element, mut machine: Machine<Asked>, block: Option<&[u8]>) {

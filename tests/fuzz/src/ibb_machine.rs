@@ -11,7 +11,8 @@ use tubes_ibb::{Machine, Reading, Speech};
 use tubes_transport::{Gone, Kind, StreamId};
 use xmpp_parsers::minidom::Element;
 
-use crate::ibb_element::{Asked, share};
+use crate::ibb_element::Asked;
+use crate::pair::share;
 
 /// Runs the steps that the bytes stand for: what is read is what the peer sent and was taken, in
 /// order; what is said is what was written, in order; nothing is held beyond its bound; every

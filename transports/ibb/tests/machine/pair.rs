@@ -11,11 +11,11 @@ const LIMIT: usize = 512 * 1024;
 pub(crate) const WINDOW: usize = 16;
 
 /// Pauses between them double.
-const PROBES: usize = 8;
+const PROBES: usize = 12;
 
 /// Of a budget that nobody else has.
 pub(crate) fn share() -> Share {
-    Share::alone("fernand@tubes.example".parse().unwrap())
+    Share::alone("fernand@tubes.example".parse().expect("an address"))
 }
 
 #[derive(Debug)]
