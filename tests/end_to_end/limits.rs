@@ -6,13 +6,13 @@ use tubes::{
     Offer, TubeId, Tubes,
 };
 use tubes_protocol::ns;
-use tubes_server::Server;
+use tubes_server::{Server, ServerKind};
 use tubes_transport::AskError;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
 use crate::stage::{
-    Family, Gabble, Person, Service, Serving, Stream, connect, credentials, echo, exchange,
-    patiently, transport,
+    Family, Gabble, Outsider, Person, Service, Serving, Stream, connect, credentials, echo,
+    exchange, on, patiently, transport,
 };
 
 crate::on_each_server!(
@@ -157,6 +157,26 @@ struct Scene {
     alice: Person,
     fernand: Person,
     echo: Serving,
+}
+
+/// Nobody sets this limit, and it is told all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_of_a_contact_beyond_those_that_are_followed_are_told_of() {
+    on(ServerKind::Embedded, |server| async move {
+        let mut alice = Person::on(server, "alice").await;
+        let fernand = server.fresh_account("fernand").await.unwrap();
+        alice.tubes.befriend(&fernand.jid).await;
+        let mut programs = Vec::new();
+        for _ in 0..33 {
+            let program = Outsider::logged_in(server, &fernand, &[ns::TUBES]).await;
+            program.befriend(&alice.jid).await;
+            programs.push(program);
+        }
+        let who = Some(fernand.jid.clone().into());
+        assert_eq!(reached(&mut alice).await, (Limit::Resources, who));
+        alice.leave().await;
+    })
+    .await;
 }
 
 impl Scene {

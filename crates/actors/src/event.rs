@@ -128,7 +128,7 @@ pub enum Event {
         protection: Protection,
     },
     /// Somebody wanted more than there may be, and was told to wait, or is not heard. Comes at most once a
-    /// minute for each limit.
+    /// minute for each limit and peer, and where many go beyond one, not for each of them.
     LimitReached {
         /// Of what there was no more.
         limit: Limit,

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tubes_session::Bound;
 
 /// How much an account takes on, from its contacts and for its own programs.
 ///
 /// The defaults protect a small machine and are out of the way of everything else. Bytes need no
 /// setting: what a connection holds back for a slow reader is bounded by half a mebibyte for each
-/// direction, so the number of connections bounds them, too.
+/// direction, what all connections of a contact hold in-band by 32 MiB, and those of all by 128 MiB.
 ///
 /// The connections in all are counted together for accounts that are given clones of one value:
 /// a process that has many accounts bounds what they take together.
@@ -138,6 +139,10 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
+    /// Answers that wait, of one contact or in all: what it asks beyond is refused.
+    Answers,
+    /// What is remembered of what programs of contacts can do: they are asked again.
+    Capabilities,
     /// Connections, of all tubes of all accounts that share their [`Limits`].
     Connections,
     /// Connections of one contact.
@@ -148,28 +153,63 @@ pub enum Limit {
     Files,
     /// Files that one contact offers or sends.
     FilesPerContact,
+    /// Direct connections that have not said yet what they are for: the oldest had to go.
+    Handshakes,
     /// Tubes that contacts have offered.
     Invitations,
     /// Tubes that one contact has offered.
     InvitationsPerContact,
+    /// Tubes that one occupant of a room offers.
+    InvitationsPerOccupant,
     /// Tubes that are offered in rooms.
     InvitationsInRooms,
     /// Connections that are being negotiated, in all or with one contact.
     Negotiations,
+    /// People in a room: those beyond are not seen.
+    Occupants,
+    /// Programs of one contact that are online at a time: those beyond are not seen.
+    Resources,
+    /// Contacts in the roster: those beyond are taken for strangers.
+    Roster,
+    /// Bytes that wait to be read, of one contact or in all: connections that bring more are broken off.
+    Unread,
+}
+
+impl Limit {
+    /// Of what a session had no more.
+    pub(crate) fn of_session(bound: Bound) -> Option<Self> {
+        Some(match bound {
+            Bound::Capabilities => Self::Capabilities,
+            Bound::Carried(tubes_transport::Bound::Answers) => Self::Answers,
+            Bound::Carried(tubes_transport::Bound::Handshakes) => Self::Handshakes,
+            Bound::Carried(tubes_transport::Bound::Unread) => Self::Unread,
+            Bound::Resources => Self::Resources,
+            Bound::Roster => Self::Roster,
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Answers => "answers that wait",
+            Self::Capabilities => "capabilities of contacts",
             Self::Connections => "connections at a time",
             Self::ConnectionsPerContact => "connections of one contact at a time",
             Self::ConnectionsPerTube => "connections of one tube at a time",
             Self::Files => "files that contacts send",
             Self::FilesPerContact => "files that one contact sends",
+            Self::Handshakes => "connections that have not said what they want",
             Self::Invitations => "tubes that are offered by contacts",
             Self::InvitationsPerContact => "tubes that are offered by one contact",
+            Self::InvitationsPerOccupant => "tubes that are offered by one occupant of a room",
             Self::InvitationsInRooms => "tubes that are offered in rooms",
             Self::Negotiations => "connections that are being negotiated",
+            Self::Occupants => "people in a room",
+            Self::Resources => "programs of one contact",
+            Self::Roster => "contacts in the roster",
+            Self::Unread => "bytes that wait to be read",
         })
     }
 }

@@ -25,8 +25,33 @@ pub(crate) struct Seats {
 struct State {
     /// Of those who have connections, or had them a moment ago.
     contacts: HashMap<Jid, Weak<Semaphore>>,
-    /// When the application was last told of each.
-    told: HashMap<Limit, Instant>,
+    told: Told,
+}
+
+/// When the application was last told of each limit, and of whom.
+#[derive(Debug, Default)]
+struct Told(HashMap<(Limit, Option<Jid>), Instant>);
+
+impl Told {
+    /// Whether it is to be told now.
+    fn note(&mut self, limit: Limit, peer: Option<&Jid>, now: Instant) -> bool {
+        let is_recent = |at: &Instant| now.saturating_duration_since(*at) < RESPITE;
+        let mut key = (limit, peer.cloned());
+        if self.0.get(&key).is_some_and(is_recent) {
+            return false;
+        }
+        self.0.retain(|_, at| is_recent(at));
+        let of_limit = self.0.keys().filter(|(known, _)| *known == limit);
+        if of_limit.count() >= PEERS {
+            // The rest of them share one place.
+            key.1 = None;
+            if self.0.contains_key(&key) {
+                return false;
+            }
+        }
+        self.0.insert(key, now);
+        true
+    }
 }
 
 /// A connection's place; free again when dropped.
@@ -91,14 +116,9 @@ impl Seats {
     /// Tells the application that there was no more of something; not again and again, as whoever goes
     /// beyond a limit does so often.
     pub(crate) fn reached(&self, limit: Limit, peer: Option<Jid>) {
-        let now = Instant::now();
-        let mut state = self.state();
-        let before = state.told.get(&limit).copied();
-        if before.is_some_and(|before| now.duration_since(before) < RESPITE) {
+        if !self.state().told.note(limit, peer.as_ref(), Instant::now()) {
             return;
         }
-        state.told.insert(limit, now);
-        drop(state);
         tracing::warn!(%limit, peer = peer.as_ref().map(ToString::to_string), "too many");
         self.announcer.announce(Event::LimitReached { limit, peer });
     }
@@ -190,8 +210,12 @@ impl TubeSeats {
     }
 }
 
-/// How often the application is told of one limit.
+/// How often the application is told of one limit and one peer.
 const RESPITE: Duration = Duration::from_secs(60);
+
+/// Peers of whom the application is told in that time, for each limit: enough to see who it is, and no
+/// flood of events where somebody has many names.
+const PEERS: usize = 16;
 
 /// Contacts whose seats are remembered before those who have no connections are forgotten.
 const REMEMBERED: usize = 1024;
@@ -245,6 +269,38 @@ mod tests {
         let second = next.await.unwrap();
         drop(second);
         assert!(seats.place().is_some());
+    }
+
+    #[test]
+    fn each_who_goes_beyond_a_limit_is_told_once_in_a_while() {
+        let mut told = Told::default();
+        let now = Instant::now();
+        let jid = |name: &str| -> Jid { format!("{name}@example.org").parse().unwrap() };
+        let (alice, fernand) = (jid("alice"), jid("fernand"));
+        assert!(told.note(Limit::Unread, Some(&alice), now));
+        assert!(!told.note(Limit::Unread, Some(&alice), now));
+        assert!(told.note(Limit::Unread, Some(&fernand), now));
+        assert!(told.note(Limit::Answers, Some(&alice), now));
+        assert!(told.note(Limit::Unread, None, now));
+        assert!(!told.note(Limit::Unread, None, now));
+        let later = now + RESPITE;
+        assert!(told.note(Limit::Unread, Some(&alice), later));
+        // What is over is forgotten.
+        assert_eq!(told.0.len(), 1);
+    }
+
+    #[test]
+    fn whoever_has_many_names_is_told_of_a_few_times() {
+        let mut told = Told::default();
+        let now = Instant::now();
+        let mut heard = 0;
+        for number in 0..10_000 {
+            let peer = format!("hall@rooms.example.org/{number}").parse().unwrap();
+            heard += usize::from(told.note(Limit::Unread, Some(&peer), now));
+        }
+        assert_eq!(heard, PEERS + 1);
+        assert_eq!(told.0.len(), PEERS + 1);
+        assert!(told.note(Limit::Answers, None, now));
     }
 
     #[test]

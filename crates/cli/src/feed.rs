@@ -230,15 +230,23 @@ impl Feed {
 /// The name of a limit, for programs; none for what a later version may limit.
 fn limited(limit: Limit) -> Option<&'static str> {
     Some(match limit {
+        Limit::Answers => "answers",
+        Limit::Capabilities => "capabilities",
         Limit::Connections => "connections",
         Limit::ConnectionsPerContact => "connections_per_contact",
         Limit::ConnectionsPerTube => "connections_per_tube",
         Limit::Files => "files",
         Limit::FilesPerContact => "files_per_contact",
+        Limit::Handshakes => "handshakes",
         Limit::Invitations => "invitations",
         Limit::InvitationsInRooms => "invitations_in_rooms",
         Limit::InvitationsPerContact => "invitations_per_contact",
+        Limit::InvitationsPerOccupant => "invitations_per_occupant",
         Limit::Negotiations => "negotiations",
+        Limit::Occupants => "occupants",
+        Limit::Resources => "resources",
+        Limit::Roster => "roster",
+        Limit::Unread => "unread",
         _ => return None,
     })
 }

@@ -248,13 +248,6 @@ async fn answered_to(sender: Jid, payload: Element) -> String {
 
 fn from(sender: Jid, payload: Element) -> (Ask, Outbox) {
     let (_, outbox, switchboard) = Stanzas::pair();
-    let ask = switchboard
-        .ask(
-            sender.clone(),
-            sender.to_bare().into(),
-            "q1".to_owned(),
-            payload,
-        )
-        .unwrap();
+    let ask = switchboard.ask(sender, "q1".to_owned(), payload).unwrap();
     (ask, outbox)
 }

@@ -130,8 +130,9 @@ fn nobody_fills_the_board() {
     let mut seen = 0;
     for occupant in 0..100 {
         let listing = Element::from(&Listing::new(tubes(1)));
-        let listing = Listing::among([&listing]);
-        let changes = board.handle_presence(&occupant.to_string(), listing);
+        let listing = Listing::among([&listing]).unwrap();
+        assert_eq!(listing.left_out(), 68);
+        let changes = board.handle_presence(&occupant.to_string(), Some(listing));
         assert!(changes.len() <= 32);
         seen += changes.len();
     }

@@ -1,30 +1,39 @@
 //! The people this account knows: roster, consent, and which of their resources do what.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+mod known;
+mod roster;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use tubes_protocol::disco::Abilities;
 use xmpp_parsers::caps::{self, Caps};
 use xmpp_parsers::disco::DiscoInfoResult;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
-use xmpp_parsers::roster::{Group, Item, Subscription};
+use xmpp_parsers::roster::{Item, Subscription};
+
+use self::known::{KnownCaps, Place};
+use self::roster::Roster;
+use crate::Bound;
 
 /// Everybody this account deals with.
 #[derive(Debug, Default)]
 pub(crate) struct Contacts {
-    roster: HashMap<BareJid, Listed>,
+    roster: Roster,
     /// Whom the user named: their presence is followed, their offers are heard.
     consented: HashSet<BareJid>,
     /// Those among them whose presence is asked for and who see ours.
     subscribing: HashSet<BareJid>,
     resources: HashMap<BareJid, HashMap<FullJid, Life>>,
     known: KnownCaps,
+    /// Of what there was no more, and for whom; not reported yet.
+    excesses: Vec<(Bound, BareJid)>,
 }
 
 impl Contacts {
     /// Whether `jid` is somebody the user deals with, as opposed to a stranger.
     pub(crate) fn knows(&self, jid: &BareJid) -> bool {
-        self.roster.contains_key(jid) || self.consented.contains(jid)
+        self.roster.get(jid).is_some() || self.consented.contains(jid)
     }
 
     /// Notes that the user named somebody.
@@ -58,18 +67,22 @@ impl Contacts {
     /// Takes over what the server says of the roster.
     pub(crate) fn updated(&mut self, items: Vec<Item>) {
         for item in items {
-            match item.subscription {
-                Subscription::Remove => drop(self.roster.remove(&item.jid)),
-                subscription => {
-                    let groups = item.groups.into_iter().map(|Group(name)| name);
-                    let groups = groups.take(GROUPS).collect();
-                    let listed = Listed {
-                        subscription,
-                        groups,
-                    };
-                    self.roster.insert(item.jid, listed);
-                }
+            let contact = item.jid.clone();
+            if self.roster.update(item).is_err() {
+                self.exceeded(Bound::Roster, contact);
             }
+        }
+    }
+
+    /// Of what there was no more since this was asked for, and for whom.
+    pub(crate) fn take_excesses(&mut self) -> Vec<(Bound, BareJid)> {
+        std::mem::take(&mut self.excesses)
+    }
+
+    /// Many may have no room for the same reason, and one of them is enough to be told.
+    fn exceeded(&mut self, bound: Bound, who: BareJid) {
+        if !self.excesses.iter().any(|(known, _)| *known == bound) {
+            self.excesses.push((bound, who));
         }
     }
 
@@ -86,6 +99,7 @@ impl Contacts {
         }
         let resources = self.resources.entry(bare).or_default();
         if resources.len() >= RESOURCES && !resources.contains_key(jid) {
+            self.exceeded(Bound::Resources, jid.to_bare());
             return Online::Unchanged;
         }
         let key = caps.as_ref().map(cache_key);
@@ -168,7 +182,11 @@ impl Contacts {
             // XEP-0115 §5.4: what does not hash to what was announced holds for nobody else.
             let hash = caps::hash_caps(&caps::compute_disco(info), caps.hash.clone());
             if hash.is_ok_and(|hash| hash.hash == caps.ver) {
-                self.known.insert(key.clone(), abilities.clone());
+                let teller = jid.to_bare();
+                let known = self.known.insert(key.clone(), abilities.clone(), teller);
+                if known == Place::Lacking {
+                    self.exceeded(Bound::Capabilities, jid.to_bare());
+                }
             }
         }
         Described::Able(abilities)
@@ -234,13 +252,6 @@ impl Contacts {
             .flat_map(|(_, resources)| resources.into_keys())
             .collect()
     }
-}
-
-/// What the roster says of a contact.
-#[derive(Debug)]
-struct Listed {
-    subscription: Subscription,
-    groups: BTreeSet<String>,
 }
 
 /// What is known of a contact.
@@ -342,44 +353,14 @@ enum Inquiry {
     Idle,
 }
 
-/// What capability hashes stand for, over all contacts.
-#[derive(Debug, Default)]
-struct KnownCaps {
-    abilities: HashMap<String, Abilities>,
-    order: VecDeque<String>,
-}
-
-impl KnownCaps {
-    fn get(&self, key: &str) -> Option<Abilities> {
-        self.abilities.get(key).cloned()
-    }
-
-    fn insert(&mut self, key: String, abilities: Abilities) {
-        if self.abilities.insert(key.clone(), abilities).is_none() {
-            self.order.push_back(key);
-        }
-        if self.order.len() > KNOWN
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.abilities.remove(&oldest);
-        }
-    }
-}
-
 /// The hash alone: it covers all features, whatever software announces them.
 fn cache_key(caps: &Caps) -> String {
     let ver: String = caps.ver.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{:?} {ver}", caps.hash)
 }
 
-/// Groups of one contact that are remembered.
-const GROUPS: usize = 64;
-
 /// Resources of one contact that are followed; more are not seen.
 const RESOURCES: usize = 32;
-
-/// Capability hashes that are remembered.
-const KNOWN: usize = 1024;
 
 /// How often a resource is asked what it can do before it counts as mute.
 const TRIES: u32 = 5;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tubes_protocol::disco::Abilities;
 use tubes_transport::{Gone, Inbound};
-use xmpp_parsers::jid::FullJid;
+use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::message::Message;
 use xmpp_parsers::presence::Presence;
 use xmpp_parsers::stream_features::StreamFeatures;
@@ -16,6 +16,13 @@ use crate::{LoginError, RoomSays};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SessionEvent {
+    /// Somebody wanted more than there may be. Comes often while that goes on.
+    Exceeded {
+        /// Of what there was no more.
+        bound: Bound,
+        /// Who wanted it: a contact, or somebody in a room; nobody that this side knows, if none.
+        who: Option<Jid>,
+    },
     /// The link to the server changed.
     Link(Link),
     /// A message that is not the tubes'. Comes only to who [shares](crate::Session::share) the session.
@@ -47,6 +54,20 @@ pub enum SessionEvent {
         /// Who has said it.
         sender: Acquaintance,
     },
+}
+
+/// Of what there may be no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Bound {
+    /// What is remembered of what programs can do. They are asked again.
+    Capabilities,
+    /// What the contract with transports knows of.
+    Carried(tubes_transport::Bound),
+    /// Resources of one contact that are followed.
+    Resources,
+    /// Contacts in the roster. Those beyond are taken for strangers.
+    Roster,
 }
 
 /// Whether somebody is known.

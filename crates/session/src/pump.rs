@@ -118,6 +118,7 @@ impl Pump {
                 None => return Step::End,
             },
             Some(notice) = self.notices.recv() => return self.handle_notice(notice),
+            excess = self.router.excess(), if self.router.is_idle() => self.router.report(excess),
             () = self.flight.progress() => {}
             () = sleep_until(wake) => self.handle_timeout(Instant::now()),
             // A timer of its own: one set anew at each stanza would never go off under traffic.

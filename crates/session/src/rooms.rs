@@ -29,7 +29,7 @@ impl Rooms {
     /// What a presence says of a room, if it comes from one that is attended.
     pub(crate) fn read(&self, presence: &Presence) -> Option<RoomSays> {
         let from = presence.from.as_ref()?;
-        if !self.0.contains(&from.to_bare()) {
+        if !self.attends(&from.to_bare()) {
             return None;
         }
         // What others add must not push out of sight what the room says.

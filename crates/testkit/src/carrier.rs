@@ -215,8 +215,7 @@ async fn put(shared: &Shared, asker: Jid, to: Jid, id: String, payload: Element)
         let error = StanzaError::new(ErrorType::Cancel, condition, "en", "");
         return settle(shared, &to, asker, id, Err(Box::new(error)));
     };
-    let holder = asker.to_bare().into();
-    match switchboard.ask(asker.clone(), holder, id.clone(), payload) {
+    match switchboard.ask(asker.clone(), id.clone(), payload) {
         Ok(ask) => deliver(shared, &to, &asker, Inbound::Ask(ask)).await,
         Err(_) => {
             let condition = DefinedCondition::ResourceConstraint;

@@ -14,6 +14,8 @@
 //! - [`Stanzas`]: what may be said over the session (`stanzas.rs`)
 //! - [`Ask`]: a question of the peer's, to be answered once (`ask.rs`)
 //! - [`Outbox`] and [`Switchboard`]: the session's end of all that (`switchboard.rs`)
+//! - [`Share`]: how much of what a peer sends may wait (`budget.rs`); [`Excess`]: that there was no
+//!   more of something (`excess.rs`)
 //! - [`Bytestream`]: what comes out (`bytestream.rs`)
 //! - [`foreign`]: what peers chose, in sentences for people
 //!
@@ -21,8 +23,10 @@
 //! fallback inside a transport. Falling back belongs to the signalling.
 
 mod ask;
+mod budget;
 mod bytestream;
 mod error;
+mod excess;
 pub mod foreign;
 mod quota;
 mod signalling;
@@ -31,8 +35,10 @@ mod switchboard;
 mod wire;
 
 pub use self::ask::{Answered, Ask, Tell};
+pub use self::budget::{Overdrawn, Share};
 pub use self::bytestream::{Bytestream, Io};
 pub use self::error::{AskError, ConnectError, Gone, OpenError, Tried};
+pub use self::excess::{Bound, Excess};
 pub use self::signalling::{Opened, Proposal, Reading, Request, Signalling};
 pub use self::stanzas::{Answer, Outbound, Patience, Question, Stanzas};
 pub use self::switchboard::{Lane, Outbox, Switchboard};

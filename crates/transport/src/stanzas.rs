@@ -13,7 +13,7 @@ use xmpp_parsers::minidom::Element;
 use xmpp_parsers::presence::Presence;
 
 use crate::switchboard::Switchboard;
-use crate::{AskError, Gone, StreamId, Wire};
+use crate::{AskError, Bound, Excess, Gone, StreamId, Wire};
 
 /// A cloneable, bounded way to say things over the session.
 ///
@@ -70,6 +70,11 @@ impl Stanzas {
     pub async fn send_presence(&self, presence: Presence) -> Result<(), Gone> {
         let presence = Outbound::Presence(Box::new(presence));
         self.control.send(presence).await.map_err(|_| Gone::Session)
+    }
+
+    /// Reports that there was no more of something, for whoever may be told of it.
+    pub fn exceeded(&self, bound: Bound) {
+        self.switchboard.excesses.note(Excess { bound, who: None });
     }
 
     /// Claims what `peer` says of `stream` from now on; `None` if that is claimed already.

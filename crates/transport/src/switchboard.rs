@@ -2,14 +2,15 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
-use xmpp_parsers::jid::Jid;
+use xmpp_parsers::jid::{BareJid, Jid};
 use xmpp_parsers::minidom::Element;
 
 use crate::ask::Reply;
+use crate::budget::{Budget, Share};
+use crate::excess::{Bound, Excess, Excesses};
 use crate::quota::Quotas;
 use crate::stanzas::Outbound;
 use crate::{Answered, Ask, Gone, Inbound, Stanzas, StreamId};
@@ -20,10 +21,14 @@ impl Stanzas {
         let (control, control_rx) = mpsc::channel(CONTROL);
         let (bulk, bulk_rx) = mpsc::channel(BULK);
         let (answers, answers_rx) = mpsc::channel(WITHHELD);
+        let excesses = Excesses::default();
         let switchboard = Switchboard {
             claims: Arc::default(),
+            rooms: Arc::default(),
             answers,
             quotas: Quotas::default(),
+            budget: Budget::new(excesses.clone()),
+            excesses,
         };
         let outbox = Outbox {
             answers: answers_rx,
@@ -102,38 +107,46 @@ pub enum Lane {
 #[derive(Clone, Debug)]
 pub struct Switchboard {
     claims: Arc<Mutex<Claims>>,
+    rooms: Arc<Mutex<HashSet<BareJid>>>,
     answers: mpsc::Sender<Answered>,
     quotas: Quotas,
+    budget: Budget,
+    pub(crate) excesses: Excesses,
 }
 
 impl Switchboard {
+    /// Counts what is held for somebody in this room apart from what is held for others there: nobody is
+    /// to use up what all have.
+    pub fn attend(&self, room: BareJid) {
+        self.rooms().insert(room);
+    }
+
+    /// The room is one no more.
+    pub fn forsake(&self, room: &BareJid) {
+        self.rooms().remove(room);
+    }
+
     /// Turns an IQ request into an [`Ask`] by reserving the place of its answer.
     ///
-    /// Hands the payload back when too many answers are being withheld, from this `holder` or in
-    /// all: then the caller refuses on the spot (`resource-constraint`). The holder is the contact, or
-    /// the occupant of a room.
-    pub fn ask(
-        &self,
-        from: Jid,
-        holder: Jid,
-        id: String,
-        payload: Element,
-    ) -> Result<Ask, Element> {
-        let Some(place) = self.quotas.take(holder) else {
+    /// Hands the payload back when too many answers are being withheld, from the same contact or in
+    /// all: then the caller refuses on the spot (`resource-constraint`).
+    pub fn ask(&self, from: Jid, id: String, payload: Element) -> Result<Ask, Element> {
+        let holder = self.holder(&from);
+        let place = self.quotas.take(holder.clone());
+        let permit = self.answers.clone().try_reserve_owned();
+        let (Some(_place), Ok(permit)) = (place, permit) else {
+            self.excesses.note(Excess {
+                bound: Bound::Answers,
+                who: Some(holder),
+            });
             return Err(payload);
         };
-        match self.answers.clone().try_reserve_owned() {
-            Ok(permit) => Ok(Ask::new(
-                from,
-                payload,
-                Reply {
-                    id,
-                    permit,
-                    _place: place,
-                },
-            )),
-            Err(_) => Err(payload),
-        }
+        Ok(Ask::new(from, payload, Reply { id, permit, _place }))
+    }
+
+    /// The next that wanted more than there may be. Cancel safe.
+    pub async fn excess(&self) -> Excess {
+        self.excesses.next().await
     }
 
     /// Gives what `from` said to whoever claimed its stream, or back.
@@ -148,8 +161,7 @@ impl Switchboard {
         let Some(line) = claims.get(&key) else {
             return Err(Box::new(inbound));
         };
-        let weight = weigh(inbound.payload());
-        if line.held.fetch_add(weight, Ordering::Relaxed) > HELD {
+        if !line.hold(weigh(inbound.payload())) {
             hang_up(claims.remove(&key), Gone::Overflow);
             return Ok(());
         }
@@ -191,7 +203,7 @@ impl Switchboard {
 
     pub(crate) fn claim(&self, peer: Jid, stream: StreamId) -> Option<Claim> {
         let (inbox, rx) = mpsc::channel(INBOX);
-        let held = Arc::new(AtomicUsize::new(0));
+        let held = Arc::new(Mutex::new(self.budget.share(self.holder(&peer))));
         let (end, why) = oneshot::channel();
         let key = (peer, stream);
         match self.lock().entry(key.clone()) {
@@ -215,6 +227,18 @@ impl Switchboard {
         })
     }
 
+    /// As whom somebody counts: the contact, or the occupant of a room.
+    fn holder(&self, who: &Jid) -> Jid {
+        match self.rooms().contains(&who.to_bare()) {
+            true => who.clone(),
+            false => who.to_bare().into(),
+        }
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, HashSet<BareJid>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Claims> {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -227,7 +251,7 @@ pub(crate) struct Claim {
     /// Boxed: a channel has room for tens of them from its beginning.
     inbox: mpsc::Receiver<Box<Inbound>>,
     /// Bytes in the inbox, about.
-    held: Arc<AtomicUsize>,
+    held: Held,
     why: oneshot::Receiver<Gone>,
     release: Option<Release>,
 }
@@ -241,10 +265,14 @@ impl Claim {
         &self.key.1
     }
 
+    /// Of the peer's budget, nothing yet.
+    pub(crate) fn share(&self) -> Share {
+        share(&self.held).another()
+    }
+
     pub(crate) async fn recv(&mut self) -> Result<Inbound, Gone> {
         let inbound = self.take().await?;
-        self.held
-            .fetch_sub(weigh(inbound.payload()), Ordering::Relaxed);
+        share(&self.held).shrink(weigh(inbound.payload()));
         Ok(inbound)
     }
 
@@ -266,12 +294,13 @@ impl Claim {
 
     /// A claim of the same name that holds nothing.
     pub(crate) fn closed(&self) -> Self {
+        let held = Arc::new(Mutex::new(self.share()));
         let (_, inbox) = mpsc::channel(1);
         let (_, why) = oneshot::channel();
         Self {
             key: self.key.clone(),
             inbox,
-            held: Arc::default(),
+            held,
             why,
             release: None,
         }
@@ -306,9 +335,20 @@ struct Release {
 #[derive(Debug)]
 struct Line {
     inbox: mpsc::Sender<Box<Inbound>>,
-    held: Arc<AtomicUsize>,
+    held: Held,
     end: oneshot::Sender<Gone>,
 }
+
+impl Line {
+    /// Counts so many bytes that are about to be put into the inbox, or says that they are too many.
+    fn hold(&self, bytes: usize) -> bool {
+        let mut share = share(&self.held);
+        share.held() <= HELD && share.grow(bytes).is_ok()
+    }
+}
+
+/// What the inbox holds.
+type Held = Arc<Mutex<Share>>;
 
 type Claims = HashMap<(Jid, StreamId), Line>;
 
@@ -317,6 +357,10 @@ fn hang_up(line: Option<Line>, why: Gone) {
         // A wire that was just dropped needs no reason.
         let _ = line.end.send(why);
     }
+}
+
+fn share(held: &Held) -> MutexGuard<'_, Share> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// About how many bytes an element takes up.

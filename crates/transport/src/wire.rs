@@ -6,7 +6,7 @@ use xmpp_parsers::minidom::Element;
 
 use crate::stanzas;
 use crate::switchboard::Claim;
-use crate::{Answer, Ask, Gone, Patience, Question, Stanzas, StreamId, Tell};
+use crate::{Answer, Ask, Gone, Patience, Question, Share, Stanzas, StreamId, Tell};
 
 /// What one peer says of one stream, and a way to answer in kind.
 ///
@@ -51,6 +51,12 @@ impl Wire {
     /// The stream this wire belongs to.
     pub fn stream(&self) -> &StreamId {
         self.claim.stream()
+    }
+
+    /// To count by what of the peer's bytes is held until it is read: all of its streams together have a
+    /// bound. For transports that carry bytes on the wire.
+    pub fn share(&self) -> Share {
+        self.claim.share()
     }
 
     /// The next thing the peer says. Cancel safe.

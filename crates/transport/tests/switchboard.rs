@@ -3,16 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use tubes_transport::{
-    AskError, Gone, Inbound, Outbound, Patience, Question, Stanzas, Switchboard, Tell,
+    AskError, Bound, Gone, Inbound, Outbound, Patience, Question, Stanzas, Switchboard, Tell,
 };
 use xmpp_parsers::jid::Jid;
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::DefinedCondition;
-
-/// As whom the peer counts.
-fn holder() -> Jid {
-    peer().to_bare().into()
-}
 
 fn peer() -> Jid {
     "fernand@example.org/laptop".parse().unwrap()
@@ -32,11 +27,7 @@ fn tell(from: &Jid, sid: &str) -> Inbound {
 }
 
 fn ask(switchboard: &Switchboard, sid: &str) -> Inbound {
-    Inbound::Ask(
-        switchboard
-            .ask(peer(), holder(), "1".to_owned(), data(sid))
-            .unwrap(),
-    )
+    Inbound::Ask(switchboard.ask(peer(), "1".to_owned(), data(sid)).unwrap())
 }
 
 #[tokio::test]
@@ -148,7 +139,7 @@ async fn a_dropped_question_is_answered_all_the_same() {
 async fn questions_are_handed_back_when_too_many_answers_are_withheld() {
     let (_stanzas, _outbox, switchboard) = Stanzas::pair();
     let mut withheld = Vec::new();
-    while let Ok(ask) = switchboard.ask(peer(), holder(), "1".to_owned(), data("s")) {
+    while let Ok(ask) = switchboard.ask(peer(), "1".to_owned(), data("s")) {
         withheld.push(ask);
         assert!(withheld.len() < 100_000, "no bound");
     }
@@ -160,50 +151,100 @@ async fn one_contact_cannot_use_up_the_places_of_others() {
     let mut withheld = Vec::new();
     for resource in 0.. {
         let from: Jid = format!("mallory@example.org/{resource}").parse().unwrap();
-        match switchboard.ask(
-            from.clone(),
-            from.to_bare().into(),
-            "1".to_owned(),
-            data("s"),
-        ) {
+        match switchboard.ask(from, "1".to_owned(), data("s")) {
             Ok(ask) => withheld.push(ask),
             Err(_) => break,
         }
         assert!(withheld.len() < 100_000, "no bound");
     }
-    assert!(
-        switchboard
-            .ask(peer(), holder(), "1".to_owned(), data("s"))
-            .is_ok()
-    );
-    withheld.clear();
     let mallory: Jid = "mallory@example.org/x".parse().unwrap();
-    assert!(
+    let ask = |from: Jid| switchboard.ask(from, "1".to_owned(), data("s"));
+    assert!(ask(peer()).is_ok());
+    withheld.clear();
+    assert!(ask(mallory.clone()).is_ok());
+    let excess = switchboard.excess().await;
+    assert_eq!(excess.bound, Bound::Answers);
+    assert_eq!(excess.who, Some(mallory.to_bare().into()));
+}
+
+/// Something with so many letters.
+fn large(from: &Jid, sid: &str, size: usize) -> Inbound {
+    let mut payload = data(sid);
+    payload.append_text("A".repeat(size));
+    Inbound::Tell(Tell {
+        from: from.clone(),
+        payload,
+    })
+}
+
+#[tokio::test]
+async fn the_wires_of_a_contact_hold_a_bounded_number_of_bytes_together() {
+    let (stanzas, _outbox, switchboard) = Stanzas::pair();
+    let mut wires = Vec::new();
+    let mut held = 0;
+    for number in 0..200 {
+        let from: Jid = format!("mallory@example.org/{number}").parse().unwrap();
+        wires.push(stanzas.claim(from.clone(), "s".into()).unwrap());
         switchboard
-            .ask(
-                mallory.clone(),
-                mallory.to_bare().into(),
-                "1".to_owned(),
-                data("s")
-            )
-            .is_ok()
-    );
+            .route(&from, large(&from, "s", 400_000))
+            .unwrap();
+        // A wire that is cut is claimed no more.
+        held += 400_000 * usize::from(switchboard.peers().contains(&from));
+    }
+    assert!((16_000_000..40_000_000).contains(&held), "{held}");
+    let excess = switchboard.excess().await;
+    assert_eq!(excess.bound, Bound::Unread);
+    assert_eq!(excess.who, Some("mallory@example.org".parse().unwrap()));
+    let _wire = stanzas.claim(peer(), "s".into()).unwrap();
+    switchboard
+        .route(&peer(), large(&peer(), "s", 400_000))
+        .unwrap();
+    assert!(switchboard.peers().contains(&peer()), "another one was cut");
+    // What is read, or dropped, makes room again.
+    wires.truncate(10);
+    let from: Jid = "mallory@example.org/x".parse().unwrap();
+    let mut wire = stanzas.claim(from.clone(), "s".into()).unwrap();
+    for _ in 0..200 {
+        switchboard
+            .route(&from, large(&from, "s", 400_000))
+            .unwrap();
+        wire.next().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn occupants_of_a_room_count_apart() {
+    let (stanzas, _outbox, switchboard) = Stanzas::pair();
+    let room: Jid = "hall@rooms.example.org".parse().unwrap();
+    switchboard.attend(room.to_bare());
+    let mut withheld = Vec::new();
+    let mallory: Jid = "hall@rooms.example.org/mallory".parse().unwrap();
+    let ask = |from: &Jid| switchboard.ask(from.clone(), "1".to_owned(), data("s"));
+    while let Ok(ask) = ask(&mallory) {
+        withheld.push(ask);
+    }
+    let fernand: Jid = "hall@rooms.example.org/fernand".parse().unwrap();
+    assert!(ask(&fernand).is_ok());
+    let mut wires = Vec::new();
+    for number in 0..200 {
+        let sid = number.to_string();
+        wires.push(stanzas.claim(mallory.clone(), sid.as_str().into()).unwrap());
+        switchboard
+            .route(&mallory, large(&mallory, &sid, 400_000))
+            .unwrap();
+    }
+    let mut wire = stanzas.claim(fernand.clone(), "s".into()).unwrap();
+    switchboard
+        .route(&fernand, large(&fernand, "s", 400_000))
+        .unwrap();
+    assert!(wire.next().await.is_ok());
 }
 
 #[tokio::test]
 async fn a_wire_holds_a_bounded_number_of_bytes() {
     let (stanzas, _outbox, switchboard) = Stanzas::pair();
     let mut wire = stanzas.claim(peer(), "s".into()).unwrap();
-    let large = |size: usize| {
-        let text = "A".repeat(size);
-        let payload: Element = format!("<data xmlns='urn:example' sid='s'>{text}</data>")
-            .parse()
-            .unwrap();
-        Inbound::Tell(Tell {
-            from: peer(),
-            payload,
-        })
-    };
+    let large = |size: usize| large(&peer(), "s", size);
     // What is read makes room again.
     for _ in 0..20 {
         switchboard.route(&peer(), large(200_000)).unwrap();

@@ -1,7 +1,7 @@
 //! What a Gabble lists in its presences, and how that changes.
 
 use tokio::io::AsyncWriteExt;
-use tubes::{Direction, Event, FailureKind, Value};
+use tubes::{Direction, Event, FailureKind, Limit, Value};
 use tubes_protocol::ns;
 use tubes_server::Server;
 use tubes_session::Showing;
@@ -18,6 +18,7 @@ crate::on_each_server!(
     a_tube_that_it_has_closed_is_closed_by_its_refusal,
     a_presence_without_a_listing_changes_nothing,
     what_makes_no_sense_harms_nobody,
+    whoever_offers_more_than_is_heard_is_named,
     a_number_that_it_uses_again_is_another_tube,
     a_tube_that_came_back_is_closed_although_the_former_one_winds_down,
     what_winds_down_is_not_offered_again_under_another_name,
@@ -140,6 +141,26 @@ async fn what_makes_no_sense_harms_nobody(server: &Server) {
     assert_eq!(closings(&events, joined), [None]);
     let is_offer = |event: &Event| matches!(event, Event::TubeOffered { .. });
     assert!(!events.iter().any(is_offer), "{events:?}");
+}
+
+async fn whoever_offers_more_than_is_heard_is_named(server: &Server) {
+    let mut room = Room::on(server).await;
+    let tubes = |count: u32| (1..=count).map(|number| stream_tube(number, "x-echo"));
+    room.gabble.lists(tubes(33)).await;
+    let is_reached = |event: &Event| match event {
+        Event::LimitReached { limit, peer } => Some((*limit, peer.clone())),
+        _ => None,
+    };
+    let occupant = Some(room.gabble.full.clone().into());
+    let reached = room.alice.event(is_reached).await;
+    assert_eq!(reached, (Limit::InvitationsPerOccupant, occupant));
+    for _ in 0..32 {
+        room.alice.offered().await;
+    }
+    // As many as are heard are not too many.
+    room.gabble.lists(tubes(32)).await;
+    let events = room.alice.leave().await;
+    assert!(events.iter().all(|event| is_reached(event).is_none()));
 }
 
 async fn a_number_that_it_uses_again_is_another_tube(server: &Server) {

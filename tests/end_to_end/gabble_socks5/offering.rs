@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tubes::{FailureKind, FullJid};
+use tokio::net::TcpStream;
+use tubes::{Event, FailureKind, FullJid, Limit};
 use tubes_protocol::ns;
 use tubes_server::Server;
 
@@ -18,6 +19,7 @@ crate::on_each_server!(
     its_end_is_the_end_of_both_directions,
     hosts_that_it_cannot_reach_are_fallen_back_from,
     a_wrong_hash_is_refused,
+    strangers_who_take_its_place_are_told_of,
     a_claim_to_have_connected_is_checked,
     socks5_alone_will_do,
     socks5_alone_is_not_fallen_back_from,
@@ -62,6 +64,25 @@ async fn our_hosts_are_dialled_in_turn(server: &Server) {
     assert_eq!(at_end(&mut program).await, 0);
     let closed = our.alice.connection_closed().await;
     assert_eq!(closed, (BURST, BURST + 4, None));
+}
+
+async fn strangers_who_take_its_place_are_told_of(server: &Server) {
+    let mut our = Offering::on(server).await;
+    let mut program = our.program().await;
+    let negotiation = our.gabble.is_initiated(TUBE, Multiple::Yes, &BOTH).await;
+    let told = our.gabble.is_told_hosts(&negotiation).await;
+    let place = (told.hosts[0].host.clone(), told.hosts[0].port);
+    let mut strangers = Vec::new();
+    for _ in 0..300 {
+        strangers.push(TcpStream::connect(&place).await.unwrap());
+    }
+    let reached = our.alice.event(|event| match event {
+        Event::LimitReached { limit, peer } => Some((*limit, peer.clone())),
+        _ => None,
+    });
+    assert_eq!(reached.await, (Limit::Handshakes, None));
+    let (_, mut stream) = our.gabble.dials(&negotiation, told).await;
+    echoes(&mut stream, &mut program).await;
 }
 
 async fn what_it_says_before_its_answer_is_not_lost(server: &Server) {

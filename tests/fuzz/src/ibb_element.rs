@@ -6,6 +6,7 @@ use tubes_ibb::{Machine, Reading, Ticket};
 use tubes_transport::Kind;
 use xmpp_parsers::minidom::Element;
 
+use crate::pair::share;
 use crate::xml::element;
 
 /// Says it to an open stream: it is answered unless the answer may wait, and exactly what a
@@ -17,12 +18,12 @@ pub fn ibb_element(data: &[u8]) {
             let block = block(&element, usize::from(block_size));
             told(
                 &element,
-                Machine::new(kind, block_size, 4),
+                Machine::new(kind, block_size, 4, share()),
                 block.as_deref(),
             );
             asked(
                 &element,
-                Machine::new(kind, block_size, 4),
+                Machine::new(kind, block_size, 4, share()),
                 block.as_deref(),
             );
         }

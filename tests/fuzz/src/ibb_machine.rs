@@ -1,5 +1,6 @@
 //! An in-band bytestream whose peer follows no rules.
 
+use std::collections::VecDeque;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use tubes_transport::{Gone, Kind, StreamId};
 use xmpp_parsers::minidom::Element;
 
 use crate::ibb_element::Asked;
+use crate::pair::share;
 
 /// Runs the steps that the bytes stand for: what is read is what the peer sent and was taken, in
 /// order; what is said is what was written, in order; nothing is held beyond its bound; every
@@ -47,7 +49,8 @@ struct Stream {
     /// The number of the next block in either direction.
     seq_in: u16,
     seq_out: u16,
-    in_flight: usize,
+    /// The numbers of the blocks that are not acknowledged, and how long they are.
+    in_flight: VecDeque<(u16, usize)>,
     held: bool,
 }
 
@@ -63,7 +66,7 @@ impl Stream {
             _ => u16::MAX,
         };
         Ok(Self {
-            machine: Machine::new(kind, block_size, WINDOW),
+            machine: Machine::new(kind, block_size, WINDOW, share()),
             block_size,
             now: Instant::now(),
             asked: 0,
@@ -74,7 +77,7 @@ impl Stream {
             said: 0,
             seq_in: 0,
             seq_out: 0,
-            in_flight: 0,
+            in_flight: VecDeque::new(),
             held: true,
         })
     }
@@ -90,10 +93,11 @@ impl Stream {
             6 if self.held => self.write(usize::from(bytes.arbitrary::<u16>()?)),
             7 if self.held => self.read(usize::from(bytes.arbitrary::<u16>()?)),
             8 | 9 => self.say(),
-            10 if self.in_flight > 0 => {
-                self.in_flight -= 1;
+            10 => {
                 let trip = Duration::from_millis(u64::from(bytes.arbitrary::<u8>()?));
-                self.machine.handle_acked(self.now, self.now + trip);
+                if let Some((seq, _)) = self.in_flight.pop_front() {
+                    self.machine.handle_acked(seq, self.now, self.now + trip);
+                }
             }
             11 => match bytes.arbitrary::<u8>()? % 4 {
                 0 => self.machine.handle_refused(),
@@ -179,14 +183,14 @@ impl Stream {
         match self.machine.next_speech() {
             Some(Speech::Data { seq, block }) => {
                 assert_eq!(seq, self.seq_out);
-                assert!((1..=usize::from(self.block_size)).contains(&block.len()));
+                assert!(block.len() <= usize::from(self.block_size));
                 assert!(
                     self.written[self.said..].starts_with(&block),
                     "out of order"
                 );
                 self.said += block.len();
                 self.seq_out = self.seq_out.wrapping_add(1);
-                self.in_flight += 1;
+                self.in_flight.push_back((seq, block.len()));
             }
             Some(Speech::Abort | Speech::Close) => self.machine.handle_said(),
             Some(Speech::Open { .. }) => panic!("it is open already"),
@@ -202,7 +206,11 @@ impl Stream {
         let (inbound, outbound) = self.machine.buffered();
         assert!(inbound <= MOST_UNREAD, "{inbound} bytes unread");
         assert!(outbound <= (usize::from(self.block_size) * 2).max(4096));
-        assert!(self.in_flight <= WINDOW);
+        // Those without bytes ask what became of the others; pauses between them double.
+        let in_flight = self.in_flight.iter();
+        let probes = in_flight.filter(|(_, length)| *length == 0).count();
+        let blocks = self.in_flight.len() - probes;
+        assert!(blocks <= WINDOW && probes <= MOST_PROBES);
     }
 }
 
@@ -247,4 +255,5 @@ const MOST_STEPS: usize = 1000;
 const WINDOW: usize = 16;
 const MOST_UNREAD: usize = 512 * 1024;
 const MOST_WITHHELD: usize = 128;
+const MOST_PROBES: usize = 12;
 const NS: &str = "http://jabber.org/protocol/ibb";

@@ -71,7 +71,8 @@ enum Step {
 #[derive(Clone, Copy, PartialEq)]
 enum What {
     Close,
-    Data,
+    /// The block of this number.
+    Data(u16),
 }
 
 /// Something on its way into the session's lane, which may be full.
@@ -79,7 +80,7 @@ type Saying = Pin<Box<dyn Future<Output = Result<(What, Instant, Answer), Gone>>
 
 fn say(voice: &Voice, stream: &StreamId, speech: Speech) -> Saying {
     let what = match speech {
-        Speech::Data { .. } => What::Data,
+        Speech::Data { seq, .. } => What::Data(seq),
         Speech::Abort | Speech::Close | Speech::Open { .. } => What::Close,
     };
     let payload = speech.into_element(stream);
@@ -138,8 +139,8 @@ fn handle_answer(
         (_, Err(AskError::Gone(gone))) => machine.handle_gone(gone),
         (What::Close, Ok(_)) => machine.handle_close_answered(Ok(())),
         (What::Close, Err(_)) => machine.handle_close_answered(Err(())),
-        (What::Data, Ok(_)) => machine.handle_acked(sent, now()),
-        (What::Data, Err(_)) => machine.handle_refused(),
+        (What::Data(seq), Ok(_)) => machine.handle_acked(seq, sent, now()),
+        (What::Data(_), Err(_)) => machine.handle_refused(),
     });
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Buf, BytesMut};
+use tubes_transport::Share;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
 use crate::Fault;
@@ -12,6 +13,8 @@ use crate::element::{BadBlock, Block};
 #[derive(Debug)]
 pub(crate) struct Inbound<T> {
     buffer: BytesMut,
+    /// The buffer counts for the peer, with those of its other streams.
+    share: Share,
     /// Blocks whose acknowledgement waits for the reader, each with the end of its bytes,
     /// counted from the stream's beginning.
     withheld: VecDeque<(u64, T)>,
@@ -47,9 +50,10 @@ pub enum Reading<'a> {
 }
 
 impl<T> Inbound<T> {
-    pub(crate) fn new(block_size: u16) -> Self {
+    pub(crate) fn new(block_size: u16, share: Share) -> Self {
         Self {
             buffer: BytesMut::new(),
+            share,
             withheld: VecDeque::new(),
             read: 0,
             seq: 0,
@@ -66,7 +70,7 @@ impl<T> Inbound<T> {
         match block.decode(&mut self.buffer, self.block_size) {
             Err(BadBlock::Malformed) => Err(BadData::Malformed),
             Err(BadBlock::TooLong) => Err(BadData::TooLong),
-            Ok(length) if self.buffer.len() > LIMIT => {
+            Ok(length) if self.buffer.len() > LIMIT || self.share.grow(length).is_err() => {
                 self.buffer.truncate(self.buffer.len() - length);
                 Err(BadData::TooMuch)
             }
@@ -88,7 +92,8 @@ impl<T> Inbound<T> {
         let (end, _) = self.withheld.front()?;
         let due = match self.phase {
             Phase::Flowing => {
-                end.saturating_sub(self.read) <= LOW_WATER || self.withheld.len() > MOST_WITHHELD
+                let unread = end.saturating_sub(self.read);
+                unread <= self.low_water() || self.withheld.len() > MOST_WITHHELD
             }
             // Nothing is left to hold back.
             Phase::Ended | Phase::Broken(_) => true,
@@ -98,6 +103,14 @@ impl<T> Inbound<T> {
             return None;
         }
         self.withheld.pop_front().map(|(_, ticket)| ticket)
+    }
+
+    /// A peer that holds much elsewhere is acknowledged only what was read here.
+    fn low_water(&self) -> u64 {
+        match self.share.is_tight() {
+            true => 0,
+            false => LOW_WATER,
+        }
     }
 
     pub(crate) fn read(&self) -> Reading<'_> {
@@ -113,6 +126,7 @@ impl<T> Inbound<T> {
     pub(crate) fn consume(&mut self, length: usize) {
         let length = length.min(self.buffer.len());
         self.buffer.advance(length);
+        self.share.shrink(length);
         self.read += length as u64;
         if self.buffer.is_empty() {
             // An idle stream holds no memory.
@@ -135,6 +149,7 @@ impl<T> Inbound<T> {
     /// Nobody reads any more; hands back the questions that then have no good answer.
     pub(crate) fn release(&mut self) -> impl Iterator<Item = T> + use<T> {
         self.phase = Phase::Unread;
+        self.share.shrink(self.buffer.len());
         self.buffer = BytesMut::new();
         std::mem::take(&mut self.withheld)
             .into_iter()
@@ -192,6 +207,6 @@ const LIMIT: usize = 512 * 1024;
 /// little behind does not stall the path. In bytes.
 const LOW_WATER: u64 = 64 * 1024;
 
-/// Acknowledgements that one stream withholds. The session has 4096 for all; a peer with a
+/// Acknowledgements that one stream withholds. The session has a place for each; a peer with a
 /// deeper window of tiny blocks is acknowledged early and still held by [`LIMIT`].
 const MOST_WITHHELD: usize = 128;

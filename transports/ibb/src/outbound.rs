@@ -1,5 +1,6 @@
 //! What this side sends: from the local writer to blocks.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,7 +15,19 @@ pub(crate) struct Outbound {
     seq: u16,
     block_size: usize,
     window: Window,
+    /// The numbers of the blocks that are not acknowledged.
+    owed: VecDeque<u16>,
+    /// Acknowledgements so far.
+    acked: u64,
+    probe: Probe,
     phase: Phase,
+}
+
+/// A block without bytes, which asks what became of those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    Due,
+    None,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +53,9 @@ impl Outbound {
             seq: 0,
             block_size: usize::from(block_size).max(1),
             window: Window::new(window),
+            owed: VecDeque::new(),
+            acked: 0,
+            probe: Probe::None,
             phase: Phase::Flowing,
         }
     }
@@ -60,23 +76,64 @@ impl Outbound {
     /// The next block, if one may go. Whatever is there goes: nothing waits to become a full
     /// block while the window has room.
     pub(crate) fn next_block(&mut self) -> Option<(u16, Bytes)> {
-        let may = matches!(self.phase, Phase::Flowing | Phase::Closing);
-        if !may || self.buffer.is_empty() || !self.window.has_room() {
+        if !self.is_sending() {
             return None;
         }
-        let block = match self.buffer.len() <= self.block_size {
+        let probes = self.probe == Probe::Due;
+        self.probe = Probe::None;
+        let block = match self.buffer.len() {
+            _ if !self.window.has_room() && !probes => return None,
+            0 if !probes => return None,
+            _ if !self.window.has_room() => BytesMut::new(),
             // An idle stream holds no memory.
-            true => std::mem::take(&mut self.buffer),
-            false => self.buffer.split_to(self.block_size),
+            length if length <= self.block_size => std::mem::take(&mut self.buffer),
+            _ => self.buffer.split_to(self.block_size),
         };
         let seq = self.seq;
         self.seq = self.seq.wrapping_add(1);
         self.window.handle_sent();
+        self.owed.push_back(seq);
         Some((seq, block.freeze()))
     }
 
-    pub(crate) fn handle_acked(&mut self, round_trip: Duration) {
-        self.window.handle_acked(round_trip);
+    /// The block of this number was acknowledged.
+    pub(crate) fn handle_acked(&mut self, seq: u16, round_trip: Duration) {
+        if let Some(at) = self.place_of(seq) {
+            self.owed.remove(at);
+            self.acked += 1;
+            self.window.handle_acked(round_trip);
+        }
+    }
+
+    /// All blocks before the one of this number have arrived, whatever became of their acknowledgements.
+    pub(crate) fn handle_arrived_before(&mut self, seq: u16) {
+        if let Some(at) = self.place_of(seq) {
+            self.owed.drain(..at);
+            self.window.handle_missed(at);
+        }
+    }
+
+    fn place_of(&self, seq: u16) -> Option<usize> {
+        self.owed.iter().position(|owed| *owed == seq)
+    }
+
+    /// Whether the peer owes acknowledgements of a stream that goes on.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.is_sending() && !self.owed.is_empty()
+    }
+
+    /// How often something was acknowledged.
+    pub(crate) fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    /// Lets a block go even if the window has no room.
+    pub(crate) fn probe(&mut self) {
+        self.probe = Probe::Due;
+    }
+
+    fn is_sending(&self) -> bool {
+        matches!(self.phase, Phase::Flowing | Phase::Closing)
     }
 
     pub(crate) fn shut_down(&mut self) -> bool {

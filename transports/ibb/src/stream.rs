@@ -16,7 +16,7 @@ use crate::{Fault, Machine, Reading, driver};
 pub(crate) fn open(wire: Wire, kind: Kind, block_size: u16, window: usize) -> Stream {
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
-            machine: Machine::new(kind, block_size, window),
+            machine: Machine::new(kind, block_size, window, wire.share()),
             reader: None,
             writer: None,
         }),

@@ -59,6 +59,11 @@ impl Window {
         }
     }
 
+    /// So many blocks arrived whose acknowledgements were lost. Nothing is learnt of the path.
+    pub(crate) fn handle_missed(&mut self, blocks: usize) {
+        self.in_flight = self.in_flight.saturating_sub(blocks);
+    }
+
     fn handle_rise(&mut self, steep: bool) {
         if let Pace::Settling { rest } = &mut self.pace {
             *rest = rest.saturating_sub(1);

@@ -12,8 +12,8 @@
 //! - what is said in stanzas (`element.rs`), the name of a stream ([`Destination`]), what only its two
 //!   sides know ([`Secret`]), and the SOCKS5 handshake ([`handshake`])
 //! - the requester's and the responder's attempts (`attempt/`)
-//! - the socket that is dialled, shared by all bytestreams (`listener.rs`), and the addresses it
-//!   has (`own.rs`)
+//! - the socket that is dialled, shared by all bytestreams (`listener.rs`), who has not said yet what it
+//!   wants (`greetings.rs`), and the addresses it has (`own.rs`)
 //! - which host is dialled when ([`Course`]), and the dialling (`dial.rs`)
 //! - proxies: finding, trying and ranking them (`proxies/`)
 //! - open streams: as XEP-0065 has them (`plain.rs`), and framed, between two of our own kind
@@ -26,6 +26,7 @@ mod course;
 mod destination;
 mod dial;
 mod element;
+mod greetings;
 pub mod handshake;
 mod listener;
 mod own;

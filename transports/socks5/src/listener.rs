@@ -7,19 +7,21 @@
 //! It is open as long as somebody is expected. Whoever connects has a few seconds to name a
 //! stream that is expected; a flood of others costs the oldest of them their place.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
+use tubes_transport::{Bound, Stanzas};
 
 use crate::conversation::converse;
+use crate::greetings::{Greetings, Room};
 use crate::handshake::{self, Server};
 use crate::{Destination, parting};
 
@@ -84,9 +86,15 @@ impl Listening {
     }
 
     /// Expects a client for any of these destinations. It may come by so many connections: some dial all
-    /// hosts at once, and see later which one they use.
-    pub(crate) fn expect(self: Arc<Self>, destinations: Vec<Destination>, places: usize) -> Guest {
-        let seat = Seat::new(places);
+    /// hosts at once, and see later which one they use. If others take the places where it would say so,
+    /// that is reported by `stanzas`.
+    pub(crate) fn expect(
+        self: Arc<Self>,
+        destinations: Vec<Destination>,
+        places: usize,
+        stanzas: Stanzas,
+    ) -> Guest {
+        let seat = Seat::new(places, stanzas);
         let mut expected = self.expected.lock();
         for destination in &destinations {
             expected.insert(*destination, seat.clone());
@@ -154,12 +162,17 @@ struct Places {
     streams: Vec<TcpStream>,
     /// How many there may be: none, when nobody is expected any more.
     most: usize,
+    /// Of the account that expects the client.
+    stanzas: Stanzas,
 }
 
 impl Seat {
-    fn new(most: usize) -> Self {
-        let streams = Vec::new();
-        Self(Arc::new(Mutex::new(Places { streams, most })))
+    fn new(most: usize, stanzas: Stanzas) -> Self {
+        Self(Arc::new(Mutex::new(Places {
+            streams: Vec::new(),
+            most,
+            stanzas,
+        })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Places> {
@@ -196,20 +209,33 @@ impl Expected {
     fn lock(&self) -> MutexGuard<'_, HashMap<Destination, Seat>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Reports that somebody had to go before it said what it wants: it may have been one of these.
+    fn report(&self) {
+        for seat in self.lock().values() {
+            seat.lock().stanzas.exceeded(Bound::Handshakes);
+        }
+    }
 }
 
 async fn accept(listener: TcpListener, expected: Expected) {
-    let mut greetings = JoinSet::new();
-    let mut oldest = VecDeque::new();
+    let mut tasks = JoinSet::new();
+    let mut greetings = Greetings::default();
+    let mut reported: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
-            Some(_) = greetings.join_next() => continue,
+            Some(_) = tasks.join_next() => continue,
             accepted = accept_one(&listener) => accepted,
         };
         match accepted {
             Ok((stream, from)) => {
-                make_room(&mut oldest);
-                oldest.push_back(greetings.spawn(greet(stream, from, expected.clone())));
+                let room = greetings.make_room(from.ip());
+                if room == Room::Made && reported.is_none_or(|at| at.elapsed() > RESPITE) {
+                    reported = Some(Instant::now());
+                    expected.report();
+                }
+                let greeting = tasks.spawn(greet(stream, from, expected.clone()));
+                greetings.push(from.ip(), greeting);
             }
             Err(why) => {
                 // Out of descriptors, most likely: there is no event for that being over.
@@ -224,19 +250,6 @@ async fn accept_one(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr
     // Whoever was told of this socket waits already: for that one the last ones will do.
     tubes_tcp::spare_descriptor()?;
     listener.accept().await
-}
-
-/// Sends the oldest of those away that have not said yet what they want, if there are too many.
-fn make_room(greetings: &mut VecDeque<AbortHandle>) {
-    if greetings.len() < STRANGERS {
-        return;
-    }
-    greetings.retain(|greeting| !greeting.is_finished());
-    if greetings.len() >= STRANGERS
-        && let Some(oldest) = greetings.pop_front()
-    {
-        oldest.abort();
-    }
 }
 
 async fn greet(mut stream: TcpStream, from: SocketAddr, expected: Expected) {
@@ -300,14 +313,50 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 const TRIES: usize = 10;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-/// Connections that may be about to say what they want.
-const STRANGERS: usize = 256;
-
 /// From the connection to the name of a stream.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How often it is reported that too many connect: a flood is not to cost more than it does already.
+const RESPITE: Duration = Duration::from_secs(1);
 
 /// How long to wait after the system refused to accept.
 const RETRY: Duration = Duration::from_millis(100);
 
 /// Connections that wait for being accepted: a thousand programs may connect at once.
 const BACKLOG: i32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use tubes_transport::StreamId;
+    use xmpp_parsers::jid::FullJid;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_expects_somebody_is_told_of_a_flood() {
+        let (stanzas, _outbox, switchboard) = Stanzas::pair();
+        let (alice, fernand): (FullJid, FullJid) = (
+            "alice@tubes.example/desk".parse().unwrap(),
+            "fernand@tubes.example/lab".parse().unwrap(),
+        );
+        let destination = Destination::new(&StreamId::from("s1"), &alice, &fernand);
+        let listening = Door::default().open(0).await.unwrap();
+        let guest = listening.expect(vec![destination], 1, stanzas);
+        let mut flood = Vec::new();
+        let connecting = async {
+            loop {
+                let here = SocketAddr::from((Ipv4Addr::LOCALHOST, guest.port()));
+                flood.push(TcpStream::connect(here).await.unwrap());
+            }
+        };
+        let excess = tokio::select! {
+            excess = switchboard.excess() => excess,
+            () = connecting => return,
+        };
+        assert_eq!(excess.bound, Bound::Handshakes);
+        assert_eq!(excess.who, None);
+        assert!(flood.len() > 200);
+    }
+}

@@ -35,6 +35,7 @@ pub(crate) use self::orders::{Leave, Publish, Rename, Reset, WhoIs, Withdraw};
 use crate::env::Env;
 use crate::event::{Event, Failure, TubeId};
 use crate::failure;
+use crate::limits::Limit;
 use crate::obituary::Obituary;
 use crate::seats::Place;
 use crate::session::{RoomNews, SessionActor};
@@ -294,10 +295,14 @@ impl RoomActor {
                 let is_own = self.entry.is_own(&nick, &told);
                 let steps = self.entry.handle_available(&nick, &told);
                 let mut news = self.follow(steps, ctx);
+                let is_known = self.entry.known(&nick).is_some();
                 // Who is beyond the bound, or outside, is nobody.
-                if !is_own && self.entry.known(&nick).is_some() {
+                if !is_own && is_known {
                     news.extend(self.listed(&nick, Listing::among(&payloads)));
                     self.seek_place(ctx);
+                } else if !is_own && self.entry.is_full() {
+                    let room = self.room.clone().into();
+                    self.env.seats.reached(Limit::Occupants, Some(room));
                 }
                 news
             }

@@ -12,14 +12,18 @@ use crate::session::RoomNews;
 impl RoomActor {
     /// An occupant says what it offers, if anything.
     pub(super) fn listed(&mut self, nick: &str, listing: Option<Listing>) -> Vec<News> {
-        if listing.is_none() {
+        let Some(left_out) = listing.as_ref().map(Listing::left_out) else {
             return Vec::new();
-        }
+        };
         let changes = self.board.handle_presence(nick, listing);
         let news = self.news(changes, Ended::ByPeer);
+        let who = || self.occupant(nick).map(Into::into);
+        if left_out > 0 {
+            let limit = Limit::InvitationsPerOccupant;
+            self.env.seats.reached(limit, who());
+        }
         if self.board.keeps_waiting(nick) {
-            let who = self.occupant(nick).map(Into::into);
-            self.env.seats.reached(Limit::InvitationsInRooms, who);
+            self.env.seats.reached(Limit::InvitationsInRooms, who());
         }
         news
     }

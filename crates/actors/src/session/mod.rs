@@ -41,7 +41,7 @@ pub use self::sharing::{Heard, ShareError, SharedSession};
 use crate::env::Env;
 use crate::event::{Event, TubeId};
 use crate::failure;
-use crate::limits;
+use crate::limits::{self, Limit};
 use crate::negotiator::LoggedIn;
 use crate::obituary::Obituary;
 use crate::room;
@@ -245,6 +245,11 @@ impl Handler<Report> for SessionActor {
 
     fn handle(&mut self, Report(event): Report, ctx: &mut Self::Context) -> Self::Result {
         match event {
+            SessionEvent::Exceeded { bound, who } => {
+                if let Some(limit) = Limit::of_session(bound) {
+                    self.env.seats.reached(limit, who);
+                }
+            }
             SessionEvent::Link(link) => self.link(link),
             SessionEvent::Offline { jid, why } => return self.resource_offline(jid, &why),
             SessionEvent::Online { jid, abilities } => return self.resource_online(jid, abilities),

@@ -140,9 +140,16 @@ fn whom(party: &Party) -> String {
 fn reached(limit: &str, peer: Option<&Who>) -> String {
     let who = peer.map_or_else(|| "programs".to_owned(), Who::to_string);
     let what = limit.replace('_', " ");
-    match limit.starts_with("invitations") || limit.starts_with("files") {
-        true => format!("too many {what}: what else {who} offers is not heard"),
-        false => format!("too many {what}: {who} will have to wait"),
+    match limit {
+        "capabilities" => format!("too many {what}: {who} is asked again what it can do"),
+        "handshakes" => "too many direct connections at once: some are sent away".to_owned(),
+        "occupants" | "resources" => format!("too many {what}: not all of {who} are seen"),
+        "roster" => format!("too many contacts: {who} is taken for a stranger"),
+        "unread" => format!("too much waits to be read: connections of {who} are broken off"),
+        _ if limit.starts_with("invitations") || limit.starts_with("files") => {
+            format!("too many {what}: what else {who} offers is not heard")
+        }
+        _ => format!("too many {what}: {who} will have to wait"),
     }
 }
 

@@ -16,10 +16,6 @@ pub(crate) fn numbers(step: Step) -> Vec<usize> {
     }
 }
 
-pub(crate) fn is_last(step: Step, number: usize) -> bool {
-    numbers(step).last() == Some(&number)
-}
-
 /// A filter for which this befalls the stanza of this number and no other.
 pub(crate) fn befallen(
     step: Step,

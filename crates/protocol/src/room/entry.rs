@@ -89,6 +89,11 @@ impl Entry {
         self.others.get(occupant)
     }
 
+    /// Whether nobody further there is looked at.
+    pub fn is_full(&self) -> bool {
+        self.others.len() >= OCCUPANTS
+    }
+
     /// Before it is entered the room says who is there: the name that this side is to ask for.
     ///
     /// If all of its forms are taken the room may say so.
@@ -267,7 +272,7 @@ impl Entry {
     }
 
     fn came(&mut self, occupant: &str, told: &Told) -> Option<Step> {
-        if self.others.len() >= OCCUPANTS && !self.others.contains_key(occupant) {
+        if self.is_full() && !self.others.contains_key(occupant) {
             return None;
         }
         let before = self.others.insert(occupant.to_owned(), Known::of(told));

@@ -11,13 +11,19 @@ use crate::tube::{TubeNumber, TubeOffer};
 ///
 /// It comes anew as a whole whenever something changes. A presence without it says nothing of tubes.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Listing(BTreeMap<TubeNumber, TubeOffer>);
+pub struct Listing {
+    offers: BTreeMap<TubeNumber, TubeOffer>,
+    left_out: usize,
+}
 
 impl Listing {
     /// The listing of these offers. Of two with one number the later one counts.
     pub fn new(offers: impl IntoIterator<Item = TubeOffer>) -> Self {
         let numbered = offers.into_iter().map(|offer| (offer.number(), offer));
-        Self(numbered.collect())
+        Self {
+            offers: numbered.collect(),
+            left_out: 0,
+        }
     }
 
     /// The listing in a presence with these payloads, if it says anything of tubes.
@@ -27,28 +33,35 @@ impl Listing {
         let mut payloads = payloads.into_iter();
         let tubes = payloads.find(|payload| payload.is("tubes", ns::TUBES))?;
         let offers = tubes.children().take(CHILDREN);
-        let offers = offers.filter_map(|tube| TubeOffer::try_from(tube).ok());
-        Some(Self::new(offers.take(TUBES)))
+        let mut offers = offers.filter_map(|tube| TubeOffer::try_from(tube).ok());
+        let mut listing = Self::new(offers.by_ref().take(TUBES));
+        listing.left_out = offers.count() + tubes.children().skip(CHILDREN).count();
+        Some(listing)
+    }
+
+    /// How many are not among the offers, as there are too many. Not all of them need be tubes.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// The offers, by number.
     pub fn offers(&self) -> &BTreeMap<TubeNumber, TubeOffer> {
-        &self.0
+        &self.offers
     }
 
     /// One more, in the place of one of its number.
     pub(super) fn insert(&mut self, offer: TubeOffer) {
-        self.0.insert(offer.number(), offer);
+        self.offers.insert(offer.number(), offer);
     }
 
     pub(super) fn remove(&mut self, number: TubeNumber) -> Option<TubeOffer> {
-        self.0.remove(&number)
+        self.offers.remove(&number)
     }
 }
 
 impl From<&Listing> for Element {
     fn from(listing: &Listing) -> Self {
-        let offers = listing.0.values().cloned();
+        let offers = listing.offers.values().cloned();
         Self::builder("tubes", ns::TUBES)
             .append_all(offers.map(Self::from))
             .build()

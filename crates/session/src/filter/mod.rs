@@ -211,7 +211,7 @@ impl Filter {
             _ if self.hidden > 0 => self.hide(shape),
             0 | 1 => return self.opened_outside(shape, output),
             depth => {
-                let bytes = self.tag.bytes().len();
+                let bytes = self.weight(shape);
                 self.stanza.full |=
                     self.stanza.bytes + bytes > MOST_BYTES || self.stanza.elements == MOST_ELEMENTS;
                 if self.stanza.full || depth >= DEEPEST || !self.tag.stands() {
@@ -256,11 +256,20 @@ impl Filter {
         match shape {
             Shape::Open => {
                 self.depth += 1;
-                self.stanza.bytes = self.tag.bytes().len();
+                self.stanza.bytes = self.weight(shape);
             }
             Shape::Empty => self.stanza = Stanza::default(),
         }
         Ok(())
+    }
+
+    /// The bytes of the element's tags. Its end tag is passed on however full the stanza is.
+    fn weight(&self, shape: Shape) -> usize {
+        let end = match shape {
+            Shape::Open => "</>".len() + self.tag.element().len(),
+            Shape::Empty => 0,
+        };
+        self.tag.bytes().len() + end
     }
 
     /// Leaves an element out.

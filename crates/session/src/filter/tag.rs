@@ -185,7 +185,8 @@ impl Tag {
         Some(tag)
     }
 
-    fn element(&self) -> &[u8] {
+    /// The element's name.
+    pub(super) fn element(&self) -> &[u8] {
         self.held.get(1..self.name).unwrap_or_default()
     }
 

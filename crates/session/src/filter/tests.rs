@@ -189,6 +189,47 @@ fn never_makes_a_stanza_another_one() {
 }
 
 #[test]
+fn passes_on_just_so_many_bytes_and_not_one_more() {
+    let stanza = |bytes: usize| {
+        let (open, close) = ("<message><body>", "</body></message>");
+        let text = "x".repeat(bytes - open.len() - close.len());
+        format!("{open}{text}{close}")
+    };
+    let most = 512 * 1024;
+    for whole in [stanza(most - 1), stanza(most)] {
+        assert!(passed(&whole) == whole);
+    }
+    let cut = stanza(most + 1) + "<iq/>";
+    assert!(passed(&cut) == stanza(most) + "<iq/>");
+}
+
+#[test]
+fn counts_the_tags_of_a_stanza() {
+    // Few enough not to be left out for their number.
+    let name = "a".repeat(100);
+    let element = format!("<{name}></{name}>");
+    let fit = (MOST_BYTES - "<iq></iq>".len()) / element.len();
+    let stanza = |count: usize| format!("<iq>{}</iq>", element.repeat(count));
+    assert!(passed(&stanza(fit + 1)) == stanza(fit));
+}
+
+/// XEP-0047 allows blocks of 65535 bytes, and nobody forbids spaces.
+#[test]
+fn the_largest_block_of_in_band_data_fits_easily() {
+    let base64 = "A".repeat(65535_usize.div_ceil(3) * 4);
+    let lines = base64.as_bytes().chunks(64);
+    let lines: Vec<_> = lines
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    let block = format!(
+        "<iq><data xmlns='http://jabber.org/protocol/ibb'>{}</data></iq>",
+        lines.join("\r\n        ")
+    );
+    assert!(passed(&block) == block);
+    assert!(block.len() * 4 < MOST_BYTES);
+}
+
+#[test]
 fn cuts_a_stanza_that_is_too_large_and_ends_it() {
     let text = "x".repeat(3 * MOST_BYTES);
     let passed = passed(&format!(

@@ -166,7 +166,9 @@ impl Bench {
                     assert!(self.router.rooms.attends(&room), "nobody attends {room}");
                 }
                 SessionEvent::Message(_) | SessionEvent::Presence(_) => panic!("nobody shares it"),
-                SessionEvent::Unclaimed { .. } | SessionEvent::Offline { .. } => {}
+                SessionEvent::Exceeded { .. }
+                | SessionEvent::Unclaimed { .. }
+                | SessionEvent::Offline { .. } => {}
                 SessionEvent::Link(_) => panic!("that is the pump's to say"),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tubes_transport::{Ask, AskError, Inbound};
+use tubes_transport::{AskError, Inbound};
 use xmpp_parsers::disco::DiscoInfoResult;
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
@@ -53,21 +53,11 @@ impl Router {
                 self.out.push_back(result.into());
             }
             Some(Err(_)) => self.refuse(from, id, DefinedCondition::ItemNotFound),
-            None => match self.ask_of(&from, &id, payload) {
+            None => match self.switchboard.ask(from.clone(), id.clone(), payload) {
                 Ok(ask) => self.deliver(&from, Inbound::Ask(ask)),
                 Err(_) => self.refuse(from, id, DefinedCondition::ResourceConstraint),
             },
         }
-    }
-
-    /// Somebody in a room is not to use up what all others there have.
-    fn ask_of(&self, from: &Jid, id: &str, payload: Element) -> Result<Ask, Element> {
-        let holder = match self.rooms.attends(&from.to_bare()) {
-            true => from.clone(),
-            false => from.to_bare().into(),
-        };
-        self.switchboard
-            .ask(from.clone(), holder, id.to_owned(), payload)
     }
 
     /// RFC 6121 §2.1.6: only the own account may push, or anybody could edit the roster.

@@ -14,7 +14,9 @@ use std::time::Instant;
 
 use tokio_xmpp::Stanza;
 use tubes_protocol::ns as tubes_ns;
-use tubes_transport::{AskError, Gone, Inbound, Outbound, Patience, Question, Switchboard, Tell};
+use tubes_transport::{
+    AskError, Excess, Gone, Inbound, Outbound, Patience, Question, Switchboard, Tell,
+};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::message::{Message, MessageType};
@@ -28,7 +30,7 @@ use crate::contacts::Contacts;
 use crate::identity::Identity;
 use crate::rooms::Rooms;
 use crate::tracker::{Asker, Tracker, fail_all};
-use crate::{Acquaintance, SessionEvent};
+use crate::{Acquaintance, Bound, SessionEvent};
 
 /// Routes the stanzas of one session.
 #[derive(Debug)]
@@ -91,6 +93,13 @@ impl Router {
     /// Puts an event behind those that are waiting.
     pub(crate) fn report(&mut self, event: SessionEvent) {
         self.events.push_back(event);
+    }
+
+    /// Waits for somebody who wants more than the contract with transports allows. Cancel safe.
+    pub(crate) async fn excess(&self) -> SessionEvent {
+        let Excess { bound, who } = self.switchboard.excess().await;
+        let bound = Bound::Carried(bound);
+        SessionEvent::Exceeded { bound, who }
     }
 
     /// Whether an event waits.
@@ -218,6 +227,14 @@ impl Router {
 
     /// A stanza arrived.
     pub(crate) fn handle_stanza(&mut self, stanza: Stanza, now: Instant) {
+        self.dispatch(stanza, now);
+        for (bound, who) in self.contacts.take_excesses() {
+            let who = Some(who.into());
+            self.events.push_back(SessionEvent::Exceeded { bound, who });
+        }
+    }
+
+    fn dispatch(&mut self, stanza: Stanza, now: Instant) {
         match stanza {
             Stanza::Iq(iq) => self.handle_iq(iq, now),
             Stanza::Message(message) => self.handle_message(message, now),

@@ -55,6 +55,7 @@ impl Router {
 
     /// Hears what a room says of its occupants.
     pub(crate) fn handle_attend(&mut self, room: BareJid) {
+        self.switchboard.attend(room.clone());
         self.rooms.attend(room);
     }
 
@@ -62,6 +63,7 @@ impl Router {
     pub(crate) fn handle_forsake(&mut self, room: &BareJid) {
         self.rooms.forsake(room);
         self.room_gone(room);
+        self.switchboard.forsake(room);
     }
 
     /// Lets go of what is under way in a room.

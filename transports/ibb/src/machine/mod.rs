@@ -23,14 +23,14 @@ mod timeout;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use tubes_transport::{Ask, Kind};
+use tubes_transport::{Ask, Kind, Share};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
 use crate::element::{Heard, Speech};
 use crate::farewell::Farewell;
 use crate::inbound::{BadData, Inbound};
-use crate::machine::timeout::Wait;
+use crate::machine::timeout::{Patience, Wait};
 use crate::outbound::{Outbound, Phase};
 use crate::{Fault, Reading};
 
@@ -68,6 +68,8 @@ pub struct Machine<T> {
     /// Counts what happens, so that a wait without anything can be told.
     progress: u64,
     wait: Option<(Wait, u64, Instant)>,
+    /// With what is not acknowledged.
+    patience: Option<Patience>,
 }
 
 /// Who holds the stream's face.
@@ -78,17 +80,19 @@ enum Owner {
 }
 
 impl<T: Ticket> Machine<T> {
-    /// The engine of a stream that was just opened; `window`: the most blocks under way.
-    pub fn new(kind: Kind, block_size: u16, window: usize) -> Self {
+    /// The engine of a stream that was just opened; `window`: the most blocks under way; `share`: by what
+    /// is counted what waits for the reader.
+    pub fn new(kind: Kind, block_size: u16, window: usize, share: Share) -> Self {
         Self {
             kind,
-            inbound: Inbound::new(block_size),
+            inbound: Inbound::new(block_size, share),
             outbound: Outbound::new(block_size, window),
             farewell: Farewell::default(),
             owner: Owner::Program,
             due: VecDeque::new(),
             progress: 0,
             wait: None,
+            patience: None,
         }
     }
 
@@ -189,11 +193,15 @@ impl<T: Ticket> Machine<T> {
         }
     }
 
-    /// A block that was handed out at `sent` was acknowledged.
-    pub fn handle_acked(&mut self, sent: Instant, now: Instant) {
+    /// The block of this number, which was handed out at `sent`, was acknowledged.
+    pub fn handle_acked(&mut self, seq: u16, sent: Instant, now: Instant) {
         self.progress += 1;
+        // XEP-0047 §2.2: else it would have been refused. Not everybody looks at the numbers.
+        if self.kind == Kind::Ours {
+            self.outbound.handle_arrived_before(seq);
+        }
         self.outbound
-            .handle_acked(now.saturating_duration_since(sent));
+            .handle_acked(seq, now.saturating_duration_since(sent));
         self.grant_held();
     }
 

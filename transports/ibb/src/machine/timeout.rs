@@ -11,23 +11,21 @@ use crate::outbound::Phase;
 impl<T: Ticket> Machine<T> {
     /// When to call [`handle_timeout`](Self::handle_timeout), unless something happens before.
     pub fn next_timeout(&mut self, now: Instant) -> Option<Instant> {
-        let Some(wait) = self.wait() else {
-            self.wait = None;
-            return None;
-        };
-        match self.wait {
-            Some((known, progress, at)) if known == wait && progress == self.progress => Some(at),
-            _ => {
-                let at = now + wait.limit();
-                self.wait = Some((wait, self.progress, at));
-                Some(at)
-            }
-        }
+        let probe = self.next_probe(now);
+        let end = self.next_end(now);
+        [probe, end].into_iter().flatten().min()
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.next_timeout(now).is_none_or(|at| now < at) {
+        if self.next_probe(now).is_some_and(|at| at <= now)
+            && let Some(patience) = &mut self.patience
+        {
+            patience.at = now + patience.pause;
+            patience.pause *= 2;
+            self.outbound.probe();
+        }
+        if self.next_end(now).is_none_or(|at| now < at) {
             return;
         }
         match self.wait.take() {
@@ -39,6 +37,49 @@ impl<T: Ticket> Machine<T> {
                 self.farewell.give_up();
             }
             None => {}
+        }
+    }
+
+    /// When to ask what became of the blocks that are not acknowledged.
+    ///
+    /// A reader that does not read withholds acknowledgements, and for hours if it likes; a block, or its
+    /// acknowledgement, that a server lost looks just so. A further block tells them apart: it is refused
+    /// where one is missing, acknowledged where all have arrived and were read, and else its
+    /// acknowledgement is withheld, too. An empty one is in nobody's way. (Who is not of our kind may take
+    /// offence at it.)
+    fn next_probe(&mut self, now: Instant) -> Option<Instant> {
+        if self.kind == Kind::Other || !self.outbound.is_owed() {
+            self.patience = None;
+            return None;
+        }
+        let acked = self.outbound.acked();
+        match &self.patience {
+            Some(patience) if patience.acked == acked => Some(patience.at),
+            _ => {
+                let at = now + ACKNOWLEDGED;
+                self.patience = Some(Patience {
+                    acked,
+                    at,
+                    pause: ACKNOWLEDGED * 2,
+                });
+                Some(at)
+            }
+        }
+    }
+
+    /// When the stream is given up.
+    fn next_end(&mut self, now: Instant) -> Option<Instant> {
+        let Some(wait) = self.wait() else {
+            self.wait = None;
+            return None;
+        };
+        match self.wait {
+            Some((known, progress, at)) if known == wait && progress == self.progress => Some(at),
+            _ => {
+                let at = now + wait.limit();
+                self.wait = Some((wait, self.progress, at));
+                Some(at)
+            }
         }
     }
 
@@ -55,6 +96,18 @@ impl<T: Ticket> Machine<T> {
             Phase::Closed | Phase::Cut | Phase::Broken(_) => Some(Wait::Lingering),
         }
     }
+}
+
+/// With a peer that does not acknowledge what it was sent.
+#[derive(Debug)]
+pub(super) struct Patience {
+    /// How often something was acknowledged when it began.
+    acked: u64,
+    /// When to ask.
+    at: Instant,
+    /// How long to wait after that. It grows, so that a reader that takes its time is asked a few times
+    /// a day.
+    pause: Duration,
 }
 
 /// Why time matters.
@@ -84,3 +137,7 @@ const DRAINING: Duration = Duration::from_secs(60);
 /// How long a peer's last word is waited for: the answer to our close, and the close that Gabble
 /// sends after it.
 const LINGERING: Duration = Duration::from_secs(10);
+
+/// How long nothing may be acknowledged until the peer is asked what became of it. Longer than servers
+/// and links keep a block waiting when they are busy, and short enough that people are still there.
+const ACKNOWLEDGED: Duration = Duration::from_secs(30);

@@ -1,6 +1,7 @@
 //! Whole bytestreams between two sessions that are joined in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this is a test")]
 
+mod losing;
 mod negotiation;
 
 use std::io::ErrorKind;

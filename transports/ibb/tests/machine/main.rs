@@ -8,7 +8,7 @@ use tubes_ibb::{Fault, Machine, Speech};
 use tubes_transport::{Gone, Kind};
 use xmpp_parsers::minidom::Element;
 
-use crate::pair::{Asked, Form, Pair, Step, WINDOW};
+use crate::pair::{Asked, Form, Pair, Step, WINDOW, share};
 
 fn steps(breaks: bool) -> impl Strategy<Value = Vec<(usize, Step)>> {
     let form = prop_oneof![4 => Just(Form::Iq), 1 => Just(Form::Message)];
@@ -92,7 +92,7 @@ proptest! {
     #[test]
     fn no_stanza_can_upset_it(stanzas in prop::collection::vec(stanza(), 0..60)) {
         for kind in [Kind::Ours, Kind::Other] {
-            let mut machine = Machine::new(kind, 64, WINDOW);
+            let mut machine = Machine::new(kind, 64, WINDOW, share());
             let mut answered = 0;
             for (id, (form, payload)) in stanzas.iter().enumerate() {
                 let payload = payload.clone();

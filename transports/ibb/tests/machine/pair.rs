@@ -4,11 +4,19 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use tubes_ibb::{Machine, Reading, Speech, Ticket};
-use tubes_transport::{Gone, Kind, StreamId};
+use tubes_transport::{Gone, Kind, Share, StreamId};
 use xmpp_parsers::minidom::Element;
 
 const LIMIT: usize = 512 * 1024;
 pub(crate) const WINDOW: usize = 16;
+
+/// Pauses between them double.
+const PROBES: usize = 12;
+
+/// Of a budget that nobody else has.
+pub(crate) fn share() -> Share {
+    Share::alone("fernand@tubes.example".parse().expect("an address"))
+}
 
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -55,7 +63,26 @@ pub(crate) struct End {
     said: VecDeque<Asked>,
     answered: VecDeque<(usize, bool)>,
     /// What waits for an answer.
-    waiting: HashMap<usize, (bool, Instant)>,
+    waiting: HashMap<usize, (Said, Instant)>,
+}
+
+/// What was said.
+#[derive(Clone, Copy, PartialEq)]
+enum Said {
+    Block(u16),
+    Close,
+    /// A block without bytes.
+    Probe(u16),
+}
+
+impl Said {
+    fn of(speech: &Speech) -> Self {
+        match speech {
+            Speech::Data { seq, block } if block.is_empty() => Self::Probe(*seq),
+            Speech::Data { seq, .. } => Self::Block(*seq),
+            _ => Self::Close,
+        }
+    }
 }
 
 pub(crate) struct Pair {
@@ -68,7 +95,7 @@ pub(crate) struct Pair {
 impl Pair {
     pub(crate) fn new(kind: Kind, block_size: u16) -> Self {
         let end = || End {
-            machine: Machine::new(kind, block_size, WINDOW),
+            machine: Machine::new(kind, block_size, WINDOW, share()),
             held: true,
             written: 0,
             read: 0,
@@ -128,12 +155,12 @@ impl Pair {
         let Some(speech) = end.machine.next_speech() else {
             return;
         };
-        let closes = !matches!(speech, Speech::Data { .. });
-        if closes {
+        let said = Said::of(&speech);
+        if said == Said::Close {
             end.machine.handle_said();
         }
         self.drawn += 1;
-        end.waiting.insert(self.drawn, (closes, self.now));
+        end.waiting.insert(self.drawn, (said, self.now));
         let payload = speech.into_element(&StreamId::from("s"));
         end.said.push_back(Asked {
             id: self.drawn,
@@ -149,7 +176,7 @@ impl Pair {
         if self.ends[at].machine.is_over() {
             // Nobody has the claim any more.
             self.ends[at].answered.push_back((asked.id, false));
-        } else if form == Form::Message && asked.payload.name() == "data" {
+        } else if form == Form::Message && !asked.payload.text().is_empty() {
             // Messages are not acknowledged; this one's sender knows whether it was taken.
             let machine = &mut self.ends[at].machine;
             let (before, _) = machine.buffered();
@@ -167,15 +194,17 @@ impl Pair {
             return;
         };
         let end = &mut self.ends[at];
-        let (closes, sent) = end.waiting.remove(&id).expect("answered twice");
+        let (said, sent) = end.waiting.remove(&id).expect("answered twice");
         if end.machine.is_over() {
             return;
         }
-        match (closes, granted) {
-            (true, true) => end.machine.handle_close_answered(Ok(())),
-            (true, false) => end.machine.handle_close_answered(Err(())),
-            (false, true) => end.machine.handle_acked(sent, self.now),
-            (false, false) => end.machine.handle_refused(),
+        match (said, granted) {
+            (Said::Close, true) => end.machine.handle_close_answered(Ok(())),
+            (Said::Close, false) => end.machine.handle_close_answered(Err(())),
+            (Said::Block(seq) | Said::Probe(seq), true) => {
+                end.machine.handle_acked(seq, sent, self.now);
+            }
+            (Said::Block(_) | Said::Probe(_), false) => end.machine.handle_refused(),
         }
     }
 
@@ -208,8 +237,11 @@ impl Pair {
             let (inbound, outbound) = end.machine.buffered();
             assert!(inbound <= LIMIT, "{inbound} bytes unread");
             assert!(outbound <= usize::from(self.block_size).max(2048) * 2);
-            let blocks = end.waiting.values().filter(|(closes, _)| !closes).count();
-            assert!(blocks <= WINDOW, "{blocks} blocks under way");
+            let said = || end.waiting.values().map(|(said, _)| said);
+            let blocks = said().filter(|said| matches!(said, Said::Block(_)));
+            assert!(blocks.count() <= WINDOW, "too many blocks under way");
+            let probes = said().filter(|said| matches!(said, Said::Probe(_)));
+            assert!(probes.count() <= PROBES, "too many questions under way");
             let peer = &self.ends[1 - at];
             if end.ended && peer.machine.is_shut_down() == Ok(true) {
                 assert_eq!(end.read, peer.written, "an end before the end");

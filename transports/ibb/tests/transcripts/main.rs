@@ -1,12 +1,14 @@
 //! What stands on the wire, stanza by stanza: as XEP-0047 and as Gabble 0.18 and 0.19 speak.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this is a test")]
 
+mod budget;
 mod closing;
+mod probing;
 
 use std::time::Instant;
 
 use tubes_ibb::{Fault, Machine, Reading, Ticket};
-use tubes_transport::{Kind, StreamId};
+use tubes_transport::{Kind, Share, StreamId};
 use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
@@ -26,13 +28,21 @@ impl Ticket for Asked {
 struct Peer {
     machine: Machine<Asked>,
     asked: u32,
+    /// The number of the next block that is acknowledged.
+    acked: u16,
 }
 
 impl Peer {
     fn new(kind: Kind, block_size: u16) -> Self {
+        let peer = "fernand@tubes.example".parse().unwrap();
+        Self::with(kind, block_size, Share::alone(peer))
+    }
+
+    fn with(kind: Kind, block_size: u16, share: Share) -> Self {
         Self {
-            machine: Machine::new(kind, block_size, 16),
+            machine: Machine::new(kind, block_size, 16, share),
             asked: 0,
+            acked: 0,
         }
     }
 
@@ -63,7 +73,8 @@ impl Peer {
 
     fn ack(&mut self) {
         let now = Instant::now();
-        self.machine.handle_acked(now, now);
+        self.machine.handle_acked(self.acked, now, now);
+        self.acked += 1;
     }
 
     fn read(&mut self) -> Vec<u8> {

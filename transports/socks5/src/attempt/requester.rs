@@ -89,7 +89,8 @@ impl Requester {
             Kind::Ours => 1,
             Kind::Other => addresses.len() + further.len(),
         };
-        let guest = listening.expect(vec![self.destination, occupants], places);
+        let stanzas = self.plan.stanzas.clone();
+        let guest = listening.expect(vec![self.destination, occupants], places, stanzas);
         let addresses = addresses.into_iter();
         let hosts = further.chain(addresses.map(|ip| (ip.to_string(), guest.port())));
         let jid = Jid::from(self.plan.local.clone());

@@ -1,5 +1,9 @@
 //! What is known of contacts, and of the own account's other resources.
 
+use tubes_protocol::disco::service_feature;
+use xmpp_parsers::caps::{self, Caps};
+use xmpp_parsers::disco::DiscoInfoResult;
+use xmpp_parsers::hashes;
 use xmpp_parsers::jid::BareJid;
 
 use super::*;
@@ -79,4 +83,91 @@ fn an_own_resource_that_left_before_consent_is_forgotten() {
     bench.router.handle_consent(own, Subscribe::No, bench.now);
     assert!(bench.sent().is_empty());
     assert_eq!(bench.contact("alice@example.org").resources, []);
+}
+
+/// Of what there was no more, and for whom.
+fn exceeded(bench: &mut Bench) -> Vec<(Bound, String)> {
+    let events = bench.events().into_iter();
+    let exceeded = events.filter_map(|event| match event {
+        SessionEvent::Exceeded { bound, who } => Some((bound, who?.to_string())),
+        _ => None,
+    });
+    exceeded.collect()
+}
+
+#[test]
+fn resources_beyond_those_that_are_followed_are_told_of() {
+    let mut bench = Bench::with_fernand();
+    for number in 0..32 {
+        bench.receive(&format!("<presence from='fernand@example.org/{number}'/>"));
+    }
+    assert_eq!(exceeded(&mut bench), []);
+    bench.receive("<presence from='fernand@example.org/further'/>");
+    let fernand = "fernand@example.org".to_owned();
+    assert_eq!(exceeded(&mut bench), [(Bound::Resources, fernand)]);
+    assert_eq!(bench.contact("fernand@example.org").resources.len(), 32);
+}
+
+#[test]
+fn a_roster_without_end_is_told_of_and_no_more_of_it_is_known() {
+    let mut bench = Bench::with_fernand();
+    let group = "g".repeat(100_000);
+    let mut listed = 0;
+    let (bound, whose) = loop {
+        bench.receive(&format!(
+            "<iq type='set' id='1'><query xmlns='jabber:iq:roster'>\
+             <item jid='c{listed}@example.org' subscription='both'><group>{group}</group></item>\
+             </query></iq>"
+        ));
+        match exceeded(&mut bench).pop() {
+            Some(exceeded) => break exceeded,
+            None => listed += 1,
+        }
+        assert!(listed < 1000, "no bound");
+    };
+    assert_eq!(bound, Bound::Roster);
+    assert_eq!(whose, format!("c{listed}@example.org"));
+    assert_eq!(bench.contact(&whose).sight, Sight::Hidden);
+    assert_eq!(bench.contact("fernand@example.org").sight, Sight::Visible);
+}
+
+/// Each one true: it hashes to what was announced.
+#[test]
+fn capabilities_without_end_push_out_those_of_who_has_them_and_are_asked_for_again() {
+    let mut bench = Bench::with_fernand();
+    let disco = |number: usize| -> DiscoInfoResult {
+        let services = (0..256).map(|service| {
+            let name = format!("{number}-{service:0>200}");
+            format!("<feature var='{}'/>", service_feature(&name))
+        });
+        let info = format!(
+            "<query xmlns='http://jabber.org/protocol/disco#info'>\
+             <identity category='client' type='pc'/>{}</query>",
+            services.collect::<String>()
+        );
+        info.parse::<Element>().unwrap().try_into().unwrap()
+    };
+    let mut announce = |number: usize| {
+        let info = disco(number);
+        let ver = caps::hash_caps(&caps::compute_disco(&info), hashes::Algo::Sha_1).unwrap();
+        let caps = Element::from(Caps::new("urn:example", ver));
+        bench.receive(&format!(
+            "<presence from='fernand@example.org/laptop'>{}</presence>",
+            String::from(&caps)
+        ));
+        let asked = bench.sent().pop()?;
+        let query = String::from(&Element::from(info));
+        bench.receive(&format!(
+            "<iq type='result' id='{}' from='fernand@example.org/laptop'>{query}</iq>",
+            asked.attr("id").unwrap()
+        ));
+        Some(exceeded(&mut bench).pop())
+    };
+    let fernand = (Bound::Capabilities, "fernand@example.org".to_owned());
+    assert_eq!(announce(0), Some(None));
+    assert_eq!(announce(1), Some(None));
+    assert_eq!(announce(0), None, "it is known");
+    assert_eq!(announce(2), Some(Some(fernand)));
+    assert_eq!(announce(1), None, "it is known");
+    assert!(announce(0).is_some(), "it was pushed out");
 }
