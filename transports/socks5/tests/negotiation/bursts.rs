@@ -25,7 +25,8 @@ async fn bursts_arrive_between_two_of_our_own_kind() {
         let there = burst(&mut alice, &mut fernand, length).await;
         let back = burst(&mut fernand, &mut alice, length).await;
         println!("{length} bytes: there {there:?}, back {back:?}");
-        assert!(there.max(back) < Duration::from_secs(1), "{length} bytes");
+        // Without help the end of a burst waits a minute, until the idle connection is nudged.
+        assert!(there.max(back) < Duration::from_secs(20), "{length} bytes");
     }
     carries([alice, fernand]).await;
 }
@@ -69,8 +70,7 @@ async fn towards_others_it_is_tried_before_it_is_used() {
         // Alice's side does not mind, or does not know.
         let alices = proxied().with_proxy_at(proxy.host.clone());
         let alices = alices.with_flawed_proxies();
-        let fernands = proxied().with_budget(Duration::from_secs(5));
-        let (outcomes, took) = peers.negotiate(alices, fernands).await;
+        let (outcomes, took) = peers.negotiate(alices, proxied()).await;
         let before: [&[&str]; 2] = match tail {
             Tail::Passed => [&[], &[]],
             Tail::Withheld => [&["socks5-proxy"], &["socks5-proxy"]],
