@@ -47,7 +47,7 @@ async fn once_tried_it_is_told_to_our_own_kind_alone() {
         let mut peers = Peers::of(kind);
         let proxy = Proxy::join(&peers.hub, Tail::Withheld).await;
         let alices = proxied().with_proxy(proxy.host.jid.clone());
-        let alices = explored(alices, &peers).await;
+        let alices = explored(alices.with_stillness(WITHHELD), &peers).await;
         let known = alices.known_proxies(&alice());
         let verdicts: Vec<_> = known.iter().map(|known| &known.verdict).collect();
         assert_eq!(verdicts, [&Verdict::Withholds]);
@@ -70,7 +70,11 @@ async fn towards_others_it_is_tried_before_it_is_used() {
         // Alice's side does not mind, or does not know.
         let alices = proxied().with_proxy_at(proxy.host.clone());
         let alices = alices.with_flawed_proxies();
-        let (outcomes, took) = peers.negotiate(alices, proxied()).await;
+        let fernands = match tail {
+            Tail::Passed => proxied(),
+            Tail::Withheld => proxied().with_stillness(WITHHELD),
+        };
+        let (outcomes, took) = peers.negotiate(alices, fernands).await;
         let before: [&[&str]; 2] = match tail {
             Tail::Passed => [&[], &[]],
             Tail::Withheld => [&["socks5-proxy"], &["socks5-proxy"]],
@@ -90,3 +94,6 @@ async fn one_that_passes_everything_on_is_found_to() {
     let verdicts: Vec<_> = known.iter().map(|known| &known.verdict).collect();
     assert_eq!(verdicts, [&Verdict::Relays]);
 }
+
+/// What a proxy withholds comes no sooner for being waited for.
+const WITHHELD: Duration = Duration::from_secs(1);
