@@ -49,11 +49,7 @@ async fn good_health(kind: ServerKind, largest: &str) {
         return;
     };
     let (mut checks, mut code) = examined(&alice).await;
-    let proxies = match kind {
-        ServerKind::Prosody => ("poor", "withholds the end of a burst"),
-        _ => ("ok", "relays"),
-    };
-    if checks["proxies"]["verdict"] != proxies.0 {
+    if kind != ServerKind::Prosody && detail(&checks, "proxies").contains("withholds") {
         eprintln!("once more: {checks:?}");
         // On a busy machine a burst stands still now and then.
         (checks, code) = examined(&alice).await;
@@ -66,6 +62,10 @@ async fn good_health(kind: ServerKind, largest: &str) {
             assert_eq!(checks[name]["ok"], true, "{checks:?}");
         }
     }
+    let proxies = match kind {
+        ServerKind::Prosody => ("poor", "withholds the end of a burst"),
+        _ => ("ok", "relays"),
+    };
     assert_eq!(checks["proxies"]["verdict"], proxies.0, "{checks:?}");
     assert!(detail(&checks, "proxies").contains(proxies.1), "{checks:?}");
     assert!(detail(&checks, "encryption").starts_with("TLSv1."));
@@ -116,8 +116,8 @@ async fn throttled(kind: ServerKind, slowest: f64, fastest: f64) {
         .unwrap();
     let alice = Account::new(&server, "alice").await;
     let is_found = |checks: &BTreeMap<_, Value>| {
-        let rate = detail(checks, "rate_limit").starts_with("about ");
-        rate && (slowest..=fastest).contains(&self::rate(detail(checks, "rate_limit")))
+        let said = detail(checks, "rate_limit");
+        said.starts_with("about ") && (slowest..=fastest).contains(&rate(said))
     };
     let (mut checks, mut code) = examined(&alice).await;
     if !is_found(&checks) {
