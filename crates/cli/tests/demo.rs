@@ -4,7 +4,9 @@
 
 mod program;
 
-use program::{events, run};
+use std::time::Duration;
+
+use program::{events, run_within};
 use tubes_server::ServerKind;
 
 async fn proves_it(kind: ServerKind) {
@@ -20,7 +22,8 @@ async fn proves_it(kind: ServerKind) {
 async fn proves_it_over(kind: ServerKind, transport: &str, options: &[&str]) {
     let name = kind.to_string();
     let demo = ["demo", "--size", "300000", "--server-kind", &name];
-    let output = run(&[&demo[..], &["--output", "json"], options].concat()).await;
+    let words = [&demo[..], &["--output", "json"], options].concat();
+    let output = run_within(WHOLE, &words).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let events = events(&output);
     let proofs: Vec<_> = events
@@ -59,7 +62,7 @@ async fn proves_it_on_ejabberd() {
 
 #[tokio::test]
 async fn tells_people_what_it_proved() {
-    let output = run(&["demo", "--size", "1000"]).await;
+    let output = run_within(WHOLE, &["demo", "--size", "1000"]).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     for word in [
@@ -73,3 +76,6 @@ async fn tells_people_what_it_proved() {
         assert!(text.contains(word), "`{word}` is not in:\n{text}");
     }
 }
+
+/// For a server to start, which may take a minute and a half, and all that is proved there.
+const WHOLE: Duration = Duration::from_secs(300);

@@ -164,7 +164,8 @@ async fn without_subscription_the_option_is_named() {
 async fn a_friend_who_left_is_offline() {
     let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
     let accept = ["accept", "--from", &alice.jid, "--listen", "127.0.0.1:0"];
-    let accepting = Program::start(&words(&fernand.with(&accept)));
+    let mut accepting = Program::start(&words(&fernand.with(&accept)));
+    accepting.event("online").await;
     let look = alice.with(&["discover", &fernand.jid, "--output", "json"]);
     let output = run(&words(&look)).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");

@@ -48,7 +48,12 @@ async fn good_health(kind: ServerKind, largest: &str) {
     let Some((alice, _)) = friends(kind).await else {
         return;
     };
-    let (checks, code) = examined(&alice).await;
+    let (mut checks, mut code) = examined(&alice).await;
+    if kind != ServerKind::Prosody && detail(&checks, "proxies").contains("withholds") {
+        eprintln!("once more: {checks:?}");
+        // On a busy machine a burst stands still now and then.
+        (checks, code) = examined(&alice).await;
+    }
     assert_eq!(code, Some(0), "{checks:?}");
     for name in CHECKS {
         // The embedded server has no stream management, and Prosody's proxy withholds the end of a
@@ -110,13 +115,20 @@ async fn throttled(kind: ServerKind, slowest: f64, fastest: f64) {
         .await
         .unwrap();
     let alice = Account::new(&server, "alice").await;
-    let (checks, code) = examined(&alice).await;
+    let is_found = |checks: &BTreeMap<_, Value>| {
+        let said = detail(checks, "rate_limit");
+        said.starts_with("about ") && (slowest..=fastest).contains(&rate(said))
+    };
+    let (mut checks, mut code) = examined(&alice).await;
+    if !is_found(&checks) {
+        eprintln!("once more: {checks:?}");
+        // A busy machine is slower than the limit now and then.
+        (checks, code) = examined(&alice).await;
+    }
     // Slow is not ill.
     assert_eq!(code, Some(0), "{checks:?}");
     assert_eq!(checks["rate_limit"]["verdict"], "poor", "{checks:?}");
-    let said = detail(&checks, "rate_limit");
-    let rate = rate(said);
-    assert!((slowest..=fastest).contains(&rate), "{said}");
+    assert!(is_found(&checks), "{}", detail(&checks, "rate_limit"));
     assert_eq!(checks["bytestream"]["ok"], true, "{checks:?}");
     assert!(detail(&checks, "largest_stanza").contains("at least"));
     server.stop().await;

@@ -10,7 +10,7 @@ use std::process::Output;
 use program::{Program, complaint, events, friends, run, words};
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tubes_server::ServerKind;
 
 const OFFER: [&str; 6] = [
@@ -96,9 +96,10 @@ async fn an_unknown_host_is_unavailable() {
 #[tokio::test]
 async fn a_port_without_a_server_is_unavailable() {
     let (alice, _) = friends(ServerKind::Embedded).await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = listener.local_addr().unwrap().to_string();
-    drop(listener);
+    // Bound, and so not given to others; nobody listens.
+    let keeper = TcpSocket::new_v4().unwrap();
+    keeper.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody = keeper.local_addr().unwrap().to_string();
     let mut options = alice.with(&OFFER);
     let server = options.iter().position(|word| word == "--server").unwrap();
     options[server + 1] = nobody.clone();

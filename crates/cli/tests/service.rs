@@ -8,7 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use program::{Account, PATIENCE, Program, friends, words};
@@ -218,7 +218,7 @@ async fn only_the_program_with_the_right_port_is_let_in() {
 /// haproxy, which demands a header at a TCP port and at a Unix socket, and hands on what it makes of
 /// it to a web server, which answers with what it was asked.
 struct Haproxy {
-    _process: Child,
+    process: Child,
     folder: TempDir,
     port: u16,
 }
@@ -232,6 +232,19 @@ impl Haproxy {
             eprintln!("skipped: {missing}");
             return None;
         };
+        let mirror = mirror().await;
+        // Somebody else may be given a port before haproxy has it.
+        for _ in 0..5 {
+            let mut haproxy = Self::spawn(&program, mirror);
+            if haproxy.listens().await {
+                return Some(haproxy);
+            }
+        }
+        panic!("haproxy ends wherever it is to listen");
+    }
+
+    /// In front of that web server.
+    fn spawn(program: &Path, web: SocketAddr) -> Self {
         let folder = TempDir::new().unwrap();
         let port = free_port();
         let front = folder.path().join("front.sock");
@@ -239,9 +252,8 @@ impl Haproxy {
             "defaults\n mode http\n timeout connect 30s\n timeout client 30s\n timeout server 30s\n\
              frontend front\n bind 127.0.0.1:{port} accept-proxy\n bind {} accept-proxy\n\
              \x20http-request set-header X-Source %[src]:%[src_port]\n default_backend back\n\
-             backend back\n server web {}\n",
+             backend back\n server web {web}\n",
             front.display(),
-            mirror().await
         );
         let file = folder.path().join("haproxy.cfg");
         fs::write(&file, config).unwrap();
@@ -252,18 +264,26 @@ impl Haproxy {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let haproxy = Self {
-            _process: process,
+        Self {
+            process,
             folder,
             port,
-        };
+        }
+    }
+
+    /// Whether it listens in the end: if it has ended, whoever does is somebody else.
+    async fn listens(&mut self) -> bool {
+        let (address, front) = (("127.0.0.1", self.port), self.front());
         let listening = async {
-            while TcpStream::connect(("127.0.0.1", port)).await.is_err() || !front.exists() {
+            while TcpStream::connect(address).await.is_err() || !front.exists() {
+                if self.process.try_wait().unwrap().is_some() {
+                    return false;
+                }
                 sleep(BETWEEN_TRIES).await;
             }
+            self.process.try_wait().unwrap().is_none()
         };
-        timeout(PATIENCE, listening).await.expect("haproxy listens");
-        Some(haproxy)
+        timeout(PATIENCE, listening).await.expect("haproxy listens")
     }
 
     fn front(&self) -> PathBuf {

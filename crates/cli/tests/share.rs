@@ -10,7 +10,7 @@ use program::{Account, PATIENCE, Program, friends, piped, words};
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tubes_server::ServerKind;
 
@@ -241,7 +241,9 @@ async fn through(command: &[String], input: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn connect_is_a_pipe_to_the_service() {
     let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
-    let _offering = offer(&alice, &fernand, &service().await);
+    let mut offering = offer(&alice, &fernand, &service().await);
+    // It waits half a minute for an offer.
+    offering.event("online").await;
     let command = fernand.with(&["connect", &alice.jid, "backwards"]);
     assert_eq!(through(&command, b"parts").await, b"strap");
 }
@@ -306,12 +308,17 @@ async fn connect_gives_up_when_nothing_is_offered() {
     );
 }
 
+/// An address where nobody listens, as long as the socket keeps it from being given to others.
+fn nobody() -> (String, TcpSocket) {
+    let keeper = TcpSocket::new_v4().unwrap();
+    keeper.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    (format!("tcp:{}", keeper.local_addr().unwrap()), keeper)
+}
+
 #[tokio::test]
 async fn a_service_that_is_not_there_ends_the_connection_with_a_reason() {
     let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = format!("tcp:{}", listener.local_addr().unwrap());
-    drop(listener);
+    let (nobody, _keeper) = nobody();
     let mut offering = offer(&alice, &fernand, &nobody);
     let mut accepting = accept(&fernand, &alice, &[]);
     let tube = address(&accepting.event("listening").await);
@@ -329,10 +336,9 @@ async fn a_service_that_is_not_there_ends_the_connection_with_a_reason() {
 #[tokio::test]
 async fn connect_says_that_the_service_is_unavailable() {
     let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = format!("tcp:{}", listener.local_addr().unwrap());
-    drop(listener);
-    let _offering = offer(&alice, &fernand, &nobody);
+    let (nobody, _keeper) = nobody();
+    let mut offering = offer(&alice, &fernand, &nobody);
+    offering.event("online").await;
     let command = fernand.with(&["connect", &alice.jid, "backwards"]);
     let output = program::run(&words(&command)).await;
     assert_eq!(output.status.code(), Some(69), "{output:?}");

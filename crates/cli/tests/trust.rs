@@ -28,9 +28,12 @@ async fn service() -> String {
     format!("tcp:{address}")
 }
 
-fn offer(account: &Account, to: &Account, address: &str, more: &[&str]) -> Program {
+/// Offers it, and is online: `connect` waits half a minute for an offer.
+async fn offer(account: &Account, to: &Account, address: &str, more: &[&str]) -> Program {
     let command = ["offer", address, "--to", &to.jid, "--service", "greeting"];
-    Program::start(&words(&account.with(&[&command, more].concat())))
+    let mut offering = Program::start(&words(&account.with(&[&command, more].concat())));
+    offering.event("online").await;
+    offering
 }
 
 /// Uses the tube once; what came, or the complaint with which it ended with 77.
@@ -64,7 +67,7 @@ async fn keys_are_pinned_compared_revoked_and_accepted() {
     let Some((alice, fernand)) = friends(ServerKind::Embedded).await else {
         return;
     };
-    let mut offering = offer(&alice, &fernand, &service().await, &[]);
+    let mut offering = offer(&alice, &fernand, &service().await, &[]).await;
     assert_eq!(connect(&fernand, &alice, &[]).await.unwrap(), b"hello");
     let pinned = offering.event("trust").await;
     assert_eq!(pinned["decision"], "pinned");
@@ -111,7 +114,7 @@ async fn a_refusal_names_the_option_that_allows_it() {
     let Some((alice, fernand)) = friends(ServerKind::Embedded).await else {
         return;
     };
-    let mut offering = offer(&alice, &fernand, &service().await, &["--encryption", "off"]);
+    let mut offering = offer(&alice, &fernand, &service().await, &["--encryption", "off"]).await;
     let refused = connect(&fernand, &alice, &[]).await.unwrap_err();
     assert!(refused.contains("--encryption preferred"), "{refused}");
     let lenient = ["--encryption", "preferred"];
@@ -142,7 +145,7 @@ async fn a_plain_connection_says_so() {
     let Some((alice, fernand)) = friends(ServerKind::Embedded).await else {
         return;
     };
-    let _offering = offer(&alice, &fernand, &service().await, &["--encryption", "off"]);
+    let _offering = offer(&alice, &fernand, &service().await, &["--encryption", "off"]).await;
     let lenient = [
         "connect",
         &alice.jid,

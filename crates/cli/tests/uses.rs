@@ -100,7 +100,23 @@ impl Sshd {
                 .output();
             ended(made.await.unwrap());
         }
-        let port = free_port();
+        // Somebody else may be given a port before the daemon has it.
+        for _ in 0..5 {
+            let port = free_port();
+            let mut daemon = Self::spawn(folder.path(), port);
+            if listens(&mut daemon, port).await {
+                return Self {
+                    _daemon: daemon,
+                    folder,
+                    port,
+                };
+            }
+        }
+        panic!("sshd ends wherever it is to listen");
+    }
+
+    fn spawn(folder: &Path, port: u16) -> Child {
+        let file = |name: &str| folder.join(name);
         let config = format!(
             "ListenAddress 127.0.0.1:{port}\nHostKey {}\nPidFile none\nUsePAM no\nStrictModes no\n\
              AuthorizedKeysFile {}\nPasswordAuthentication no\n",
@@ -108,7 +124,7 @@ impl Sshd {
             file("user_key.pub").display()
         );
         fs::write(file("sshd_config"), config).unwrap();
-        let daemon = Command::new(sshd())
+        Command::new(sshd())
             .args(["-D", "-e", "-f"])
             .arg(file("sshd_config"))
             .stdin(Stdio::null())
@@ -116,21 +132,7 @@ impl Sshd {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .unwrap();
-        let listening = async {
-            while TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-                .await
-                .is_err()
-            {
-                sleep(BETWEEN_TRIES).await;
-            }
-        };
-        timeout(PATIENCE, listening).await.expect("sshd listens");
-        Self {
-            _daemon: daemon,
-            folder,
-            port,
-        }
+            .unwrap()
     }
 
     /// `ssh` with a proxy command, ready for what to run there.
@@ -169,7 +171,9 @@ async fn ssh_through_a_proxy_command(kind: ServerKind) {
     let sshd = Sshd::start().await;
     let service = format!("127.0.0.1:{}", sshd.port);
     let offer = ["offer", &service, "--to", &fernand.jid, "--service", "ssh"];
-    let offering = Program::start(&words(&alice.with(&offer)));
+    let mut offering = Program::start(&words(&alice.with(&offer)));
+    // `connect` waits half a minute for an offer.
+    offering.event("online").await;
 
     let mut ssh = sshd.client(&proxy_command(&fernand, &alice.jid));
     let mut ssh = ssh
@@ -217,6 +221,23 @@ fn sshd() -> PathBuf {
         "sshd is missing: install the package openssh-server"
     );
     path.to_owned()
+}
+
+/// Whether a daemon listens there in the end: if it has ended, whoever does is somebody else.
+async fn listens(daemon: &mut Child, port: u16) -> bool {
+    let listening = async {
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .await
+            .is_err()
+        {
+            if daemon.try_wait().unwrap().is_some() {
+                return false;
+            }
+            sleep(BETWEEN_TRIES).await;
+        }
+        daemon.try_wait().unwrap().is_none()
+    };
+    timeout(PATIENCE, listening).await.expect("sshd listens")
 }
 
 fn free_port() -> u16 {

@@ -252,7 +252,7 @@ impl Probe {
 }
 
 /// How long a server may take to start: ejabberd needs a few seconds, and many times that on a busy machine.
-const START: Duration = Duration::from_secs(90);
+const START: Duration = Duration::from_secs(180);
 
 /// How soon it is asked again whether it has started, at first.
 const POLL: Duration = Duration::from_millis(20);

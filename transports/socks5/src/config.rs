@@ -41,6 +41,7 @@ pub struct Socks5 {
     pub(crate) named_proxies: Vec<Jid>,
     pub(crate) placed_proxies: Vec<Streamhost>,
     pub(crate) budget: Duration,
+    pub(crate) stillness: Duration,
     pub(crate) last_resort: LastResort,
     shared: Arc<Shared>,
 }
@@ -126,6 +127,7 @@ impl Socks5 {
             named_proxies: Vec::new(),
             placed_proxies: Vec::new(),
             budget: BUDGET,
+            stillness: STILLNESS,
             last_resort: LastResort::No,
             shared: Arc::default(),
         }
@@ -178,6 +180,12 @@ impl Socks5 {
     /// turn. 5 seconds, if not said otherwise.
     pub fn with_budget(self, budget: Duration) -> Self {
         Self { budget, ..self }
+    }
+
+    /// How long nothing may come of a burst, while a proxy is tried out, before the proxy is taken to
+    /// withhold the rest. 1.5 seconds, if not said otherwise; a trial as a whole takes 10 at most.
+    pub fn with_stillness(self, stillness: Duration) -> Self {
+        Self { stillness, ..self }
     }
 
     /// Uses even a proxy that was seen to withhold the end of a burst, with a warning: for a
@@ -250,3 +258,6 @@ impl Default for Socks5 {
 
 /// Blackholed hosts cost seconds. Whoever waits for a connection would rather have a slow one.
 const BUDGET: Duration = Duration::from_secs(5);
+
+/// A burst of which nothing more comes for so long stands still.
+const STILLNESS: Duration = Duration::from_millis(1500);

@@ -58,7 +58,10 @@ fn sides() -> (Side, Side, Hub) {
         peer: peer.clone(),
         kind: Kind::Ours,
         stanzas,
-        socks5: Socks5::direct().with_loopback(Loopback::Always),
+        socks5: Socks5::direct()
+            .with_loopback(Loopback::Always)
+            // A flood takes time on a busy machine.
+            .with_budget(Duration::from_secs(30)),
     };
     (
         side(Role::Requester, &alice, &fernand, a),
@@ -139,8 +142,9 @@ async fn a_flood_of_the_silent_delays_nobody() {
         held
     })
     .await;
+    // Nobody was waited for until the ten seconds for a handshake were over.
     assert!(
-        begun.elapsed() < Duration::from_secs(5),
+        begun.elapsed() < Duration::from_secs(9),
         "{:?}",
         begun.elapsed()
     );
@@ -253,4 +257,4 @@ const FLOOD: usize = 300;
 
 const STREAMS: usize = 50;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);

@@ -119,7 +119,8 @@ async fn connect_ends_when_the_offer_is_killed(kind: ServerKind) {
         .fernand
         .with(&["connect", &shared.alice.jid, "x-test"]);
     let (mut child, mut stdin, mut stdout) = piped(&words(&connect));
-    let (mut served, _) = shared.service.accept().await.unwrap();
+    let served = timeout(PATIENCE, shared.service.accept()).await;
+    let (mut served, _) = served.expect("a connection").unwrap();
     let said = content(1, 1000);
     stdin.write_all(&said).await.unwrap();
     let mut heard = vec![0; said.len()];
@@ -143,7 +144,8 @@ async fn a_killed_offer_ends_the_connections_over_unix_sockets(kind: ServerKind)
     shared.accept_again(&listen);
     shared.accepting.event("listening").await;
     let mut program = UnixStream::connect(&socket).await.unwrap();
-    let (mut served, _) = shared.service.accept().await.unwrap();
+    let served = timeout(PATIENCE, shared.service.accept()).await;
+    let (mut served, _) = served.expect("a connection").unwrap();
     let said = content(1, 1000);
     program.write_all(&said).await.unwrap();
     let mut heard = vec![0; said.len()];

@@ -32,9 +32,8 @@ async fn programs_beyond_the_descriptors_wait_their_turn_and_cost_no_time() {
 
     let accepting = Vitals::of(shared.accepting.pid());
     assert!(accepting.descriptors() < SCARCE);
-    let share = share_of_time(accepting).await;
-    eprintln!("{crowd} of {SCARCE}; {share:.3} of a processor meanwhile");
-    assert!(share < 0.2, "{share} of a processor while programs wait");
+    eprintln!("{crowd} of {SCARCE}");
+    assert_idle(accepting).await;
 
     for program in &mut crowd.served {
         pass(program, &content(7, SAID)).await;
@@ -45,7 +44,7 @@ async fn programs_beyond_the_descriptors_wait_their_turn_and_cost_no_time() {
     }
     assert_eq!(crowd.refused, 0);
     let [_, said] = shared.leave_complaining().await;
-    assert_says_so_once(&said);
+    assert_says_so_rarely(&said);
 }
 
 #[tokio::test]
@@ -116,7 +115,7 @@ async fn a_process_without_descriptors_reconnects_to_its_server() {
     assert_eq!(crowd.served.len(), served);
     drop(crowd);
     let [_, said] = shared.leave_complaining().await;
-    assert_says_so_once(&said);
+    assert_says_so_rarely(&said);
 }
 
 #[tokio::test]
@@ -152,8 +151,7 @@ async fn a_thousand_programs_do_no_harm_to_a_user_with_1024_descriptors() {
     assert!(crowd.served.len() >= 900, "{crowd}");
     for process in shared.vitals() {
         assert!(process.descriptors() < 1024);
-        let share = share_of_time(process).await;
-        assert!(share < 0.2, "{share} of a processor while programs wait");
+        assert_idle(process).await;
     }
     for program in &mut crowd.served {
         pass(program, &content(7, SAID)).await;
@@ -166,7 +164,7 @@ async fn a_thousand_programs_do_no_harm_to_a_user_with_1024_descriptors() {
     }
     assert!(crowd.refused <= 100, "{crowd}");
     let [_, said] = shared.leave_complaining().await;
-    assert_says_so_once(&said);
+    assert_says_so_rarely(&said);
 }
 
 /// Programs that have said something and expect it back.
@@ -242,10 +240,38 @@ impl std::fmt::Display for Crowd {
     }
 }
 
-/// The log tells of the lack, and is not filled with it.
-fn assert_says_so_once(said: &str) {
-    assert!(said.contains("programs have to wait"), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+/// The log tells of the lack, and is not filled with it: whatever happens, a minute passes between two
+/// lines.
+fn assert_says_so_rarely(said: &str) {
+    let told: Vec<_> = said.lines().collect();
+    assert!(!told.is_empty(), "nothing was said");
+    let times: Vec<_> = told
+        .iter()
+        .map(|line| {
+            assert!(line.contains("programs have to wait"), "{said}");
+            let (time, _) = line.split_once(' ').unwrap();
+            humantime::parse_rfc3339(time).unwrap()
+        })
+        .collect();
+    for two in times.windows(2) {
+        let between = two[1].duration_since(two[0]).unwrap();
+        assert!(between > Duration::from_secs(59), "{said}");
+    }
+}
+
+/// A process that keeps asking for what it has to wait for is busy each time that it is looked at;
+/// one that has something to finish is not.
+async fn assert_idle(process: Vitals) {
+    let mut shares = Vec::new();
+    for _ in 0..3 {
+        let share = share_of_time(process).await;
+        eprintln!("{share:.3} of a processor while programs wait");
+        if share < 0.2 {
+            return;
+        }
+        shares.push(share);
+    }
+    panic!("{shares:?} of a processor while programs wait");
 }
 
 /// The share of a processor's time that a process takes.
@@ -308,7 +334,7 @@ const SCARCELY: [&str; 3] = ["prlimit", "--nofile=64:64", BINARY];
 const SAID: usize = 500;
 
 /// When nothing has come for so long to any program, those that are left have to wait.
-const STALL: Duration = Duration::from_secs(10);
+const STALL: Duration = Duration::from_secs(30);
 
 /// How long the use of the processor is watched.
 const WHILE: Duration = Duration::from_secs(2);

@@ -75,7 +75,9 @@ async fn holds_back(shared: &Shared, mut writer: TcpStream, mut reader: TcpStrea
     );
     let growth = Growth::from_here(shared);
     let written = write_until_stalled(&mut writer).await;
-    let held = written.len() as u64 - in_kernel(&writer) - in_kernel(&reader);
+    // The kernel's figures are not of one moment.
+    let kept = in_kernel(&writer) + in_kernel(&reader);
+    let held = (written.len() as u64).saturating_sub(kept);
     eprintln!(
         "{} bytes accepted, of which {held} beyond the kernel",
         written.len()

@@ -246,14 +246,18 @@ async fn no_bar_is_drawn_over_a_question() {
     let film = here.path().join("film");
     fs::write(&film, content(6, 4 * FILM)).unwrap();
     let file = named(here.path(), &["other"]);
-    let alice = alice.by("ibb");
+    let direct = alice.server.parse().unwrap();
+    let (alice, link) = slowed(alice).await;
     let mut terminal = Terminal::asking(&fernand, &alice, there.path()).await;
     let flowing = send(&alice, &fernand.jid, &[&film]);
     terminal.is_asked("film").await;
     terminal.types("y").await;
     terminal.sees(RATE).await;
+    // This one is not slowed down.
+    let alice = alice.through(direct);
     let _asking = send(&alice, &fernand.jid, &[&file[0]]);
     terminal.is_asked("other").await;
+    let_go(&link);
     let before = fs::read_dir(there.path()).unwrap().next().unwrap().unwrap();
     let before = before.metadata().unwrap().len();
     part_of(there.path(), before + 4 * PART).await;

@@ -49,7 +49,7 @@ async fn a_disk_that_becomes_full_in_the_middle_is_told_to_both_sides_and_gone_o
     let path = here.path().join("film");
     let film = content(4, FILM);
     fs::write(&path, &film).unwrap();
-    let alice = alice.by("ibb");
+    let (alice, link) = slowed(alice).await;
     let mut receiving = receive_on_disk(&fernand, &alice, there.path(), "true");
     receiving.event("online").await;
     let seen = as_seen_by(receiving.pid(), there.path());
@@ -58,6 +58,7 @@ async fn a_disk_that_becomes_full_in_the_middle_is_told_to_both_sides_and_gone_o
     // As much as there is room for.
     let filler = seen.join("filler");
     assert!(fs::write(&filler, vec![0; 32 << 20]).is_err());
+    let_go(&link);
     for side in [&mut sending, &mut receiving] {
         let failed = side.event("file_failed").await;
         let why = failed["error"]["message"].as_str().unwrap();

@@ -8,11 +8,12 @@ async fn a_sender_that_was_killed_goes_on_where_it_was() {
     let path = here.path().join("film");
     let film = content(7, FILM);
     fs::write(&path, &film).unwrap();
-    let alice = alice.by("ibb");
+    let (alice, link) = slowed(alice).await;
     let mut receiving = receive(&fernand, &alice, there.path(), &["--once"]);
     let sending = send(&alice, &fernand.jid, &[&path]);
     part_of(there.path(), PART).await;
     sending.signal(Signal::KILL);
+    let_go(&link);
     sending.end().await;
     let mut sending = send(&alice, &fernand.jid, &[&path]);
     let started = sending.event("file_started").await;
@@ -32,12 +33,13 @@ async fn a_receiver_that_was_killed_goes_on_where_it_was() {
     let path = here.path().join("film");
     let film = content(8, FILM);
     fs::write(&path, &film).unwrap();
-    let alice = alice.by("ibb");
+    let (alice, link) = slowed(alice).await;
     let receiving = receive(&fernand, &alice, there.path(), &[]);
     let sending = send(&alice, &fernand.jid, &[&path]);
     part_of(there.path(), PART).await;
     receiving.signal(Signal::KILL);
     receiving.end().await;
+    let_go(&link);
     let (code, said) = sending.end().await;
     assert_ne!(code, Some(0), "{said}");
     let _receiving = receive(&fernand, &alice, there.path(), &[]);

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 use tubes_server::{Server, ServerKind};
+use tubes_testkit::{Flow, Heading, Link};
 
 /// Bytes that do not repeat.
 fn content(seed: u64, length: usize) -> Vec<u8> {
@@ -61,6 +62,22 @@ async fn party(kind: ServerKind) -> Option<(Account, Account, TempDir, TempDir)>
         TempDir::new().unwrap(),
         TempDir::new().unwrap(),
     ))
+}
+
+/// An account that says little at a time, in-band, until its link is [let go](let_go): what it sends is
+/// under way as long as a test wants.
+async fn slowed(account: Account) -> (Account, Link) {
+    let link = Link::to(account.server.parse().unwrap()).await.unwrap();
+    slow_down(&link);
+    (account.by("ibb").through(link.address()), link)
+}
+
+fn slow_down(link: &Link) {
+    link.set_flow(Heading::ToServer, Flow::Throttled(SLOWLY));
+}
+
+fn let_go(link: &Link) {
+    link.set_flow(Heading::ToServer, Flow::Free);
 }
 
 /// Waits until so much of a file is there.
@@ -197,19 +214,22 @@ async fn either_side_may_give_it_up_and_the_other_is_told() {
     let (alice, fernand, here, there) = party(ServerKind::Embedded).await.unwrap();
     let path = here.path().join("film");
     fs::write(&path, content(9, FILM)).unwrap();
-    let alice = alice.by("ibb");
+    let (alice, link) = slowed(alice).await;
     let mut receiving = receive(&fernand, &alice, there.path(), &[]);
     let sending = send(&alice, &fernand.jid, &[&path]);
     part_of(there.path(), PART).await;
     sending.signal(Signal::INT);
+    let_go(&link);
     assert_eq!(sending.end().await, (Some(130), String::new()));
     let failed = receiving.event("file_failed").await;
     let message = failed["error"]["message"].as_str().unwrap();
     assert!(message.contains("has given the file up"), "{message}");
 
+    slow_down(&link);
     let mut sending = send(&alice, &fernand.jid, &[&path]);
     sending.event("file_started").await;
     receiving.signal(Signal::TERM);
+    let_go(&link);
     assert_eq!(receiving.end().await.0, Some(0));
     let failed = sending.event("file_failed").await;
     let message = failed["error"]["message"].as_str().unwrap();
@@ -228,11 +248,12 @@ async fn a_sender_that_is_told_to_end_does_not_say_that_it_is_done() {
     sending.signal(Signal::TERM);
     assert_eq!(sending.end().await, (Some(130), String::new()));
 
-    let alice = alice.by("ibb");
+    let (alice, link) = slowed(alice).await;
     let _receiving = receive(&fernand, &alice, there.path(), &[]);
     let mut sending = send(&alice, &fernand.jid, &[&path]);
     sending.event("file_started").await;
     sending.signal(Signal::TERM);
+    let_go(&link);
     assert_eq!(sending.end().await, (Some(130), String::new()));
 }
 
@@ -279,10 +300,11 @@ async fn progress_is_told_to_programs() {
     let (alice, fernand, here, there) = party(ServerKind::Embedded).await.unwrap();
     let path = here.path().join("film");
     fs::write(&path, content(3, FILM)).unwrap();
-    let alice = alice.by("ibb");
+    let (alice, link) = slowed(alice).await;
     let mut receiving = receive(&fernand, &alice, there.path(), &["--once"]);
     let sending = send(&alice, &fernand.jid, &[&path]);
     let told = receiving.event("file_progress").await;
+    let_go(&link);
     assert_eq!(told["size"], json!(FILM));
     assert!(told["bytes"].as_u64().unwrap() > 0, "{told}");
     assert_ne!(told["file"], Value::Null);
@@ -291,6 +313,9 @@ async fn progress_is_told_to_programs() {
 
 /// Bytes that take some time in-band.
 const FILM: usize = 12 * 1024 * 1024;
+
+/// Bytes a second of who is slowed down: for a film more than half a minute.
+const SLOWLY: usize = 320 * 1024;
 
 /// Bytes of which to speak, and long before the end.
 const PART: u64 = 1024 * 1024;

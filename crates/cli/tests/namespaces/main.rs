@@ -82,7 +82,8 @@ async fn a_firewall_that_drops_leaves_the_proxy() {
     let way = tube.use_it().await;
     way.is("socks5-proxy", &["socks5-direct"]);
     way.print("direct dropped, through the proxy");
-    assert!(way.first_byte < Duration::from_secs(4), "{way:?}");
+    // Whoever waits for a dropped connection waits minutes.
+    assert!(way.first_byte < PROMPTLY, "{way:?}");
 }
 
 #[tokio::test]
@@ -92,11 +93,16 @@ async fn a_firewall_that_refuses_leaves_the_proxy_at_once() {
     };
     network.refuse_direct();
     let mut tube = Tube::between(&network, &[], &[]).await;
-    let way = tube.use_it().await;
-    way.is("socks5-proxy", &["socks5-direct"]);
-    way.print("direct refused, through the proxy");
-    // No waiting for a direct connection that may still come.
-    assert!(way.first_byte < Duration::from_secs(1), "{way:?}");
+    // A busy machine may be late now and then; one that waits is late each time.
+    for _ in 0..5 {
+        let way = tube.use_it().await;
+        way.is("socks5-proxy", &["socks5-direct"]);
+        way.print("direct refused, through the proxy");
+        if way.first_byte < AT_ONCE {
+            return;
+        }
+    }
+    panic!("it waits for a direct connection that may still come");
 }
 
 #[tokio::test]
@@ -110,8 +116,8 @@ async fn where_everything_else_is_dropped_it_goes_in_band() {
     let way = tube.use_it().await;
     way.is("ibb", &["socks5-direct", "socks5-proxy"]);
     way.print("direct and proxy dropped, in band");
-    // Five seconds for all hosts together, and a margin.
-    assert!(way.first_byte < Duration::from_secs(8), "{way:?}");
+    // Five seconds for all hosts together, and what a busy machine needs.
+    assert!(way.first_byte < PROMPTLY, "{way:?}");
 }
 
 #[tokio::test]
@@ -138,3 +144,10 @@ async fn hides_addresses(offering: &[&str], accepting: &[&str], before: [&[&str]
     assert_eq!(network.counted(), 0, "packets between the two");
     way.print("with hidden addresses, through the proxy");
 }
+
+/// Below the 1.2 s that a direct connection is given before a proxy is dialled.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Below the half minute that a requester waits for the peer's answer, and the minutes that the kernel
+/// tries for.
+const PROMPTLY: Duration = Duration::from_secs(30);

@@ -150,4 +150,4 @@ const PROGRAMS: [(&str, &str); 4] = [
 ];
 
 /// For a process to make its namespace.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);

@@ -115,7 +115,7 @@ fn until_up(namespace: &Namespace, interface: &str) {
 }
 
 /// For both ends to be noticed.
-const CARRIER: Duration = Duration::from_secs(10);
+const CARRIER: Duration = Duration::from_secs(60);
 
 /// What the cable is called at both ends.
 pub(crate) const CABLE: &str = "cable";

@@ -22,8 +22,13 @@ use tubes_server::{Server, ServerKind};
 
 /// Runs the binary to its end, with nothing on standard input.
 pub(crate) async fn run(args: &[&str]) -> Output {
+    run_within(PATIENCE, args).await
+}
+
+/// The same for something that takes long.
+pub(crate) async fn run_within(patience: Duration, args: &[&str]) -> Output {
     let running = command(args).stdin(Stdio::null()).output();
-    timeout(PATIENCE, running).await.expect("it ends").unwrap()
+    timeout(patience, running).await.expect("it ends").unwrap()
 }
 
 /// Runs the binary to its end with RUST_LOG set.

@@ -91,7 +91,7 @@ impl Proxies {
     ) {
         let trials = hosts.into_iter().map(|host| async move {
             let proxy = Candidate::own_proxy(host);
-            let verdict = trial::run(&proxy, account, stanzas, socks5.queues()).await;
+            let verdict = trial::run(&proxy, account, stanzas, socks5).await;
             let host = proxy.host;
             info!(jid = %host.jid, %verdict, "proxy");
             self.judge(account, &host, verdict);
@@ -136,7 +136,7 @@ impl Proxies {
             Verdict::Untried => {
                 // A peer can name what it likes: one after the other.
                 let _turn = self.trials.lock().await;
-                let verdict = trial::run(proxy, account, stanzas, socks5.queues()).await;
+                let verdict = trial::run(proxy, account, stanzas, socks5).await;
                 self.judge(account, &proxy.host, verdict.clone());
                 verdict
             }

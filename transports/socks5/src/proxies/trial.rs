@@ -9,18 +9,18 @@ use tubes_transport::{AskError, Kind, Stanzas, StreamId};
 use xmpp_parsers::jid::FullJid;
 
 use super::Verdict;
-use crate::Destination;
 use crate::attempt::activate;
-use crate::dial::{Candidate, Errand, Queues, dial};
+use crate::dial::{Candidate, Errand, dial};
+use crate::{Destination, Socks5};
 
 /// Whether the proxy passes on what it is given, and all of it.
 pub(super) async fn run(
     proxy: &Candidate,
     account: &FullJid,
     stanzas: &Stanzas,
-    queues: &Queues,
+    socks5: &Socks5,
 ) -> Verdict {
-    match timeout(TRIAL, relay(proxy, account, stanzas, queues)).await {
+    match timeout(TRIAL, relay(proxy, account, stanzas, socks5)).await {
         Ok(Ok(verdict)) => verdict,
         Ok(Err(why)) => Verdict::Fails(why),
         Err(_) => Verdict::Fails("no answer in time".to_owned()),
@@ -31,7 +31,7 @@ async fn relay(
     proxy: &Candidate,
     account: &FullJid,
     stanzas: &Stanzas,
-    queues: &Queues,
+    socks5: &Socks5,
 ) -> Result<Verdict, String> {
     let stream = StreamId::from(format!("trial-{:032x}", rand::random::<u128>()));
     let errand = Errand {
@@ -40,10 +40,10 @@ async fn relay(
         deadline: Instant::now() + TRIAL,
     };
     // The responder comes first: some proxies tell the two apart by that.
-    let responder = dial(proxy, errand, TRIAL, queues)
+    let responder = dial(proxy, errand, TRIAL, socks5.queues())
         .await
         .map_err(|why| why.why)?;
-    let requester = dial(proxy, errand, TRIAL, queues)
+    let requester = dial(proxy, errand, TRIAL, socks5.queues())
         .await
         .map_err(|why| why.why)?;
     match activate(&proxy.host.jid, &stream, account, stanzas).await {
@@ -52,14 +52,18 @@ async fn relay(
         Err(AskError::Gone(_)) => return Ok(Verdict::Untried),
         Err(why) => return Err(format!("it does not activate the stream: {why}")),
     }
-    pass_bursts(requester, responder).await
+    pass_bursts(requester, responder, socks5.stillness).await
 }
 
 /// Bursts of several lengths, each way.
-async fn pass_bursts(mut a: TcpStream, mut b: TcpStream) -> Result<Verdict, String> {
+async fn pass_bursts(
+    mut a: TcpStream,
+    mut b: TcpStream,
+    stillness: Duration,
+) -> Result<Verdict, String> {
     for length in BURSTS {
-        let there = pass(&mut a, &mut b, length).await?;
-        let back = pass(&mut b, &mut a, length).await?;
+        let there = pass(&mut a, &mut b, length, stillness).await?;
+        let back = pass(&mut b, &mut a, length, stillness).await?;
         if let (Passed::WithHelp, _) | (_, Passed::WithHelp) = (there, back) {
             return Ok(Verdict::Withholds);
         }
@@ -73,7 +77,12 @@ enum Passed {
     WithHelp,
 }
 
-async fn pass(from: &mut TcpStream, to: &mut TcpStream, length: usize) -> Result<Passed, String> {
+async fn pass(
+    from: &mut TcpStream,
+    to: &mut TcpStream,
+    length: usize,
+    stillness: Duration,
+) -> Result<Passed, String> {
     let broke = |why: std::io::Error| format!("the stream broke: {why}");
     let burst: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
     from.write_all(&burst).await.map_err(broke)?;
@@ -83,7 +92,7 @@ async fn pass(from: &mut TcpStream, to: &mut TcpStream, length: usize) -> Result
         let Some(rest) = arrived.get_mut(have..).filter(|rest| !rest.is_empty()) else {
             break Passed::All;
         };
-        match timeout(STILL, to.read(rest)).await {
+        match timeout(stillness, to.read(rest)).await {
             Ok(Ok(0)) => return Err("the stream ended".to_owned()),
             Ok(Ok(read)) => have += read,
             Ok(Err(why)) => return Err(broke(why)),
@@ -103,9 +112,6 @@ async fn pass(from: &mut TcpStream, to: &mut TcpStream, length: usize) -> Result
 
 /// For the whole of it.
 const TRIAL: Duration = Duration::from_secs(10);
-
-/// A burst of which nothing more comes for so long stands still.
-const STILL: Duration = Duration::from_millis(1500);
 
 /// Bytes in a burst. Prosody 0.12 reads 8192 at a time, and withholds what is past 4096 of the last
 /// ones. Over a network the burst may come in other pieces, so there are several.

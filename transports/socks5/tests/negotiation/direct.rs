@@ -1,14 +1,12 @@
 //! The responder dials the requester's own addresses.
 
-use std::time::Duration;
-
 use tubes_socks5::Socks5;
 use tubes_testkit::Fate;
 use tubes_transport::Kind;
 use xmpp_parsers::minidom::Element;
 
 use crate::hosts::{Blackhole, Host, Manner, Refusing};
-use crate::peers::{BUDGET, Peers, SOON, at_home, carries, fernand, is_to, opened};
+use crate::peers::{Peers, SOON, WAITED_OUT, at_home, carries, fernand, in_a_hurry, is_to, opened};
 use crate::towards_each_kind;
 
 const DIRECT: &[&str] = &["socks5-direct"];
@@ -58,7 +56,7 @@ async fn a_host_with_wrong_answers_does_no_harm(kind: Kind) {
         let (outcomes, took) = peers
             .negotiate(with(host.port), at_home(Socks5::direct()))
             .await;
-        assert_eq!(host.visitors(), 1);
+        host.visited_once().await;
         // To another program's listener there is only one connection.
         let streams = match kind {
             Kind::Ours => opened(outcomes, "socks5-direct", [&[], &[]]),
@@ -73,15 +71,15 @@ async fn a_host_that_falls_silent_keeps_to_the_budget(kind: Kind) {
     for manner in [Manner::Silent, Manner::SilentAfterGreeting] {
         let mut peers = Peers::of(kind);
         let host = Host::with(manner).await;
-        let (outcomes, took) = peers
-            .negotiate(with(host.port), at_home(Socks5::direct()))
-            .await;
-        let (streams, limit) = match kind {
-            Kind::Ours => (opened(outcomes, "socks5-direct", [&[], &[]]), SOON),
-            Kind::Other => {
-                let limit = BUDGET + Duration::from_secs(1);
-                (opened(outcomes, "ibb", [DIRECT, DIRECT]), limit)
-            }
+        // Others dial the hosts in turn.
+        let (fernands, limit) = match kind {
+            Kind::Ours => (at_home(Socks5::direct()), SOON),
+            Kind::Other => (in_a_hurry(Socks5::direct()), WAITED_OUT),
+        };
+        let (outcomes, took) = peers.negotiate(with(host.port), fernands).await;
+        let streams = match kind {
+            Kind::Ours => opened(outcomes, "socks5-direct", [&[], &[]]),
+            Kind::Other => opened(outcomes, "ibb", [DIRECT, DIRECT]),
         };
         carries(streams).await;
         assert!(took < limit, "{manner:?}: {took:?}");
@@ -92,14 +90,15 @@ async fn hosts_that_are_all_of_no_use_are_followed_by_in_band(kind: Kind) {
     let refusing = Refusing::new();
     let blackhole = Blackhole::new();
     let silent = Host::with(Manner::Silent).await;
-    for (port, limit) in [
-        (refusing.port, SOON),
-        (blackhole.port, BUDGET + Duration::from_secs(1)),
-        (silent.port, BUDGET + Duration::from_secs(1)),
+    let direct = Socks5::direct;
+    for (port, fernands, limit) in [
+        (refusing.port, at_home(direct()), SOON),
+        (blackhole.port, in_a_hurry(direct()), WAITED_OUT),
+        (silent.port, in_a_hurry(direct()), WAITED_OUT),
     ] {
         let mut peers = Peers::of(kind);
         peers.let_befall(move |stanza| told_alone(stanza, port));
-        let (outcomes, took) = peers.negotiate(with(port), at_home(Socks5::direct())).await;
+        let (outcomes, took) = peers.negotiate(with(port), fernands).await;
         let [alice, fernand] = outcomes.each_ref().map(|outcome| {
             let attempts = &outcome.as_ref().unwrap().attempts;
             attempts.first().unwrap().reason.to_string()

@@ -3,11 +3,15 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::peers::PATIENCE;
 
 /// How a host treats those who connect.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +58,18 @@ impl Host {
             visitors,
             accepting: accepting.abort_handle(),
         }
+    }
+
+    /// Waits for the first who connects, and there is none more.
+    pub(crate) async fn visited_once(&self) {
+        let visited = async {
+            while self.visitors() == 0 {
+                // It is let in by a task of its own.
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, visited).await.expect("a visitor");
+        assert_eq!(self.visitors(), 1);
     }
 
     /// Who has connected so far.

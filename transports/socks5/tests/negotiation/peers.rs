@@ -200,9 +200,15 @@ pub(crate) fn ladder(socks5: Socks5) -> Si {
     Si::new(vec![Arc::new(socks5), Arc::new(Ibb::new())])
 }
 
-/// For peers on the same machine, who have little time.
+/// For peers on the same machine, with time enough if that is busy.
 pub(crate) fn at_home(socks5: Socks5) -> Socks5 {
-    socks5.with_loopback(Loopback::Always).with_budget(BUDGET)
+    let socks5 = socks5.with_loopback(Loopback::Always);
+    socks5.with_budget(BUDGET).with_stillness(STILLNESS)
+}
+
+/// For those who are to wait the budget out.
+pub(crate) fn in_a_hurry(socks5: Socks5) -> Socks5 {
+    at_home(socks5).with_budget(Duration::from_secs(2))
 }
 
 /// A requester's, which has seen what its proxies do.
@@ -292,10 +298,21 @@ pub(crate) fn fernand() -> FullJid {
 pub(crate) const SID: &str = "stream-1";
 
 /// For all hosts together to be reached.
-pub(crate) const BUDGET: Duration = Duration::from_secs(2);
+const BUDGET: Duration = Duration::from_secs(20);
 
-/// For one of them that is there to be used, on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_millis(1900);
+/// For a proxy on a busy machine to pass the rest of a burst on, before the trial is over as a whole.
+const STILLNESS: Duration = Duration::from_secs(8);
+
+/// For one of them that is there to be used, on a busy machine: before the budget is used up.
+pub(crate) const SOON: Duration = Duration::from_secs(15);
+
+/// For the budget of who is in a hurry to be waited out, and what follows: before the ten seconds
+/// that a requester reckons with for each host.
+pub(crate) const WAITED_OUT: Duration = Duration::from_secs(9);
+
+/// For a proxy to be waited for in vain, five seconds, and what follows: before the half minute
+/// after which a requester stops waiting for a responder.
+pub(crate) const NOT_ACTIVATED: Duration = Duration::from_secs(25);
 
 /// What takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);

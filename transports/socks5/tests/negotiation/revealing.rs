@@ -63,7 +63,7 @@ async fn a_responder_waits_for_what_it_is_about_to_know(kind: Kind) {
     peers.let_befall(|stanza| {
         let is_known_late = is_to(stanza, &fernand()) && stanza.attr("type") == Some("result");
         match is_known_late {
-            true => Fate::Delay(Duration::from_millis(300)),
+            true => Fate::Delay(Duration::from_millis(50)),
             false => Fate::Pass,
         }
     });
