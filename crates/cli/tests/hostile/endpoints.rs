@@ -16,8 +16,9 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::honest::echo;
+use crate::plan::{Plan, Standing};
 use crate::program::{Account, PATIENCE, Program, words};
-use crate::scene::{Plan, Standing, server};
+use crate::scene::server;
 use crate::withstanding::Sign;
 
 #[tokio::test]

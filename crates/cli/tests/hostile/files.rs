@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::attacker::Attacker;
-use crate::scene::{Plan, Standing};
+use crate::plan::{Plan, Standing};
 use crate::withstanding::{Sign, is_harmful};
 use crate::words::{close, data, file, open, set};
 
@@ -75,8 +75,20 @@ async fn names_that_are_meant_to_harm_lead_nowhere_and_do_nothing_to_a_terminal(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sizes_and_parts_that_cannot_be_are_no_files() {
-    let scene = plan(Standing::Contact).set().await;
+async fn sizes_that_cannot_be_are_no_files() {
+    makes_no_sense(&IMPOSSIBLE.map(|size| (size, ""))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_cannot_be_are_no_files() {
+    let size = "size='4'";
+    makes_no_sense(&PARTS.map(|part| (size, part))).await;
+}
+
+/// Each of these attributes and contents of a file that is offered is refused, because of itself: what has
+/// nothing of the kind is taken in the end.
+async fn makes_no_sense(all: &[(&str, &str)]) {
+    let scene = plan(Standing::Contact).with_heavy_strikes(64).set().await;
     let tablet = scene.tablet.clone().unwrap();
     let received = scene.received();
     let silence = Sign::Silence(
@@ -84,10 +96,11 @@ async fn sizes_and_parts_that_cannot_be_are_no_files() {
     );
     scene
         .withstands(silence, async |carol, blow| {
-            let size = IMPOSSIBLE[usize::try_from(blow).unwrap() % IMPOSSIBLE.len()];
-            let part = "<range offset='-5' length='18446744073709551616'/>";
+            let (size, part) = all[usize::try_from(blow).unwrap() % all.len()];
             let si = file(&format!("f{blow}"), &format!("name='file' {size}"), part);
-            carol.say(set(&tablet, &format!("si{blow}"), &si)).await;
+            let refused = carol.ask(&tablet, "set", &si).await;
+            assert!(refused.contains("type='error'"), "{size} {part}: {refused}");
+            assert!(refused.contains("<bad-request"), "{size} {part}: {refused}");
             assert!(names(&received).is_empty());
         })
         .await;
@@ -127,7 +140,7 @@ fn plan(standing: Standing) -> Plan {
 }
 
 /// Sends a file as another client does, as far as it is taken.
-async fn send(carol: &mut Attacker, to: &str, sid: &str, si: &str, contents: &[u8]) {
+pub(crate) async fn send(carol: &mut Attacker, to: &str, sid: &str, si: &str, contents: &[u8]) {
     let block = STANDARD.encode(contents);
     for what in [
         si.to_owned(),
@@ -172,12 +185,18 @@ const HARMFUL: [&str; 16] = [
 ];
 
 /// As they stand in the element.
-const IMPOSSIBLE: [&str; 7] = [
+const IMPOSSIBLE: [&str; 6] = [
     "size='-1'",
     "size='18446744073709551616'",
     "size='1e9'",
     "size=''",
-    "size='+4'",
     "size='0x10'",
     "",
+];
+
+const PARTS: [&str; 4] = [
+    "<range offset='-5'/>",
+    "<range length='18446744073709551616'/>",
+    "<range offset='one'/>",
+    "<range offset='' length=''/>",
 ];

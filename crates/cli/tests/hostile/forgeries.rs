@@ -11,8 +11,9 @@ use tokio::time::timeout;
 use crate::honest::{is_served, until_served};
 use crate::meddler::{Meddler, Toward};
 use crate::outliving::Deed;
+use crate::plan::{Plan, Standing};
 use crate::program::{PATIENCE, Program};
-use crate::scene::{Plan, Scene, Standing, server};
+use crate::scene::{Scene, server};
 use crate::withstanding::Sign;
 use crate::words::{attribute, offer, result};
 

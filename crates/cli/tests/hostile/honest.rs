@@ -1,95 +1,91 @@
-//! A well-behaved program, which uses the tube all the time, and how fast it is served.
+//! A well-behaved program that uses the tube, and how fast it is served.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use crate::program::PATIENCE;
 
-/// A program whose bytes go to an echo and come back, and that compares each of them.
+/// A program whose bytes go to an echo and come back, and that compares each of them. It says something
+/// only while it is asked to, so that it takes no processor from what is not measured.
 pub(crate) struct Honest {
-    back: Arc<AtomicU64>,
-    stopped: Arc<AtomicBool>,
-    writing: JoinHandle<u64>,
-    reading: JoinHandle<u64>,
+    socket: TcpStream,
+    said: Vec<u8>,
+    /// Bytes a second at the beginning: how much a round of some length is.
+    pace: f64,
 }
 
 impl Honest {
-    /// Begins; returns when the first bytes are back.
+    /// Begins; returns when it is known how fast the tube is.
     pub(crate) async fn begin(tube: SocketAddr) -> Self {
-        let (mut reader, mut writer) = TcpStream::connect(tube).await.unwrap().into_split();
-        let stopped = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&stopped);
-        let under_way = Arc::new(Semaphore::new(AHEAD));
-        let ahead = Arc::clone(&under_way);
-        let writing = tokio::spawn(async move {
-            let (said, mut sent) = (content(), 0);
-            while !stop.load(Ordering::Relaxed) {
-                ahead.acquire().await.unwrap().forget();
-                writer.write_all(&said).await.unwrap();
-                sent += said.len() as u64;
-            }
-            writer.shutdown().await.unwrap();
-            sent
-        });
-        let back = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&back);
-        let reading = tokio::spawn(async move {
-            let (said, mut heard) = (content(), vec![0; CONTENT]);
-            let mut at = 0;
-            loop {
-                let length = reader.read(&mut heard[at..]).await.unwrap();
-                if length == 0 {
-                    return count.load(Ordering::Relaxed);
-                }
-                assert!(
-                    heard[at..at + length] == said[at..at + length],
-                    "it came damaged"
-                );
-                at = (at + length) % CONTENT;
-                if at == 0 {
-                    under_way.add_permits(1);
-                }
-                count.fetch_add(length as u64, Ordering::Relaxed);
-            }
-        });
-        let honest = Self {
-            back,
-            stopped,
-            writing,
-            reading,
+        let mut honest = Self {
+            socket: TcpStream::connect(tube).await.unwrap(),
+            said: content(),
+            pace: 0.0,
         };
-        let first = async {
-            while honest.back.load(Ordering::Relaxed) == 0 {
-                sleep(ROUND / 10).await;
+        // The first bytes wait until the connection is there.
+        honest.exchange(1).await;
+        let mut pieces = 1;
+        loop {
+            let begun = Instant::now();
+            honest.pace = honest.exchange(pieces).await;
+            if begun.elapsed() >= ENOUGH {
+                return honest;
             }
-        };
-        timeout(PATIENCE, first).await.expect("the tube carries");
-        honest
+            pieces *= 2;
+        }
     }
 
-    /// What it carries in a short round, in bytes a second.
-    pub(crate) async fn round(&self) -> f64 {
-        let (begun, before) = (Instant::now(), self.back.load(Ordering::Relaxed));
-        sleep(ROUND).await;
-        let carried = self.back.load(Ordering::Relaxed) - before;
-        carried as f64 / begun.elapsed().as_secs_f64()
+    /// What it carries in a round of about this length, in bytes a second: always the same bytes, from the
+    /// first that is said to the last that is back.
+    pub(crate) async fn round(&mut self, length: Duration) -> f64 {
+        let bytes = self.pace * length.as_secs_f64();
+        let pieces = (bytes / PIECE as f64).round() as usize;
+        self.exchange(pieces.max(1)).await
     }
 
-    /// Ends as a program should, and sees that nothing is missing.
-    pub(crate) async fn end(self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        let ending = async { tokio::try_join!(self.writing, self.reading) };
-        let (sent, back) = timeout(PATIENCE, ending).await.expect("an end").unwrap();
-        assert_eq!(sent, back, "bytes are missing");
+    /// Says a little now and then, until something is over.
+    pub(crate) async fn trickle(&mut self, over: &Cell<bool>) {
+        let mut pace = interval(TRICKLE);
+        while !over.get() {
+            pace.tick().await;
+            self.exchange(1).await;
+        }
+    }
+
+    /// Ends as a program should, and sees that nothing comes that was not said.
+    pub(crate) async fn end(mut self) {
+        self.socket.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        let ending = self.socket.read_to_end(&mut rest);
+        timeout(PATIENCE, ending).await.expect("an end").unwrap();
+        assert!(rest.is_empty(), "{} bytes more than were said", rest.len());
+    }
+
+    async fn exchange(&mut self, pieces: usize) -> f64 {
+        let begun = Instant::now();
+        let (mut reader, mut writer) = self.socket.split();
+        let said = &self.said;
+        let saying = async {
+            for _ in 0..pieces {
+                writer.write_all(said).await.unwrap();
+            }
+        };
+        let hearing = async {
+            let mut heard = vec![0; PIECE];
+            for _ in 0..pieces {
+                reader.read_exact(&mut heard).await.unwrap();
+                assert!(heard == *said, "it came damaged");
+            }
+        };
+        let both = async { tokio::join!(saying, hearing) };
+        timeout(PATIENCE, both).await.expect("the tube carries");
+        (pieces * PIECE) as f64 / begun.elapsed().as_secs_f64()
     }
 }
 
@@ -102,7 +98,7 @@ pub(crate) async fn is_served(tube: SocketAddr) {
 pub(crate) async fn until_served(tube: SocketAddr) {
     let trying = async {
         while exchange(tube).await.is_err() {
-            sleep(ROUND / 4).await;
+            sleep(TRICKLE).await;
         }
     };
     timeout(PATIENCE, trying).await.expect("it is served");
@@ -151,13 +147,13 @@ pub(crate) async fn echo() -> SocketAddr {
 
 /// What is said again and again: no part of it stands in another place, too.
 fn content() -> Vec<u8> {
-    (0..CONTENT / 4)
+    (0..PIECE / 4)
         .flat_map(|word| (word as u32).wrapping_mul(0x9e37_79b1).to_be_bytes())
         .collect()
 }
 
 /// Bytes of it.
-const CONTENT: usize = 32 * 1024;
+const PIECE: usize = 32 * 1024;
 
 /// Bytes that the kernel holds for a service that does not read.
 const MODEST: u32 = 64 * 1024;
@@ -165,9 +161,9 @@ const MODEST: u32 = 64 * 1024;
 /// Connections that may wait for the service.
 const BACKLOG: u32 = 4096;
 
-/// How often it is said before the first is back: so much is enough for any tube, and in a slow one does
-/// not take long to its end.
-const AHEAD: usize = 16;
+/// What tells how fast a tube is, roughly: its first bytes are slower, and a scheduler takes some
+/// milliseconds at a time.
+const ENOUGH: Duration = Duration::from_millis(16);
 
-/// Long beside what a scheduler takes at a time.
-const ROUND: Duration = Duration::from_millis(80);
+/// From one word to the next of a program that has little to say.
+const TRICKLE: Duration = Duration::from_millis(20);

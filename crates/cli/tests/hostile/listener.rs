@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::honest::is_served;
-use crate::scene::{Plan, Standing};
+use crate::plan::{Plan, Standing};
 use crate::withstanding::Sign;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +71,10 @@ async fn guessed_destinations_lead_nowhere() {
 async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u8>) {
     let port = free_port();
     let accepting = ["--socks5-port", &port.to_string()];
-    let plan = Plan::new(Standing::Stranger).with(words);
+    // No other transport would serve them instead.
+    let plan = Plan::new(Standing::Stranger)
+        .by("socks5-direct")
+        .with(words);
     let scene = plan
         .accepting_with(&accepting)
         .with_light_strikes(128)
@@ -110,10 +115,10 @@ async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u
     assert!(entered > 0);
 }
 
-/// One program after the other is served.
+/// One program after the other is served, and none of them late.
 async fn come_and_go(tube: SocketAddr) {
     loop {
-        is_served(tube).await;
+        timeout(SOON, is_served(tube)).await.expect("soon");
     }
 }
 
@@ -121,6 +126,10 @@ fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
+
+/// When a program is served at the latest: long before anybody is sent away that says nothing, which is
+/// after ten seconds, and before a bytestream is given up, which is after five.
+const SOON: Duration = Duration::from_secs(4);
 
 /// Programs that come and go at a time: enough that somebody is expected nearly always.
 const PROGRAMS: usize = 6;
