@@ -17,6 +17,8 @@ impl Scene {
     /// Carol leaves, and nothing is left of her: neither descriptors, nor places that she has taken. When
     /// she comes back and behaves, she is answered, and gets what somebody of her standing gets.
     pub(crate) async fn is_forgotten(&mut self, before: &[Before]) {
+        // Nothing is measured any more.
+        drop(self.alone.take());
         let begun = Instant::now();
         let account = bare(&self.carol.jid);
         let again = Attacker::log_in(self.server, &account, &self.password, AGAIN).await;
@@ -52,16 +54,23 @@ impl Scene {
         eprintln!("forgotten after {:?}", begun.elapsed());
     }
 
-    /// There is a place for it.
+    /// There is a place for it, as soon as nobody waits any more for who offered others to come back.
     async fn offers_a_tube(&mut self) {
-        let offer = offer(1, &format!("x-{AGAIN}"), "");
-        self.carol.say(tell(&self.fernand, &offer)).await;
-        loop {
-            let offered = self.programs[1].event("tube_offered").await;
-            if offered["service"] == format!("x-{AGAIN}") {
-                return;
+        let service = format!("x-{AGAIN}");
+        let (carol, program) = (&mut self.carol, &mut self.programs[1]);
+        let offering = async {
+            for number in 1.. {
+                carol
+                    .say(tell(&self.fernand, &offer(number, &service, "")))
+                    .await;
+                let is_offered =
+                    async { while program.event("tube_offered").await["service"] != service {} };
+                if timeout(BETWEEN_OFFERS, is_offered).await.is_ok() {
+                    return;
+                }
             }
-        }
+        };
+        timeout(ABSENCE, offering).await.expect("a place");
     }
 
     /// There is a place for a connection, which carries.
@@ -99,6 +108,12 @@ const DISCO: &str = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
 
 /// How soon everything is as before.
 const FORGOTTEN: Duration = Duration::from_secs(15);
+
+/// How long a tube waits for the one who offered it, and some air.
+const ABSENCE: Duration = Duration::from_secs(60 + 30);
+
+/// How soon an offer is heard, if there is a place for it.
+const BETWEEN_OFFERS: Duration = Duration::from_millis(200);
 
 /// How often it is looked whether it is.
 const GLANCE: Duration = Duration::from_millis(20);

@@ -3,10 +3,12 @@
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Mutex;
 use tokio::time::{interval, sleep, timeout};
 
 use crate::program::PATIENCE;
@@ -14,8 +16,8 @@ use crate::program::PATIENCE;
 /// A program whose bytes go to an echo and come back, and that compares each of them. It says something
 /// only while it is asked to, so that it takes no processor from what is not measured.
 pub(crate) struct Honest {
-    socket: TcpStream,
-    said: Vec<u8>,
+    socket: Arc<Mutex<TcpStream>>,
+    said: Arc<Vec<u8>>,
     /// Bytes a second at the beginning: how much a round of some length is.
     pace: f64,
 }
@@ -23,9 +25,12 @@ pub(crate) struct Honest {
 impl Honest {
     /// Begins; returns when it is known how fast the tube is.
     pub(crate) async fn begin(tube: SocketAddr) -> Self {
+        let socket = TcpStream::connect(tube).await.unwrap();
+        // The end of a round would wait for the kernel's acknowledgement of what came before.
+        socket.set_nodelay(true).unwrap();
         let mut honest = Self {
-            socket: TcpStream::connect(tube).await.unwrap(),
-            said: content(),
+            socket: Arc::new(Mutex::new(socket)),
+            said: Arc::new(content()),
             pace: 0.0,
         };
         // The first bytes wait until the connection is there.
@@ -59,33 +64,39 @@ impl Honest {
     }
 
     /// Ends as a program should, and sees that nothing comes that was not said.
-    pub(crate) async fn end(mut self) {
-        self.socket.shutdown().await.unwrap();
+    pub(crate) async fn end(self) {
+        let mut socket = self.socket.lock().await;
+        socket.shutdown().await.unwrap();
         let mut rest = Vec::new();
-        let ending = self.socket.read_to_end(&mut rest);
+        let ending = socket.read_to_end(&mut rest);
         timeout(PATIENCE, ending).await.expect("an end").unwrap();
         assert!(rest.is_empty(), "{} bytes more than were said", rest.len());
     }
 
+    /// In a task of its own: what Carol has to do before she says something does not hold it up.
     async fn exchange(&mut self, pieces: usize) -> f64 {
-        let begun = Instant::now();
-        let (mut reader, mut writer) = self.socket.split();
-        let said = &self.said;
-        let saying = async {
-            for _ in 0..pieces {
-                writer.write_all(said).await.unwrap();
-            }
-        };
-        let hearing = async {
-            let mut heard = vec![0; PIECE];
-            for _ in 0..pieces {
-                reader.read_exact(&mut heard).await.unwrap();
-                assert!(heard == *said, "it came damaged");
-            }
-        };
-        let both = async { tokio::join!(saying, hearing) };
-        timeout(PATIENCE, both).await.expect("the tube carries");
-        (pieces * PIECE) as f64 / begun.elapsed().as_secs_f64()
+        let (socket, said) = (Arc::clone(&self.socket), Arc::clone(&self.said));
+        let exchanging = tokio::spawn(async move {
+            let begun = Instant::now();
+            let mut socket = socket.lock().await;
+            let (mut reader, mut writer) = socket.split();
+            let saying = async {
+                for _ in 0..pieces {
+                    writer.write_all(&said).await.unwrap();
+                }
+            };
+            let hearing = async {
+                let mut heard = vec![0; PIECE];
+                for _ in 0..pieces {
+                    reader.read_exact(&mut heard).await.unwrap();
+                    assert!(heard == *said, "it came damaged");
+                }
+            };
+            tokio::join!(saying, hearing);
+            (pieces * PIECE) as f64 / begun.elapsed().as_secs_f64()
+        });
+        let exchanged = timeout(PATIENCE, exchanging).await;
+        exchanged.expect("the tube carries").unwrap()
     }
 }
 
@@ -133,6 +144,7 @@ pub(crate) async fn echo() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
+            socket.set_nodelay(true).unwrap();
             tokio::spawn(async move {
                 let (mut reader, mut writer) = socket.split();
                 // What goes wrong is seen at the other end.

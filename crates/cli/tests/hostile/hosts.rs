@@ -14,7 +14,7 @@ use crate::words::{SOCKS5, Through, initiation, set};
 async fn of_a_list_of_hosts_without_an_end_a_few_are_dialled() {
     // Nobody behind a host has the bytestream: each of them would be tried.
     let hosts = vec![own_address().to_string(); 400];
-    let (dialled, strikes) = names_hosts(&hosts).await;
+    let (dialled, strikes) = names_hosts(&[hosts]).await;
     eprintln!("{} dialled for {strikes} lists", dialled.len());
     assert!(dialled.len() >= strikes, "each is tried");
     assert!(dialled.len() <= strikes * HOSTS);
@@ -39,31 +39,37 @@ async fn what_listens_on_the_loopback_interface_only_is_not_dialled_for_others()
         "2130706433",
         "0x7f.1",
     ];
-    let mut hosts = inward.map(str::to_owned).to_vec();
-    hosts.push(own.to_string());
-    let (dialled, strikes) = names_hosts(&hosts).await;
+    let own_last = |few: &[&str]| {
+        let few = few.iter().map(ToString::to_string);
+        few.chain([own.to_string()]).collect()
+    };
+    let lists: Vec<Vec<String>> = inward.chunks(FEW).map(own_last).collect();
+    let (dialled, strikes) = names_hosts(&lists).await;
     assert_eq!(dialled, vec![own; strikes]);
 }
 
-/// With each strike a bytestream is asked for that is to be had at these hosts. Where a listener there
-/// was dialled, and for how many strikes.
-async fn names_hosts(hosts: &[String]) -> (Vec<IpAddr>, usize) {
+/// With each strike a bytestream is asked for that is to be had at the hosts of the next list. Where a
+/// listener there was dialled, and for how many strikes.
+async fn names_hosts(lists: &[Vec<String>]) -> (Vec<IpAddr>, usize) {
     let plan = Plan::new(Standing::Occupant).by("socks5-direct,ibb");
     let scene = plan.with_heavy_strikes(32).set().await;
     let dialled = Dialled::anywhere().await;
     let port = dialled.port;
     let (alice, tube) = (scene.alice.clone(), scene.number);
     let carol = format!("{}/carol", scene.room.as_ref().unwrap());
-    let hosts: String = hosts
+    let streamhost =
+        |host: &String| format!("<streamhost jid='{carol}' host='{host}' port='{port}'/>");
+    let lists = lists
         .iter()
-        .map(|host| format!("<streamhost jid='{carol}' host='{host}' port='{port}'/>"))
-        .collect();
+        .map(|hosts| hosts.iter().map(streamhost).collect());
+    let lists: Vec<String> = lists.collect();
     let mut strikes = 0;
     let strike = async |carol: &mut Attacker, blow: u64| {
         strikes += 1;
         let sid = format!("hosts{blow}");
         let si = initiation(&sid, Through::Room, tube, &[SOCKS5]);
         carol.ask(&alice, "set", &si).await;
+        let hosts = &lists[usize::try_from(blow).unwrap() % lists.len()];
         let query = format!("<query xmlns='{SOCKS5}' sid='{sid}' mode='tcp'>{hosts}</query>");
         carol.say(set(&alice, &sid, &query)).await;
         // All of them are tried by then.
@@ -113,6 +119,9 @@ pub(crate) fn own_address() -> IpAddr {
         Err(_) => Ipv4Addr::LOCALHOST.into(),
     }
 }
+
+/// Hosts in a list of which the last one may be dialled.
+const FEW: usize = 3;
 
 /// Of one list that many may be dialled.
 const HOSTS: usize = 16;

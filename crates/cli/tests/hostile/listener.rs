@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use crate::honest::is_served;
 use crate::plan::{Plan, Standing};
@@ -77,7 +77,7 @@ async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u
         .with(words);
     let scene = plan
         .accepting_with(&accepting)
-        .with_light_strikes(128)
+        .with_light_strikes(BURST)
         .set()
         .await;
     let tube = scene.tube;
@@ -92,7 +92,8 @@ async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u
             while let Some(ended) = programs.try_join_next() {
                 ended.unwrap();
             }
-            for _ in 0..AT_ONCE {
+            let crowd = if blow < BURST { AT_ONCE } else { AT_PACE };
+            for _ in 0..crowd {
                 // As long as nobody is expected, nobody listens.
                 let place = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
                 if let Ok(stranger) = TcpStream::connect(place).await {
@@ -103,7 +104,8 @@ async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u
                     strangers.pop_front();
                 }
             }
-            for (stranger, said) in &mut strangers {
+            let talking = if blow < BURST { STRANGERS } else { TALKING };
+            for (stranger, said) in strangers.iter_mut().rev().take(talking) {
                 // It may have been sent away.
                 let _ = stranger.try_write(&says(blow, *said));
                 *said += 1;
@@ -115,9 +117,11 @@ async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u
     assert!(entered > 0);
 }
 
-/// One program after the other is served, and none of them late.
+/// Now and then a program is served, and never late.
 async fn come_and_go(tube: SocketAddr) {
+    let mut pace = interval(BETWEEN);
     loop {
+        pace.tick().await;
         timeout(SOON, is_served(tube)).await.expect("soon");
     }
 }
@@ -131,9 +135,18 @@ fn free_port() -> u16 {
 /// after ten seconds, and before a bytestream is given up, which is after five.
 const SOON: Duration = Duration::from_secs(4);
 
-/// Programs that come and go at a time: enough that somebody is expected nearly always.
-const PROGRAMS: usize = 6;
+/// Programs that come and go at a time, and how often: enough that somebody is expected most of the time.
+const PROGRAMS: usize = 4;
+const BETWEEN: Duration = Duration::from_millis(40);
 
-/// Strangers that come with a strike, and that stay: more than may be about to say what they want.
+/// Strikes at once.
+const BURST: u64 = 128;
+
+/// Strangers that come with each of those, with a later strike, and that stay: more than may be about to say
+/// what they want.
 const AT_ONCE: usize = 16;
+const AT_PACE: usize = 1;
 const STRANGERS: usize = 400;
+
+/// Those who say something with a later strike.
+const TALKING: usize = 32;

@@ -100,7 +100,7 @@ async fn what_answers_a_tls_handshake_with_other_words_does_not_speak_tls() {
 
 #[tokio::test]
 async fn a_server_that_never_goes_ahead_with_tls_is_given_up() {
-    let said = Impostor::that(Talk::StartTls(String::new()));
+    let said = Impostor::that(Talk::StartTls("".to_owned(), ""));
     let said = said.await.meets("starttls").await;
     assert_eq!(said.code, UNAVAILABLE);
     said.names(&["timed out", "encryption"]);
@@ -108,7 +108,7 @@ async fn a_server_that_never_goes_ahead_with_tls_is_given_up() {
 
 #[tokio::test]
 async fn a_tls_handshake_that_stops_after_it_was_asked_for_is_given_up() {
-    let said = Impostor::that(Talk::StartTls(format!("{PROCEED}{HALF}")));
+    let said = Impostor::that(Talk::StartTls(PROCEED.to_owned(), HALF));
     let said = said.await.meets("starttls").await;
     assert_eq!(said.code, UNAVAILABLE);
     said.names(&["timed out", "encryption"]);
@@ -121,7 +121,7 @@ async fn words_in_clear_between_tls_and_what_asks_for_it_are_not_heard() {
         "{HEADER}<stream:features><mechanisms xmlns='{SASL}'><mechanism>PLAIN</mechanism>\
          </mechanisms></stream:features>"
     );
-    let said = Impostor::that(Talk::StartTls(format!("{PROCEED}{features}")));
+    let said = Impostor::that(Talk::StartTls(format!("{PROCEED}{features}"), ""));
     let said = said.await.meets("starttls").await;
     assert_eq!(said.code, BROKEN);
 }
@@ -168,8 +168,8 @@ enum Talk {
     HalfOfTls,
     /// This, and then that again and again.
     OverAndOver(String, String),
-    /// This, to whoever asks for TLS.
-    StartTls(String),
+    /// This, to whoever asks for TLS, and that, to what is said then.
+    StartTls(String, &'static str),
     Then(String, Finally),
 }
 
@@ -276,7 +276,7 @@ impl Talk {
                 let _ = client.write_all(HALF.as_bytes()).await;
                 wait_for_its_end(client).await;
             }
-            Self::StartTls(answer) => {
+            Self::StartTls(answer, then) => {
                 let features = format!("<stream:features>{STARTTLS}</stream:features>");
                 let _ = client
                     .write_all((HEADER.to_owned() + &features).as_bytes())
@@ -288,6 +288,8 @@ impl Talk {
                     }
                 }
                 let _ = client.write_all(answer.as_bytes()).await;
+                let _ = client.read(&mut [0; 1]).await;
+                let _ = client.write_all(then.as_bytes()).await;
                 wait_for_its_end(client).await;
             }
             Self::OverAndOver(first, then) => {

@@ -147,7 +147,7 @@ const SHARE: f64 = 0.8;
 const LOOKS: [(usize, f64); 3] = [(3, 0.9), (9, 0.85), (27, SHARE)];
 
 /// A round in which nobody strikes.
-const SHORT: Duration = Duration::from_millis(40);
+const SHORT: Duration = Duration::from_millis(30);
 
 /// After how many strikes Carol waits until they are heard, in a burst: a server that has nowhere to put
 /// what she says would send Alice away, not her.

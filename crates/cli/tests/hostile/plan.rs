@@ -153,7 +153,7 @@ impl Plan {
             room,
             plan: self,
             accounts,
-            _alone: alone,
+            alone: Some(alone),
         };
         scene.receive().await;
         scene
@@ -269,12 +269,12 @@ fn text(value: &Value) -> String {
 const ONE_BY_ONE: Fierceness = Fierceness {
     burst: 512,
     pace: Duration::from_millis(20),
-    round: Duration::from_millis(40),
+    round: Duration::from_millis(30),
 };
 
 /// Where each strike opens a connection, or more than one.
 const HEAVY: Fierceness = Fierceness {
     burst: 0,
     pace: Duration::from_millis(200),
-    round: Duration::from_millis(80),
+    round: Duration::from_millis(120),
 };

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::program::{Account, Program, words};
 use crate::vitals::Vitals;
 
-/// What a test is made of. It has the machine for itself as long as it has this.
+/// What a test is made of.
 pub(crate) struct Scene {
     pub(crate) server: &'static Server,
     /// Alice's, which offers an echo to Fernand or in the room; Fernand's, which uses it; and perhaps
@@ -35,7 +35,8 @@ pub(crate) struct Scene {
     /// As what it was set.
     pub(crate) plan: Plan,
     pub(crate) accounts: [Account; 2],
-    pub(crate) _alone: MutexGuard<'static, ()>,
+    /// As long as it measures something, no other test does.
+    pub(crate) alone: Option<MutexGuard<'static, ()>>,
 }
 
 /// Alice's process, and Fernand's, with a tube between them.

@@ -124,9 +124,10 @@ impl Said {
             Sign::Silence(why) => {
                 eprintln!("nothing is said of it: {why}");
                 let mut lines = self.events.iter().flatten();
-                let again = format!("/{AGAIN}");
+                let again = [&format!("/{AGAIN}"), PLAIN];
+                let is_again = |line: &String| again.iter().any(|again| line.contains(*again));
                 let quiet = self.complaints.iter().all(String::is_empty);
-                quiet && !lines.any(|line| line.contains("carol") && !line.contains(&again))
+                quiet && !lines.any(|line| line.contains("carol") && !is_again(line))
             }
         };
         let last = |lines: &Vec<String>| {
@@ -189,6 +190,9 @@ impl Before {
         (self.descriptors, self.vitals.descriptors())
     }
 }
+
+/// A file of hers is received as it is, which is said of her account.
+const PLAIN: &str = r#""decision":"plain""#;
 
 /// Events that are shown of each process if the sign is missing.
 const SHOWN: usize = 5;
