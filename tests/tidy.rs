@@ -150,6 +150,18 @@ fn every_row_of_the_threat_model_names_tests_that_exist() {
     assert_none(missing);
 }
 
+/// Names that stand nowhere would silently not be run.
+#[test]
+fn every_misbehaviour_that_is_tried_each_time_exists() {
+    let script = read(&root().join("test")).text;
+    let (_, named) = script.split_once("\nHOSTILE=(\n").unwrap();
+    let named = named.lines().map(str::trim).take_while(|name| *name != ")");
+    let mut suite = all_rust();
+    suite.retain(|file| file.is_under("crates/cli/tests/hostile"));
+    let is_missing = |name: &&str| !suite.iter().any(|file| has_test(file, name));
+    assert_none(named.filter(is_missing).map(str::to_owned).collect());
+}
+
 #[test]
 fn a_test_of_the_threat_model_is_looked_for_where_it_is_said_to_be() {
     let file = File {

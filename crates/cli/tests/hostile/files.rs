@@ -216,4 +216,4 @@ const PARTS: [&str; 5] = [
 ];
 
 /// How often it is looked whether a file is there.
-const GLANCE: Duration = Duration::from_millis(5);
+const GLANCE: Duration = Duration::from_millis(20);

@@ -18,12 +18,10 @@ use crate::program::PATIENCE;
 pub(crate) struct Honest {
     socket: Arc<Mutex<TcpStream>>,
     said: Arc<Vec<u8>>,
-    /// Bytes a second at the beginning: how much a round of some length is.
-    pace: f64,
 }
 
 impl Honest {
-    /// Begins; returns when it is known how fast the tube is.
+    /// Begins; returns when the tube carries as it does from then on.
     pub(crate) async fn begin(tube: SocketAddr) -> Self {
         let socket = TcpStream::connect(tube).await.unwrap();
         // The end of a round would wait for the kernel's acknowledgement of what came before.
@@ -31,50 +29,15 @@ impl Honest {
         let mut honest = Self {
             socket: Arc::new(Mutex::new(socket)),
             said: Arc::new(content()),
-            pace: 0.0,
         };
-        // The first bytes wait until the connection is there.
-        honest.exchange(1).await;
-        let mut pieces = 1;
-        loop {
-            let begun = Instant::now();
-            honest.pace = honest.exchange(pieces).await;
-            if begun.elapsed() >= ENOUGH {
-                return honest;
-            }
-            pieces *= 2;
-        }
+        honest.round(WARMING_UP).await;
+        honest
     }
 
-    /// What it carries in a round of about this length, in bytes a second: always the same bytes, from the
-    /// first that is said to the last that is back.
-    pub(crate) async fn round(&mut self, length: Duration) -> f64 {
-        let bytes = self.pace * length.as_secs_f64();
-        let pieces = (bytes / PIECE as f64).round() as usize;
-        self.exchange(pieces.max(1)).await
-    }
-
-    /// Says a little now and then, until something is over.
-    pub(crate) async fn trickle(&mut self, over: &Cell<bool>) {
-        let mut pace = interval(TRICKLE);
-        while !over.get() {
-            pace.tick().await;
-            self.exchange(1).await;
-        }
-    }
-
-    /// Ends as a program should, and sees that nothing comes that was not said.
-    pub(crate) async fn end(self) {
-        let mut socket = self.socket.lock().await;
-        socket.shutdown().await.unwrap();
-        let mut rest = Vec::new();
-        let ending = socket.read_to_end(&mut rest);
-        timeout(PATIENCE, ending).await.expect("an end").unwrap();
-        assert!(rest.is_empty(), "{} bytes more than were said", rest.len());
-    }
-
+    /// Says so many pieces, and hears them back: how fast, in bytes a second.
+    ///
     /// In a task of its own: what Carol has to do before she says something does not hold it up.
-    async fn exchange(&mut self, pieces: usize) -> f64 {
+    pub(crate) async fn round(&mut self, pieces: usize) -> f64 {
         let (socket, said) = (Arc::clone(&self.socket), Arc::clone(&self.said));
         let exchanging = tokio::spawn(async move {
             let begun = Instant::now();
@@ -97,6 +60,25 @@ impl Honest {
         });
         let exchanged = timeout(PATIENCE, exchanging).await;
         exchanged.expect("the tube carries").unwrap()
+    }
+
+    /// Says a little now and then, until something is over.
+    pub(crate) async fn trickle(&mut self, over: &Cell<bool>) {
+        let mut pace = interval(TRICKLE);
+        while !over.get() {
+            pace.tick().await;
+            self.round(1).await;
+        }
+    }
+
+    /// Ends as a program should, and sees that nothing comes that was not said.
+    pub(crate) async fn end(self) {
+        let mut socket = self.socket.lock().await;
+        socket.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        let ending = socket.read_to_end(&mut rest);
+        timeout(PATIENCE, ending).await.expect("an end").unwrap();
+        assert!(rest.is_empty(), "{} bytes more than were said", rest.len());
     }
 }
 
@@ -173,9 +155,8 @@ const MODEST: u32 = 64 * 1024;
 /// Connections that may wait for the service.
 const BACKLOG: u32 = 4096;
 
-/// What tells how fast a tube is, roughly: its first bytes are slower, and a scheduler takes some
-/// milliseconds at a time.
-const ENOUGH: Duration = Duration::from_millis(16);
+/// Pieces after which a window of blocks is as wide as it gets.
+const WARMING_UP: usize = 8;
 
 /// From one word to the next of a program that has little to say.
 const TRICKLE: Duration = Duration::from_millis(20);

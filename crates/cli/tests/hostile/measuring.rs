@@ -1,7 +1,8 @@
 //! What is left of the honest tube's throughput.
 //!
 //! Machines are noisy, and others have work for them, too. So nothing is compared with what was long ago:
-//! rounds without Carol and beside her alternate, and their medians are compared; all rounds count. What is
+//! rounds without Carol and beside her alternate, and their medians are compared; all rounds count. A round is
+//! so many bytes and so many strikes, however long that takes. What is
 //! clear after a few is believed at once. What is not takes more of them, and with more of them less has to
 //! be clear ([`LOOKS`]).
 
@@ -9,7 +10,6 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::sync::Notify;
 use tokio::time::interval;
 
 use crate::attacker::Attacker;
@@ -32,7 +32,7 @@ impl<S: AsyncFnMut(&mut Attacker, u64)> Storm<S> {
     pub(crate) async fn is_withstood(&mut self, scene: &mut Scene, honest: &mut Honest) {
         let mut before = Vec::new();
         for _ in 0..LOOKS[0].0 {
-            before.push(honest.round(SHORT).await);
+            before.push(honest.round(scene.plan.round()).await);
         }
         self.burst(scene, honest).await;
         let mut after = Vec::new();
@@ -76,27 +76,16 @@ impl<S: AsyncFnMut(&mut Attacker, u64)> Storm<S> {
 
     /// A round without her, and one beside her.
     async fn turn(&mut self, scene: &mut Scene, honest: &mut Honest) -> [f64; 2] {
-        let fierceness = scene.plan.fierceness;
-        let without = honest.round(fierceness.round).await;
-        let over = Notify::new();
+        let (strikes, pieces) = (scene.plan.fierceness.strikes, scene.plan.round());
+        let without = honest.round(pieces).await;
         let storming = async {
-            let mut pace = interval(fierceness.pace);
-            loop {
-                tokio::select! {
-                    biased;
-                    () = over.notified() => return,
-                    _ = pace.tick() => {}
-                }
-                // What she has begun to say she says to its end.
+            let mut pace = interval(PACE);
+            for _ in 0..strikes {
+                pace.tick().await;
                 self.blow(&mut scene.carol).await;
             }
         };
-        let measuring = async {
-            let beside = honest.round(fierceness.round).await;
-            over.notify_one();
-            beside
-        };
-        let ((), beside) = tokio::join!(storming, measuring);
+        let ((), beside) = tokio::join!(storming, honest.round(pieces));
         scene.hear_all().await;
         [without, beside]
     }
@@ -106,7 +95,8 @@ impl<S: AsyncFnMut(&mut Attacker, u64)> Storm<S> {
     async fn is_like_another(&mut self, scene: &Scene, honest: &mut Honest) {
         let (twin, _accounts) = scene.plan.twin().await;
         let mut theirs = Honest::begin(twin.tube).await;
-        let share = share(async || [theirs.round(SHORT).await, honest.round(SHORT).await]);
+        let pieces = scene.plan.round();
+        let share = share(async || [theirs.round(pieces).await, honest.round(pieces).await]);
         let share = share.await;
         assert!(share >= SHARE, "the honest tube kept {share:.2} in the end");
         theirs.end().await;
@@ -146,8 +136,8 @@ const SHARE: f64 = 0.8;
 /// After so many turns it is over, if so much is left.
 const LOOKS: [(usize, f64); 3] = [(3, 0.9), (9, 0.85), (27, SHARE)];
 
-/// A round in which nobody strikes.
-const SHORT: Duration = Duration::from_millis(30);
+/// From one strike to the next in a round.
+const PACE: Duration = Duration::from_millis(20);
 
 /// After how many strikes Carol waits until they are heard, in a burst: a server that has nowhere to put
 /// what she says would send Alice away, not her.

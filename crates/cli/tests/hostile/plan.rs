@@ -1,7 +1,6 @@
 //! How a scene is to be, and how it is set.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
@@ -44,10 +43,10 @@ pub(crate) struct Plan {
 pub(crate) struct Fierceness {
     /// How often she strikes as fast as she can.
     pub(crate) burst: u64,
-    /// From one strike to the next, later.
-    pub(crate) pace: Duration,
-    /// How long a round beside her takes: she strikes in it at that pace.
-    pub(crate) round: Duration,
+    /// How often she strikes in a round, later.
+    pub(crate) strikes: u32,
+    /// How much longer such a round is than the shortest.
+    longer: usize,
 }
 
 impl Plan {
@@ -159,6 +158,15 @@ impl Plan {
         scene
     }
 
+    /// Pieces of a round.
+    pub(crate) fn round(&self) -> usize {
+        let shortest = match self.transport {
+            "ibb" => IN_BAND,
+            _ => DIRECT,
+        };
+        shortest * self.fierceness.longer
+    }
+
     /// Another two who are nobody's victims, in all else like those of the scene.
     pub(crate) async fn twin(&self) -> (Pair, [Account; 2]) {
         let accounts = self.accounts().await;
@@ -268,13 +276,18 @@ fn text(value: &Value) -> String {
 /// through that limit what a client says.
 const ONE_BY_ONE: Fierceness = Fierceness {
     burst: 512,
-    pace: Duration::from_millis(20),
-    round: Duration::from_millis(30),
+    strikes: 2,
+    longer: 1,
 };
 
 /// Where each strike opens a connection, or more than one.
 const HEAVY: Fierceness = Fierceness {
     burst: 0,
-    pace: Duration::from_millis(200),
-    round: Duration::from_millis(120),
+    strikes: 1,
+    longer: 3,
 };
+
+/// Pieces of the shortest round: what takes some 40 ms where nobody else needs the processors. Where somebody
+/// does, a round takes longer, and there are no more strikes in it: it is they that would weigh more.
+const IN_BAND: usize = 6;
+const DIRECT: usize = 64;

@@ -27,7 +27,7 @@ async fn a_receiver_that_never_says_a_last_word_has_received_nothing() {
 async fn a_receiver_that_ends_without_a_last_word_has_received_nothing() {
     let failed = is_sent_a_file(Word::Last(""), Reads::Everything).await;
     let message = failed["error"]["message"].as_str().unwrap();
-    assert!(message.contains("has not said"), "{failed}");
+    assert!(message.contains("without having said"), "{failed}");
 }
 
 /// It may have been said by somebody who has seen nothing but the name.
@@ -40,7 +40,7 @@ async fn a_receiver_that_has_everything_before_the_last_byte_has_received_nothin
 async fn a_last_word_that_nobody_knows_is_not_yes() {
     let failed = is_sent_a_file(Word::Last("received\nand more"), Reads::Everything).await;
     let message = failed["error"]["message"].as_str().unwrap();
-    assert!(message.contains("has not said"), "{failed}");
+    assert!(message.contains("without having said"), "{failed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
