@@ -84,11 +84,10 @@ async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u
     let entered = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&entered);
     let (mut programs, mut strangers) = (JoinSet::new(), VecDeque::new());
+    // Also before the first stranger: what they take is not what strangers take.
+    (0..PROGRAMS).for_each(|_| drop(programs.spawn(come_and_go(tube))));
     scene
         .withstands(sign, async move |_, blow| {
-            if blow == 0 {
-                (0..PROGRAMS).for_each(|_| drop(programs.spawn(come_and_go(tube))));
-            }
             while let Some(ended) = programs.try_join_next() {
                 ended.unwrap();
             }

@@ -37,6 +37,6 @@ impl Scene {
                 honest.end().await;
             }
         }
-        self.is_over(&before, sign).await
+        self.concludes(&before, sign).await
     }
 }

@@ -290,4 +290,4 @@ const HEAVY: Fierceness = Fierceness {
 /// Pieces of the shortest round: what takes some 40 ms where nobody else needs the processors. Where somebody
 /// does, a round takes longer, and there are no more strikes in it: it is they that would weigh more.
 const IN_BAND: usize = 6;
-const DIRECT: usize = 64;
+const DIRECT: usize = 256;

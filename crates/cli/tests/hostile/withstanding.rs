@@ -61,7 +61,7 @@ impl Scene {
         storm.is_withstood(&mut self, &mut honest).await;
         drop(storm);
         honest.end().await;
-        self.is_over(&before, sign).await
+        self.concludes(&before, sign).await
     }
 
     /// Waits until all processes have heard what Carol has said.
@@ -72,7 +72,7 @@ impl Scene {
     }
 
     /// Everything is as before, and there is this sign of what was.
-    pub(crate) async fn is_over(mut self, before: &[Before], sign: Sign) -> Said {
+    pub(crate) async fn concludes(mut self, before: &[Before], sign: Sign) -> Said {
         self.is_forgotten(before).await;
         for before in before {
             before.assert_little();
