@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tokio::time::{sleep, timeout};
 
 use crate::attacker::Attacker;
-use crate::scene::{Plan, Standing};
+use crate::plan::{Plan, Standing};
+use crate::program::PATIENCE;
 use crate::withstanding::{Sign, is_harmful};
 use crate::words::{close, data, file, open, set};
 
@@ -74,8 +77,8 @@ async fn names_that_are_meant_to_harm_lead_nowhere_and_do_nothing_to_a_terminal(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sizes_and_parts_that_cannot_be_are_no_files() {
-    let scene = plan(Standing::Contact).set().await;
+async fn sizes_that_cannot_be_are_no_files() {
+    let scene = plan(Standing::Contact).with_heavy_strikes(64).set().await;
     let tablet = scene.tablet.clone().unwrap();
     let received = scene.received();
     let silence = Sign::Silence(
@@ -84,10 +87,33 @@ async fn sizes_and_parts_that_cannot_be_are_no_files() {
     scene
         .withstands(silence, async |carol, blow| {
             let size = IMPOSSIBLE[usize::try_from(blow).unwrap() % IMPOSSIBLE.len()];
-            let part = "<range offset='-5' length='18446744073709551616'/>";
-            let si = file(&format!("f{blow}"), &format!("name='file' {size}"), part);
-            carol.say(set(&tablet, &format!("si{blow}"), &si)).await;
+            let si = file(&format!("f{blow}"), &format!("name='file' {size}"), "");
+            let refused = carol.ask(&tablet, "set", &si).await;
+            assert!(refused.contains("<bad-request"), "{size}: {refused}");
             assert!(names(&received).is_empty());
+        })
+        .await;
+}
+
+/// Which part is sent is for the receiver to say: whatever an offer says of that, the whole comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_an_offer_names_are_not_believed() {
+    let scene = plan(Standing::Contact).with_heavy_strikes(32).set().await;
+    let tablet = scene.tablet.clone().unwrap();
+    let received = scene.received();
+    let done = Sign::Event("file_done", "part-0");
+    scene
+        .withstands(done, async |carol, blow| {
+            let part = PARTS[usize::try_from(blow).unwrap() % PARTS.len()];
+            let name = format!("part-{blow}");
+            let si = file(&name, &format!("name='{name}' size='4'"), part);
+            send(carol, &tablet, &name, &si, b"harm").await;
+            let arrived = async {
+                while fs::read(received.join(&name)).ok().as_deref() != Some(b"harm") {
+                    sleep(GLANCE).await;
+                }
+            };
+            timeout(PATIENCE, arrived).await.expect(part);
         })
         .await;
 }
@@ -126,7 +152,7 @@ fn plan(standing: Standing) -> Plan {
 }
 
 /// Sends a file as another client does, as far as it is taken.
-async fn send(carol: &mut Attacker, to: &str, sid: &str, si: &str, contents: &[u8]) {
+pub(crate) async fn send(carol: &mut Attacker, to: &str, sid: &str, si: &str, contents: &[u8]) {
     let block = STANDARD.encode(contents);
     for what in [
         si.to_owned(),
@@ -171,12 +197,22 @@ const HARMFUL: [&str; 16] = [
 ];
 
 /// As they stand in the element.
-const IMPOSSIBLE: [&str; 7] = [
+const IMPOSSIBLE: [&str; 6] = [
     "size='-1'",
     "size='18446744073709551616'",
     "size='1e9'",
     "size=''",
-    "size='+4'",
     "size='0x10'",
     "",
 ];
+
+const PARTS: [&str; 5] = [
+    "<range offset='2'/>",
+    "<range offset='-5'/>",
+    "<range length='18446744073709551616'/>",
+    "<range offset='one'/>",
+    "<range offset='' length=''/>",
+];
+
+/// How often it is looked whether a file is there.
+const GLANCE: Duration = Duration::from_millis(20);

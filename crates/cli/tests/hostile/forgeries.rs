@@ -11,8 +11,9 @@ use tokio::time::timeout;
 use crate::honest::{is_served, until_served};
 use crate::meddler::{Meddler, Toward};
 use crate::outliving::Deed;
+use crate::plan::{Plan, Standing};
 use crate::program::{PATIENCE, Program};
-use crate::scene::{Plan, Scene, Standing, server};
+use crate::scene::{Scene, server};
 use crate::withstanding::Sign;
 use crate::words::{attribute, offer, result};
 
@@ -23,7 +24,10 @@ async fn answers_in_the_name_of_others_are_not_taken_for_those_of_the_asked() {
     let forger = scene.carol.jid.clone();
     meddler.plot(move |toward, stanza| {
         let said = stanza.replace('"', "'");
-        let forged = (toward == Toward::Server && said.starts_with("<iq"))
+        // Who has no name yet is nobody whom others answer.
+        let is_asked =
+            said.starts_with("<iq") && !said.contains("urn:ietf:params:xml:ns:xmpp-bind");
+        let forged = (toward == Toward::Server && is_asked)
             .then(|| attribute(&said, "id"))
             .map(|id| result("fernand", id).replace("to='fernand'", &format!("from='{forger}'")));
         let forged = forged.map(|forged| (Toward::Client, forged));

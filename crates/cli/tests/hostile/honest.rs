@@ -1,95 +1,84 @@
-//! A well-behaved program, which uses the tube all the time, and how fast it is served.
+//! A well-behaved program that uses the tube, and how fast it is served.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::sync::Mutex;
+use tokio::time::{interval, sleep, timeout};
 
 use crate::program::PATIENCE;
 
-/// A program whose bytes go to an echo and come back, and that compares each of them.
+/// A program whose bytes go to an echo and come back, and that compares each of them. It says something
+/// only while it is asked to, so that it takes no processor from what is not measured.
 pub(crate) struct Honest {
-    back: Arc<AtomicU64>,
-    stopped: Arc<AtomicBool>,
-    writing: JoinHandle<u64>,
-    reading: JoinHandle<u64>,
+    socket: Arc<Mutex<TcpStream>>,
+    said: Arc<Vec<u8>>,
 }
 
 impl Honest {
-    /// Begins; returns when the first bytes are back.
+    /// Begins; returns when the tube carries as it does from then on.
     pub(crate) async fn begin(tube: SocketAddr) -> Self {
-        let (mut reader, mut writer) = TcpStream::connect(tube).await.unwrap().into_split();
-        let stopped = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&stopped);
-        let under_way = Arc::new(Semaphore::new(AHEAD));
-        let ahead = Arc::clone(&under_way);
-        let writing = tokio::spawn(async move {
-            let (said, mut sent) = (content(), 0);
-            while !stop.load(Ordering::Relaxed) {
-                ahead.acquire().await.unwrap().forget();
-                writer.write_all(&said).await.unwrap();
-                sent += said.len() as u64;
-            }
-            writer.shutdown().await.unwrap();
-            sent
-        });
-        let back = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&back);
-        let reading = tokio::spawn(async move {
-            let (said, mut heard) = (content(), vec![0; CONTENT]);
-            let mut at = 0;
-            loop {
-                let length = reader.read(&mut heard[at..]).await.unwrap();
-                if length == 0 {
-                    return count.load(Ordering::Relaxed);
-                }
-                assert!(
-                    heard[at..at + length] == said[at..at + length],
-                    "it came damaged"
-                );
-                at = (at + length) % CONTENT;
-                if at == 0 {
-                    under_way.add_permits(1);
-                }
-                count.fetch_add(length as u64, Ordering::Relaxed);
-            }
-        });
-        let honest = Self {
-            back,
-            stopped,
-            writing,
-            reading,
+        let socket = TcpStream::connect(tube).await.unwrap();
+        // The end of a round would wait for the kernel's acknowledgement of what came before.
+        socket.set_nodelay(true).unwrap();
+        let mut honest = Self {
+            socket: Arc::new(Mutex::new(socket)),
+            said: Arc::new(content()),
         };
-        let first = async {
-            while honest.back.load(Ordering::Relaxed) == 0 {
-                sleep(ROUND / 10).await;
-            }
-        };
-        timeout(PATIENCE, first).await.expect("the tube carries");
+        honest.round(WARMING_UP).await;
         honest
     }
 
-    /// What it carries in a short round, in bytes a second.
-    pub(crate) async fn round(&self) -> f64 {
-        let (begun, before) = (Instant::now(), self.back.load(Ordering::Relaxed));
-        sleep(ROUND).await;
-        let carried = self.back.load(Ordering::Relaxed) - before;
-        carried as f64 / begun.elapsed().as_secs_f64()
+    /// Says so many pieces, and hears them back: how fast, in bytes a second.
+    ///
+    /// In a task of its own: what Carol has to do before she says something does not hold it up.
+    pub(crate) async fn round(&mut self, pieces: usize) -> f64 {
+        let (socket, said) = (Arc::clone(&self.socket), Arc::clone(&self.said));
+        let exchanging = tokio::spawn(async move {
+            let begun = Instant::now();
+            let mut socket = socket.lock().await;
+            let (mut reader, mut writer) = socket.split();
+            let saying = async {
+                for _ in 0..pieces {
+                    writer.write_all(&said).await.unwrap();
+                }
+            };
+            let hearing = async {
+                let mut heard = vec![0; PIECE];
+                for _ in 0..pieces {
+                    reader.read_exact(&mut heard).await.unwrap();
+                    assert!(heard == *said, "it came damaged");
+                }
+            };
+            tokio::join!(saying, hearing);
+            (pieces * PIECE) as f64 / begun.elapsed().as_secs_f64()
+        });
+        let exchanged = timeout(PATIENCE, exchanging).await;
+        exchanged.expect("the tube carries").unwrap()
     }
 
-    /// Ends as a program should, and sees that nothing is missing.
+    /// Says a little now and then, until something is over.
+    pub(crate) async fn trickle(&mut self, over: &Cell<bool>) {
+        let mut pace = interval(TRICKLE);
+        while !over.get() {
+            pace.tick().await;
+            self.round(1).await;
+        }
+    }
+
+    /// Ends as a program should, and sees that nothing comes that was not said.
     pub(crate) async fn end(self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        let ending = async { tokio::try_join!(self.writing, self.reading) };
-        let (sent, back) = timeout(PATIENCE, ending).await.expect("an end").unwrap();
-        assert_eq!(sent, back, "bytes are missing");
+        let mut socket = self.socket.lock().await;
+        socket.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        let ending = socket.read_to_end(&mut rest);
+        timeout(PATIENCE, ending).await.expect("an end").unwrap();
+        assert!(rest.is_empty(), "{} bytes more than were said", rest.len());
     }
 }
 
@@ -102,7 +91,7 @@ pub(crate) async fn is_served(tube: SocketAddr) {
 pub(crate) async fn until_served(tube: SocketAddr) {
     let trying = async {
         while exchange(tube).await.is_err() {
-            sleep(ROUND / 4).await;
+            sleep(TRICKLE).await;
         }
     };
     timeout(PATIENCE, trying).await.expect("it is served");
@@ -137,6 +126,7 @@ pub(crate) async fn echo() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
+            socket.set_nodelay(true).unwrap();
             tokio::spawn(async move {
                 let (mut reader, mut writer) = socket.split();
                 // What goes wrong is seen at the other end.
@@ -151,13 +141,13 @@ pub(crate) async fn echo() -> SocketAddr {
 
 /// What is said again and again: no part of it stands in another place, too.
 fn content() -> Vec<u8> {
-    (0..CONTENT / 4)
+    (0..PIECE / 4)
         .flat_map(|word| (word as u32).wrapping_mul(0x9e37_79b1).to_be_bytes())
         .collect()
 }
 
 /// Bytes of it.
-const CONTENT: usize = 32 * 1024;
+const PIECE: usize = 32 * 1024;
 
 /// Bytes that the kernel holds for a service that does not read.
 const MODEST: u32 = 64 * 1024;
@@ -165,9 +155,8 @@ const MODEST: u32 = 64 * 1024;
 /// Connections that may wait for the service.
 const BACKLOG: u32 = 4096;
 
-/// How often it is said before the first is back: so much is enough for any tube, and in a slow one does
-/// not take long to its end.
-const AHEAD: usize = 16;
+/// Pieces after which a window of blocks is as wide as it gets.
+const WARMING_UP: usize = 8;
 
-/// Long beside what a scheduler takes at a time.
-const ROUND: Duration = Duration::from_millis(80);
+/// From one word to the next of a program that has little to say.
+const TRICKLE: Duration = Duration::from_millis(20);

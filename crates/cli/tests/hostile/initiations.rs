@@ -1,6 +1,6 @@
 //! Who asks for bytestreams: too many, again and again the same, or through tubes that it has not.
 
-use crate::scene::{Plan, Standing};
+use crate::plan::{Plan, Standing};
 use crate::withstanding::Sign;
 use crate::words::{IBB, Through, initiation, open, set};
 

@@ -174,7 +174,7 @@ async fn serve(shared: Arc<Shared>, mut client: TcpStream) -> io::Result<()> {
 }
 
 /// RFC 1928, as far as XEP-0065 needs it; the destination.
-async fn shake_hands(client: &mut TcpStream, lie: Lie) -> io::Result<Vec<u8>> {
+pub(crate) async fn shake_hands(client: &mut TcpStream, lie: Lie) -> io::Result<Vec<u8>> {
     let pause = match lie {
         Lie::ByteByByte => Duration::from_secs(1),
         _ => Duration::ZERO,

@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::{interval, timeout};
 
 use crate::honest::is_served;
-use crate::scene::{Plan, Standing};
+use crate::plan::{Plan, Standing};
 use crate::withstanding::Sign;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,25 +71,28 @@ async fn guessed_destinations_lead_nowhere() {
 async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u8>) {
     let port = free_port();
     let accepting = ["--socks5-port", &port.to_string()];
-    let plan = Plan::new(Standing::Stranger).with(words);
+    // No other transport would serve them instead.
+    let plan = Plan::new(Standing::Stranger)
+        .by("socks5-direct")
+        .with(words);
     let scene = plan
         .accepting_with(&accepting)
-        .with_light_strikes(128)
+        .with_light_strikes(BURST)
         .set()
         .await;
     let tube = scene.tube;
     let entered = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&entered);
     let (mut programs, mut strangers) = (JoinSet::new(), VecDeque::new());
+    // Also before the first stranger: what they take is not what strangers take.
+    (0..PROGRAMS).for_each(|_| drop(programs.spawn(come_and_go(tube))));
     scene
         .withstands(sign, async move |_, blow| {
-            if blow == 0 {
-                (0..PROGRAMS).for_each(|_| drop(programs.spawn(come_and_go(tube))));
-            }
             while let Some(ended) = programs.try_join_next() {
                 ended.unwrap();
             }
-            for _ in 0..AT_ONCE {
+            let crowd = if blow < BURST { AT_ONCE } else { AT_PACE };
+            for _ in 0..crowd {
                 // As long as nobody is expected, nobody listens.
                 let place = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
                 if let Ok(stranger) = TcpStream::connect(place).await {
@@ -98,7 +103,8 @@ async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u
                     strangers.pop_front();
                 }
             }
-            for (stranger, said) in &mut strangers {
+            let talking = if blow < BURST { STRANGERS } else { TALKING };
+            for (stranger, said) in strangers.iter_mut().rev().take(talking) {
                 // It may have been sent away.
                 let _ = stranger.try_write(&says(blow, *said));
                 *said += 1;
@@ -110,10 +116,12 @@ async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u
     assert!(entered > 0);
 }
 
-/// One program after the other is served.
+/// Now and then a program is served, and never late.
 async fn come_and_go(tube: SocketAddr) {
+    let mut pace = interval(BETWEEN);
     loop {
-        is_served(tube).await;
+        pace.tick().await;
+        timeout(SOON, is_served(tube)).await.expect("soon");
     }
 }
 
@@ -122,9 +130,22 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Programs that come and go at a time: enough that somebody is expected nearly always.
-const PROGRAMS: usize = 6;
+/// When a program is served at the latest: long before anybody is sent away that says nothing, which is
+/// after ten seconds, and before a bytestream is given up, which is after five.
+const SOON: Duration = Duration::from_secs(4);
 
-/// Strangers that come with a strike, and that stay: more than may be about to say what they want.
+/// Programs that come and go at a time, and how often: enough that somebody is expected most of the time.
+const PROGRAMS: usize = 4;
+const BETWEEN: Duration = Duration::from_millis(40);
+
+/// Strikes at once.
+const BURST: u64 = 128;
+
+/// Strangers that come with each of those, with a later strike, and that stay: more than may be about to say
+/// what they want.
 const AT_ONCE: usize = 16;
+const AT_PACE: usize = 1;
 const STRANGERS: usize = 400;
+
+/// Those who say something with a later strike.
+const TALKING: usize = 32;

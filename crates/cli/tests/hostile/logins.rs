@@ -98,6 +98,34 @@ async fn what_answers_a_tls_handshake_with_other_words_does_not_speak_tls() {
     said.names(&["does not speak TLS"]);
 }
 
+#[tokio::test]
+async fn a_server_that_never_goes_ahead_with_tls_is_given_up() {
+    let said = Impostor::that(Talk::StartTls("".to_owned(), ""));
+    let said = said.await.meets("starttls").await;
+    assert_eq!(said.code, UNAVAILABLE);
+    said.names(&["timed out", "encryption"]);
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_stops_after_it_was_asked_for_is_given_up() {
+    let said = Impostor::that(Talk::StartTls(PROCEED.to_owned(), HALF));
+    let said = said.await.meets("starttls").await;
+    assert_eq!(said.code, UNAVAILABLE);
+    said.names(&["timed out", "encryption"]);
+}
+
+/// Somebody in between could say them, who does not have the server's key.
+#[tokio::test]
+async fn words_in_clear_between_tls_and_what_asks_for_it_are_not_heard() {
+    let features = format!(
+        "{HEADER}<stream:features><mechanisms xmlns='{SASL}'><mechanism>PLAIN</mechanism>\
+         </mechanisms></stream:features>"
+    );
+    let said = Impostor::that(Talk::StartTls(format!("{PROCEED}{features}"), ""));
+    let said = said.await.meets("starttls").await;
+    assert_eq!(said.code, BROKEN);
+}
+
 /// Newlines, a C1 control that many terminals obey, and a change of direction.
 #[tokio::test]
 async fn a_servers_last_words_do_nothing_to_a_terminal() {
@@ -140,6 +168,8 @@ enum Talk {
     HalfOfTls,
     /// This, and then that again and again.
     OverAndOver(String, String),
+    /// This, to whoever asks for TLS, and that, to what is said then.
+    StartTls(String, &'static str),
     Then(String, Finally),
 }
 
@@ -201,7 +231,7 @@ impl Impostor {
             tls,
         ]);
         let status = format!("/proc/{}/status", program.pid().as_raw_pid());
-        let ending = program.end_with_rest();
+        let ending = program.end_with_all();
         tokio::pin!(ending);
         let mut most = 0;
         let (code, events, complaint) = loop {
@@ -243,9 +273,23 @@ impl Talk {
                 }
             }
             Self::HalfOfTls => {
-                // Of a handshake record of 80 bytes, a ServerHello of TLS 1.2 begins.
-                let said = [0x16, 3, 3, 0, 80, 2, 0, 0, 76, 3, 3, 1, 2, 3];
-                let _ = client.write_all(&said).await;
+                let _ = client.write_all(HALF.as_bytes()).await;
+                wait_for_its_end(client).await;
+            }
+            Self::StartTls(answer, then) => {
+                let features = format!("<stream:features>{STARTTLS}</stream:features>");
+                let _ = client
+                    .write_all((HEADER.to_owned() + &features).as_bytes())
+                    .await;
+                let mut heard = Vec::new();
+                while !String::from_utf8_lossy(&heard).contains("<starttls") {
+                    if !matches!(client.read_buf(&mut heard).await, Ok(1..)) {
+                        return;
+                    }
+                }
+                let _ = client.write_all(answer.as_bytes()).await;
+                let _ = client.read(&mut [0; 1]).await;
+                let _ = client.write_all(then.as_bytes()).await;
                 wait_for_its_end(client).await;
             }
             Self::OverAndOver(first, then) => {
@@ -291,8 +335,13 @@ async fn wait_for_its_end(mut client: TcpStream) {
 
 const HEADER: &str = "<stream:stream xmlns='jabber:client' \
     xmlns:stream='http://etherx.jabber.org/streams' id='1' from='tubes.test' version='1.0'>";
+const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>";
+const PROCEED: &str = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 const STREAMS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
+
+/// Of a handshake record of 80 bytes, a ServerHello of TLS 1.2 begins.
+const HALF: &str = "\x16\x03\x03\0\x50\x02\0\0\x4c\x03\x03\x01\x02\x03";
 
 /// What XML allows and a terminal may obey.
 const HARMFUL: &str = "one\nline\u{9b}31m\u{202e}two";

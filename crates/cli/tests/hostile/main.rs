@@ -7,7 +7,7 @@
 //!                              └──────── Carol, by hand ────────────┘
 //! ```
 //!
-//! A test plans a [`Scene`](scene::Scene): what Carol is to the others ([`Standing`](scene::Standing)),
+//! A test [plans](plan::Plan) a [`Scene`](scene::Scene): what Carol is to the others ([`Standing`](plan::Standing)),
 //! what carries the honest tube, and words for the two processes. It then says what she does, as a
 //! closure that is called again and again, each time with the number of the strike, and by what
 //! [`Sign`](withstanding::Sign) it is to be noticed:
@@ -18,9 +18,9 @@
 //!   scene.withstands(Sign::Log("…"), async |carol, blow| carol.say(…).await).await;
 //! ```
 //!
-//! [`withstands`](scene::Scene::withstands) does the rest: it has the honest tube used all the time, has
+//! [`withstands`](scene::Scene::withstands) does the rest: it has the honest tube used in short rounds, has
 //! Carol strike in a burst and then at a pace, and judges memory, throughput, output, and whether she is
-//! forgotten afterwards. What it needs of a misbehaviour is only that closure, so that she may as well
+//! forgotten afterwards, so that she gets what anybody gets when she behaves. What it needs of a misbehaviour is only that closure, so that she may as well
 //! be a proxy, a server or a neighbour of the test's: the closure has them, and leaves Carol alone.
 //! What she has to have before she begins (a stream, a name in a room) a test gets between `set` and
 //! `withstands`; what is to be seen in the end it looks for in what `withstands` returns.
@@ -30,7 +30,9 @@
 //! - what she may have on her side: a server that meddles with what it carries for Fernand (`meddler.rs`),
 //!   a proxy that lies (`liar.rs`)
 //! - what is done once, or takes a while, is judged by [`outlives`](scene::Scene::outlives) (`outliving.rs`)
-//! - what is measured: `honest.rs`, `vitals.rs` of `endurance`
+//! - what is measured: `honest.rs`, `measuring.rs`, `vitals.rs` of `endurance`; what is there for her in the
+//!   end: `behaving.rs`
+//! - whom she would harm beside Alice and Fernand: a [`Witness`](witness::Witness), by hand, too
 //! - misbehaviours: one file for each noun that they are about
 //!
 //! Tests that measure run one at a time within this program. What is measured is read from `/proc`, so
@@ -46,19 +48,25 @@ mod program;
 mod vitals;
 
 mod attacker;
+mod behaving;
 mod honest;
 mod liar;
+mod measuring;
 mod meddler;
 mod outliving;
+mod plan;
 mod scene;
 mod stanzas;
 mod withstanding;
+mod witness;
 mod words;
 
+mod attempts;
 mod blocks;
 mod endpoints;
 mod files;
 mod forgeries;
+mod handshakes;
 mod hosts;
 mod initiations;
 mod listener;
@@ -67,6 +75,7 @@ mod occupants;
 mod offers;
 mod presences;
 mod proxies;
+mod receivers;
 mod servers;
 mod shown;
 mod streams;

@@ -9,10 +9,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::honest::is_served;
+use crate::plan::{Plan, Standing};
 use crate::program::PATIENCE;
-use crate::scene::{Plan, Scene, Standing};
+use crate::scene::Scene;
 use crate::withstanding::Sign;
-use crate::words::{TUBES, attribute, offer, result, tell};
+use crate::words::{TUBES, agrees, attribute, offer, result, tell};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn presences_that_offer_another_tube_each_time_leave_no_list() {
@@ -129,7 +130,8 @@ async fn who_takes_the_name_of_one_who_left_gets_nothing_of_what_was_meant_for_t
     let mut program = TcpStream::connect(scene.tube).await.unwrap();
     program.write_all(b"a secret").await.unwrap();
     let asked = scene.carol.hears(&["<si", "type='set'"]).await;
-    scene.carol.say(agrees(&asked)).await;
+    let profile = format!("<tube xmlns='{TUBES}'/>");
+    scene.carol.say(agrees(&asked, &profile)).await;
     let asked = scene.carol.hears(&["<open", "type='set'"]).await;
     let (to, id) = (attribute(&asked, "from"), attribute(&asked, "id"));
     scene.carol.say(result(to, id)).await;
@@ -164,18 +166,6 @@ fn tubes(numbers: std::ops::Range<u64>, parameters: &str) -> String {
         .map(|number| offer(number + 1, "x-flood", parameters))
         .collect();
     format!("<tubes xmlns='{TUBES}'>{all}</tubes>")
-}
-
-/// Agrees to a question for a bytestream, in-band and as somebody of another kind.
-fn agrees(asked: &str) -> String {
-    let (to, id) = (attribute(asked, "from"), attribute(asked, "id"));
-    format!(
-        "<iq type='result' id='{id}' to='{to}'><si xmlns='http://jabber.org/protocol/si'>\
-         <feature xmlns='http://jabber.org/protocol/feature-neg'>\
-         <x xmlns='jabber:x:data' type='submit'><field var='stream-method'>\
-         <value>http://jabber.org/protocol/ibb</value></field></x></feature>\
-         <tube xmlns='{TUBES}'/></si></iq>"
-    )
 }
 
 /// Strikes as fast as they are heard: more than anybody keeps.

@@ -1,6 +1,6 @@
 //! Who offers tubes that nobody wants.
 
-use crate::scene::{Plan, Standing};
+use crate::plan::{Plan, Standing};
 use crate::withstanding::Sign;
 use crate::words::{TUBES, offer, tell};
 

@@ -1,9 +1,16 @@
 //! Who shows itself, asks to be seen, and writes, all the time.
 
+use xmpp_parsers::caps::{self, Caps};
+use xmpp_parsers::disco::{DiscoInfoResult, Identity};
+use xmpp_parsers::hashes::Algo;
+use xmpp_parsers::minidom::Element;
+
 use crate::attacker::{Attacker, bare};
-use crate::scene::{Plan, Standing};
+use crate::outliving::Deed;
+use crate::plan::{Plan, Standing, desk};
+use crate::scene::Scene;
 use crate::withstanding::Sign;
-use crate::words::attribute;
+use crate::words::{IBB, TUBES, attribute, result};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn presences_of_many_resources_of_a_stranger_are_passed_over() {
@@ -44,36 +51,53 @@ async fn a_contact_that_is_able_of_something_else_all_the_time_is_asked_one_ques
         .await;
 }
 
+/// Carol announces what another program of Fernand's will, before that comes, and says that it means nothing.
+/// Alice asks that program all the same, and offers it the tube.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_that_lies_about_what_it_can_do_is_not_believed_for_others() {
-    let scene = Plan::new(Standing::Contact)
-        .by("ibb")
-        .with_heavy_strikes(128)
-        .set()
-        .await;
-    let features: String = (0..64)
-        .map(|at| {
-            format!("<feature var='http://telepathy.freedesktop.org/xmpp/tubes/stream#{at}'/>")
-        })
-        .collect();
+    let scene = Plan::new(Standing::Contact).set().await;
     let silence = Sign::Silence("nobody has asked what Carol can do");
     scene
-        .withstands(silence, async |carol, blow| {
-            carol
-                .say(format!("<presence>{}</presence>", able(blow)))
-                .await;
-            for asked in carol.rest() {
-                if asked.contains("disco#info") && asked.contains("type='get'") {
-                    let (id, from) = (attribute(&asked, "id"), attribute(&asked, "from"));
-                    carol
-                        .say(format!(
-                            "<iq type='result' id='{id}' to='{from}'>\
-                             <query xmlns='http://jabber.org/protocol/disco#info'>{features}\
-                             </query></iq>"
-                        ))
-                        .await;
-                }
+        .outlives(silence, Deed::Spares, async |scene: &mut Scene| {
+            let alice = scene.alice.clone();
+            let nothing = able_of(["urn:xmpp:ping"]);
+            // She was asked as she came.
+            is_told(&mut scene.carol, &alice, &nothing).await;
+            for number in 0..PROGRAMS {
+                let truth = able_of([TUBES, SI, IBB, &format!("{TUBES}/stream#x-{number}")]);
+                let announced = announcement(&truth);
+                scene
+                    .carol
+                    .say(format!("<presence>{announced}</presence>"))
+                    .await;
+                is_told(&mut scene.carol, &alice, &nothing).await;
+                scene.carol.reaches(&alice).await;
+                let account = &scene.accounts[1];
+                let mut program = desk(scene.server, account, &format!("desk{number}")).await;
+                program
+                    .say(format!("<presence>{announced}</presence>"))
+                    .await;
+                is_told(&mut program, &alice, &truth).await;
+                program.hears(&["<message", "x-echo"]).await;
             }
+        })
+        .await;
+}
+
+/// What Carol says of herself is true each time, and large.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_capabilities_that_are_true_leaves_no_list() {
+    let plan = Plan::new(Standing::Contact).with_heavy_strikes(CAPABILITIES);
+    let mut scene = plan.set().await;
+    let fernand = scene.fernand.clone();
+    // She was asked as she came.
+    is_told(&mut scene.carol, &fernand, &able_of(["urn:xmpp:ping"])).await;
+    scene
+        .withstands(Sign::Awaited, async |carol, blow| {
+            let services = (0..SERVICES).map(|at| format!("{TUBES}/stream#x-{blow}-{at:0>96}"));
+            let truth = able_of(services);
+            carol.say(presence(&fernand, &announcement(&truth))).await;
+            is_told(carol, &fernand, &truth).await;
         })
         .await;
 }
@@ -136,6 +160,36 @@ async fn a_flood_of_long_messages_is_passed_over() {
         .await;
 }
 
+/// Somebody asks somebody what it can do, and is told that.
+async fn is_told(client: &mut Attacker, asker: &str, what: &DiscoInfoResult) {
+    let from = format!("from='{asker}'");
+    let asked = client.hears(&["disco#info", "type='get'", &from]).await;
+    let described = String::from(&Element::from(what.clone()));
+    let answer = result(asker, attribute(&asked, "id"));
+    let answer = answer.replace("/>", &format!(">{described}</iq>"));
+    client.say(answer).await;
+}
+
+/// What somebody can do who has these features.
+fn able_of<S: ToString>(features: impl IntoIterator<Item = S>) -> DiscoInfoResult {
+    DiscoInfoResult {
+        node: None,
+        identities: vec![Identity::new("client", "pc", "en", "Nobody")],
+        features: features
+            .into_iter()
+            .map(|feature| feature.to_string())
+            .collect(),
+        extensions: Vec::new(),
+    }
+}
+
+/// Announces what somebody can do, by its hash.
+fn announcement(what: &DiscoInfoResult) -> String {
+    let hash = caps::hash_caps(&caps::compute_disco(what), Algo::Sha_1).unwrap();
+    let caps = Caps::new("urn:example:nobody", hash);
+    String::from(&Element::from(caps))
+}
+
 fn presence(to: &str, payload: &str) -> String {
     format!("<presence to='{to}'>{payload}</presence>")
 }
@@ -147,6 +201,16 @@ fn able(blow: u64) -> String {
          ver='AAAAAAAAAAAAAAAAAAAA{blow:07}='/>"
     )
 }
+
+/// Programs of Fernand's that come.
+const PROGRAMS: usize = 8;
+
+/// So many that the first of them are forgotten, and the services in each.
+const CAPABILITIES: u64 = 1100;
+const SERVICES: usize = 64;
+
+/// XEP-0095.
+const SI: &str = "http://jabber.org/protocol/si";
 
 /// Resources of one account that are logged in at a time.
 const RESOURCES: usize = 24;

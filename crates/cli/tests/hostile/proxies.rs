@@ -9,8 +9,9 @@ use tokio::time::{Instant, timeout};
 use crate::honest::is_served;
 use crate::liar::{Liar, Lie};
 use crate::outliving::Deed;
+use crate::plan::{Plan, Standing};
 use crate::program::PATIENCE;
-use crate::scene::{Plan, Scene, Standing, server_without_proxy};
+use crate::scene::{Scene, server_without_proxy};
 use crate::withstanding::Sign;
 
 #[tokio::test(flavor = "multi_thread")]

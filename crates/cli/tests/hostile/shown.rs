@@ -7,8 +7,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::attacker::bare;
+use crate::plan::{Plan, Standing};
 use crate::program::{BINARY, PATIENCE, prepared};
-use crate::scene::{Plan, Standing};
 use crate::withstanding::{Sign, is_harmful};
 use crate::words::{offer, tell};
 

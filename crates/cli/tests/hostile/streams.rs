@@ -2,18 +2,15 @@
 
 use std::cell::Cell;
 
-use serde_json::Value;
-
-use crate::attacker::Attacker;
-use crate::scene::{Plan, Scene, Standing};
+use crate::plan::{Plan, Standing};
+use crate::scene::Scene;
 use crate::withstanding::Sign;
-use crate::words::{
-    IBB, SOCKS5, Through, attribute, close, data, initiation, open, result, set, tell,
-};
+use crate::witness::{self, SID, Witness};
+use crate::words::{IBB, Through, attribute, close, data, initiation, open, refusal, set, tell};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_of_a_wrong_sender_does_not_get_into_the_stream_of_another() {
-    meddling(|_, sid, blow| {
+    meddling(NO_PEER, |_, sid, blow| {
         let data = data(sid, blow % 8, "AAAA");
         (data.clone(), data)
     })
@@ -22,7 +19,7 @@ async fn data_of_a_wrong_sender_does_not_get_into_the_stream_of_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn closes_of_a_wrong_sender_end_nothing_of_another() {
-    meddling(|_, sid, blow| {
+    meddling(NO_PEER, |_, sid, blow| {
         let abort =
             format!("<close xmlns='{IBB}' sid='{sid}'><abort xmlns='urn:x-tubes:0'/></close>");
         match blow % 2 {
@@ -34,31 +31,18 @@ async fn closes_of_a_wrong_sender_end_nothing_of_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn socks5_queries_and_activations_of_a_wrong_sender_are_about_nothing() {
-    meddling(|scene, sid, blow| {
-        let contents = match blow % 2 {
-            0 => format!(
-                "<streamhost jid='{}' host='127.0.0.1' port='9'/>",
-                scene.alice
-            ),
-            _ => format!("<activate>{}</activate>", scene.alice),
-        };
-        let query = format!("<query xmlns='{SOCKS5}' sid='{sid}' mode='tcp'>{contents}</query>");
-        (query.clone(), query)
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_identifier_of_anothers_stream_opens_a_stream_of_ones_own() {
-    meddling(|scene, sid, blow| match blow % 3 {
-        0 => (open(sid, 4096), close(sid)),
-        1 => (close(sid), open(sid, 4096)),
-        _ => (
-            initiation(sid, Through::Room, scene.number, &[IBB]),
-            close(sid),
-        ),
-    })
+    meddling(
+        Sign::Event("connection_opened", "/carol"),
+        |scene, sid, blow| match blow % 3 {
+            0 => (open(sid, 4096), close(sid)),
+            1 => (close(sid), open(sid, 4096)),
+            _ => (
+                initiation(sid, Through::Room, scene.number, &[IBB]),
+                close(sid),
+            ),
+        },
+    )
     .await;
 }
 
@@ -97,94 +81,34 @@ fn announcement(blow: u64) -> String {
     )
 }
 
-/// An answer that would break a bytestream off, if a block of that was asked by this name.
-fn refusal(to: &str, id: &str) -> String {
-    format!(
-        "<iq type='error' id='{id}' to='{to}'><error type='cancel'>\
-         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
-    )
-}
-
 /// Carol asks for this and tells that, again and again, of a stream that is not hers, while that is used.
-async fn meddling(said: impl Fn(&Scene, &str, u64) -> (String, String)) {
+async fn meddling(sign: Sign, said: impl Fn(&Scene, &str, u64) -> (String, String)) {
     let scene = Plan::new(Standing::Occupant).set().await;
-    let mut witness = Witness::of(&scene).await;
+    let mut witness = Witness::with_stream(&scene).await;
     let alice = scene.alice.clone();
     let all: Vec<_> = (0..CYCLE).map(|blow| said(&scene, SID, blow)).collect();
     let said = scene
-        .withstands(
-            Sign::Event("connection_opened", "ibb"),
-            async move |carol, blow| {
-                let (asked, told) = &all[usize::try_from(blow % CYCLE).unwrap()];
-                carol.say(set(&alice, &format!("asked{blow}"), asked)).await;
-                carol.say(tell(&alice, told)).await;
-                if blow % LOOK == 0 {
-                    witness.is_served().await;
-                }
-            },
-        )
+        .withstands(sign, async move |carol, blow| {
+            let (asked, told) = &all[usize::try_from(blow % CYCLE).unwrap()];
+            carol.say(set(&alice, &format!("asked{blow}"), asked)).await;
+            carol.say(tell(&alice, told)).await;
+            if blow % LOOK == 0 {
+                witness.is_served().await;
+            }
+        })
         .await;
     // That of the witness was ended by nobody but itself.
-    let events: Vec<Value> = said.events[0]
-        .iter()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let is_of_witness = |event: &&Value| {
-        let peer = event["peer"].as_str();
-        event["event"] == "connection_opened" && peer.is_some_and(|peer| peer.ends_with("/witness"))
-    };
-    let opened = events.iter().find(is_of_witness).unwrap();
-    let ended = |event: &&Value| {
-        event["event"] == "connection_closed" && event["connection"] == opened["connection"]
-    };
-    let ended: Vec<_> = events.iter().filter(ended).collect();
+    let ended = witness::ends(&said);
     assert_eq!(ended.len(), 1);
     assert_eq!(ended[0]["error"]["kind"], "gone", "{ended:?}");
 }
 
-/// Somebody well-behaved, by hand, so that the name of its stream is known to everybody.
-struct Witness {
-    client: Attacker,
-    alice: String,
-    seq: u64,
-}
-
-impl Witness {
-    async fn of(scene: &Scene) -> Self {
-        let made = scene.server.fresh_account("fernand").await.unwrap();
-        let mut client =
-            Attacker::log_in(scene.server, made.jid.as_str(), &made.password, "witness").await;
-        client.come_online().await;
-        client.enter(scene.room.as_ref().unwrap(), "witness").await;
-        let alice = scene.alice.clone();
-        client.open(&alice, Through::Room, scene.number, SID).await;
-        Self {
-            client,
-            alice,
-            seq: 0,
-        }
-    }
-
-    /// Says a word, and hears it back.
-    async fn is_served(&mut self) {
-        let Self { client, alice, seq } = self;
-        let word = format!("{:04}", *seq);
-        let said = set(alice, &format!("said{seq}"), &data(SID, *seq, &word));
-        client.say(said).await;
-        let back = client
-            .hears(&["<data", &format!("seq='{seq}'"), &format!(">{word}<")])
-            .await;
-        client.say(result(alice, attribute(&back, "id"))).await;
-        *seq += 1;
-    }
-}
+const NO_PEER: Sign =
+    Sign::Silence("who is not the peer is told so, and nobody else needs to know");
 
 /// Questions before the one that Carol was asked, and after it, that she answers, too.
 const BEFORE: u64 = 8;
 const AFTER: u64 = 8;
-
-/// The name of the stream of the witness.
-const SID: &str = "known-to-everybody";
 
 /// Strikes that differ from one another.
 const CYCLE: u64 = 24;

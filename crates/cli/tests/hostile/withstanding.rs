@@ -1,14 +1,12 @@
 //! What every misbehaviour has to leave as it was.
 
-use std::cell::Cell;
-use std::time::{Duration, Instant};
-
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::time::{interval, sleep, timeout};
 
-use crate::attacker::{Attacker, bare};
-use crate::honest::{Honest, until_served};
+use crate::attacker::Attacker;
+use crate::behaving::AGAIN;
+use crate::honest::Honest;
+use crate::measuring::Storm;
 use crate::scene::Scene;
 use crate::vitals::Vitals;
 
@@ -23,7 +21,8 @@ pub(crate) enum Sign {
     Limit(&'static str),
     /// A line on standard error, in which this stands.
     Log(&'static str),
-    /// Nothing: no process says anything about Carol, because of this.
+    /// Nothing: no process says anything about Carol, whatever she calls herself, because of this. What
+    /// they say when she [behaves](crate::behaving) does not count.
     Silence(&'static str),
 }
 
@@ -40,17 +39,16 @@ impl Scene {
     ///
     /// - the memory of each process stays within [`MEMORY`] of what it had at the beginning, at its
     ///   peak, and
-    /// - the honest tube carries at least [`SHARE`] of what it carries without her. It is measured in short
-    ///   rounds, without her and beside her in turn, whose medians are compared. Machines are noisy: of
-    ///   [`COMPARISONS`] one has to do;
+    /// - the honest tube keeps its throughput, beside her and after her, as
+    ///   [`Storm`](crate::measuring::Storm) has it;
     /// - nobody panics, all processes end as they should, and what they say holds nothing that would
     ///   do something to a terminal;
     /// - there is this sign of it; and
-    /// - when she is gone, she is forgotten: all descriptors are closed again, she herself is answered
-    ///   when she behaves, and so is a program that comes anew.
+    /// - when she is gone, she is [forgotten](Self::is_forgotten): all descriptors are closed again, and
+    ///   places that she had taken are there for her when she behaves.
     ///
     /// She strikes first as fast as she is listened to, in a burst, and then at a pace, as the
-    /// [`Fierceness`](crate::scene::Fierceness) of the scene has it: what is
+    /// [`Fierceness`](crate::plan::Fierceness) of the scene has it: what is
     /// measured is what her strikes cost, not that two share a processor.
     pub(crate) async fn withstands(
         mut self,
@@ -58,67 +56,31 @@ impl Scene {
         strike: impl AsyncFnMut(&mut Attacker, u64),
     ) -> Said {
         let before: Vec<_> = self.vitals().into_iter().map(Before::of).collect();
-        let honest = Honest::begin(self.tube).await;
-        let mut storm = Storm { strike, blows: 0 };
-        storm.burst(&mut self).await;
-        let mut best = 0.0;
-        for _ in 0..COMPARISONS {
-            best = f64::max(best, storm.comparison(&mut self, &honest).await);
-            if best >= SHARE {
-                break;
-            }
-        }
+        let mut honest = Honest::begin(self.tube).await;
+        let mut storm = Storm::of(strike);
+        storm.is_withstood(&mut self, &mut honest).await;
         drop(storm);
-        for before in &before {
-            before.assert_little();
-        }
-        assert!(
-            best >= SHARE,
-            "the honest tube had {best:.2} of its throughput"
-        );
         honest.end().await;
-        self.is_forgotten(&before).await;
-        let carol = bare(&self.carol.jid);
-        let said = self.leave().await;
-        said.assert_harmless();
-        said.assert_has(sign, &carol);
-        said
+        self.concludes(&before, sign).await
     }
 
     /// Waits until all processes have heard what Carol has said.
-    async fn hear_all(&mut self) {
+    pub(crate) async fn hear_all(&mut self) {
         for whom in self.names() {
             self.carol.reaches(&whom).await;
         }
     }
 
-    /// Carol leaves, and nothing is left of her. If she comes back and behaves, she is answered.
-    pub(crate) async fn is_forgotten(&mut self, before: &[Before]) {
-        let begun = Instant::now();
-        let account = bare(&self.carol.jid);
-        let again = Attacker::log_in(self.server, &account, &self.password, "again").await;
-        drop(std::mem::replace(&mut self.carol, again));
-        if let Some(room) = &self.room {
-            // Under the former name she may still be on her way out.
-            self.carol.enter(room, "again").await;
+    /// Everything is as before, and there is this sign of what was.
+    pub(crate) async fn concludes(mut self, before: &[Before], sign: Sign) -> Said {
+        self.is_forgotten(before).await;
+        for before in before {
+            before.assert_little();
         }
-        let names = self.names();
-        let at_ease = async {
-            for whom in names {
-                let answer = self.carol.ask(&whom, "get", DISCO).await;
-                assert!(answer.contains("type='result'"), "{answer}");
-            }
-            until_served(self.tube).await;
-            while !before.iter().all(Before::is_again) {
-                sleep(GLANCE).await;
-            }
-        };
-        timeout(FORGOTTEN, at_ease).await.unwrap_or_else(|_| {
-            let descriptors = |before: &Before| (before.descriptors, before.vitals.descriptors());
-            let descriptors: Vec<_> = before.iter().map(descriptors).collect();
-            panic!("not forgotten: {descriptors:?} descriptors before and now")
-        });
-        eprintln!("forgotten after {:?}", begun.elapsed());
+        let said = self.leave().await;
+        said.assert_harmless();
+        said.assert_has(sign);
+        said
     }
 
     /// All processes end as they should.
@@ -128,72 +90,13 @@ impl Scene {
         }
         let (mut events, mut complaints) = (Vec::new(), Vec::new());
         for program in self.programs {
-            let (code, lines, said) = program.end_with_rest().await;
+            let (code, lines, said) = program.end_with_all().await;
             assert_eq!(code, Some(0), "{said}");
             events.push(lines);
             complaints.push(said);
         }
         Said { events, complaints }
     }
-}
-
-/// Carol's strikes, one after the other.
-struct Storm<S> {
-    strike: S,
-    blows: u64,
-}
-
-impl<S: AsyncFnMut(&mut Attacker, u64)> Storm<S> {
-    async fn blow(&mut self, carol: &mut Attacker) {
-        (self.strike)(carol, self.blows).await;
-        self.blows += 1;
-    }
-
-    async fn burst(&mut self, scene: &mut Scene) {
-        while self.blows < scene.fierceness.burst {
-            self.blow(&mut scene.carol).await;
-            if self.blows.is_multiple_of(HEED) {
-                scene.hear_all().await;
-            }
-        }
-    }
-
-    /// What is left of the throughput.
-    async fn comparison(&mut self, scene: &mut Scene, honest: &Honest) -> f64 {
-        let (mut without, mut beside) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            without.push(honest.round().await);
-            let over = Cell::new(false);
-            let storming = async {
-                let mut pace = interval(scene.fierceness.pace);
-                while !over.get() {
-                    pace.tick().await;
-                    self.blow(&mut scene.carol).await;
-                }
-            };
-            let measuring = async {
-                let round = honest.round().await;
-                over.set(true);
-                round
-            };
-            // What she has begun to say she says to its end.
-            let ((), round) = tokio::join!(storming, measuring);
-            beside.push(round);
-            scene.hear_all().await;
-        }
-        let [without, beside] = [without, beside].map(median);
-        eprintln!(
-            "{:.1} MB/s without, {:.1} beside",
-            without / 1e6,
-            beside / 1e6
-        );
-        beside / without
-    }
-}
-
-fn median(mut rounds: Vec<f64>) -> f64 {
-    rounds.sort_by(f64::total_cmp);
-    rounds[rounds.len() / 2]
 }
 
 impl Said {
@@ -216,7 +119,7 @@ impl Said {
         }
     }
 
-    pub(crate) fn assert_has(&self, sign: Sign, carol: &str) {
+    pub(crate) fn assert_has(&self, sign: Sign) {
         let is_there = match sign {
             Sign::Awaited => true,
             Sign::Event(name, words) => self
@@ -228,13 +131,11 @@ impl Said {
             Sign::Log(words) => self.complaints.iter().any(|said| said.contains(words)),
             Sign::Silence(why) => {
                 eprintln!("nothing is said of it: {why}");
+                let mut lines = self.events.iter().flatten();
+                let again = [&format!("/{AGAIN}"), PLAIN];
+                let is_again = |line: &String| again.iter().any(|again| line.contains(*again));
                 let quiet = self.complaints.iter().all(String::is_empty);
-                quiet
-                    && !self
-                        .events
-                        .iter()
-                        .flatten()
-                        .any(|line| line.contains(carol))
+                quiet && !lines.any(|line| line.contains("carol") && !is_again(line))
             }
         };
         let last = |lines: &Vec<String>| {
@@ -287,36 +188,25 @@ impl Before {
         assert!(more <= MEMORY, "{more} bytes more than before");
     }
 
-    fn is_again(&self) -> bool {
-        self.vitals.descriptors() <= self.descriptors
+    pub(crate) fn is_again(&self) -> bool {
+        let (before, now) = self.and_now();
+        now <= before
+    }
+
+    /// How many descriptors there were, and are.
+    pub(crate) fn and_now(&self) -> (usize, usize) {
+        (self.descriptors, self.vitals.descriptors())
     }
 }
+
+/// A file of hers is received as it is, which is said of her account.
+const PLAIN: &str = r#""decision":"plain""#;
 
 /// Events that are shown of each process if the sign is missing.
 const SHOWN: usize = 5;
 
-/// XEP-0030.
-const DISCO: &str = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
-
 /// What an attack may cost, and the honest tube beside it, in bytes.
 const MEMORY: u64 = 64 * 1024 * 1024;
 
-/// What has to be left of the throughput.
-const SHARE: f64 = 0.8;
-
-/// Comparisons of which one has to do, and the rounds of each, without Carol and beside her.
-const COMPARISONS: usize = 12;
-const ROUNDS: usize = 5;
-
-/// After how many strikes Carol waits until they are heard, in a burst: a server that has nowhere to put
-/// what she says would send Alice away, not her.
-const HEED: u64 = 32;
-
 /// Lines of the log that one flood may leave: one a minute, and none lasts longer.
 const FEW: usize = 10;
-
-/// How soon everything is as before.
-const FORGOTTEN: Duration = Duration::from_secs(15);
-
-/// How often it is looked whether it is.
-const GLANCE: Duration = Duration::from_millis(20);

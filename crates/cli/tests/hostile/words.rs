@@ -21,6 +21,16 @@ pub(crate) fn tell(to: &str, what: &str) -> String {
 
 /// Asks for a bytestream through a tube, by these methods, as somebody of another kind does.
 pub(crate) fn initiation(sid: &str, through: Through, tube: u64, methods: &[&str]) -> String {
+    asked(sid, through, tube, methods, "")
+}
+
+/// The same as somebody of the own kind does, who has this key.
+pub(crate) fn sealed(sid: &str, through: Through, tube: u64, key: &str) -> String {
+    let kind = format!("<kind xmlns='urn:x-tubes:0'><secure key='{key}'/></kind>");
+    asked(sid, through, tube, &[IBB], &kind)
+}
+
+fn asked(sid: &str, through: Through, tube: u64, methods: &[&str], kind: &str) -> String {
     let stream = match through {
         Through::Contact => "stream",
         Through::Room => "muc-stream",
@@ -33,7 +43,7 @@ pub(crate) fn initiation(sid: &str, through: Through, tube: u64, methods: &[&str
         "<si xmlns='http://jabber.org/protocol/si' id='{sid}' profile='{TUBES}'>\
          <feature xmlns='http://jabber.org/protocol/feature-neg'>\
          <x xmlns='jabber:x:data' type='form'><field var='stream-method' type='list-single'>\
-         {options}</field></x></feature><{stream} xmlns='{TUBES}' tube='{tube}'/></si>"
+         {options}</field></x></feature><{stream} xmlns='{TUBES}' tube='{tube}'/>{kind}</si>"
     )
 }
 
@@ -69,6 +79,25 @@ pub(crate) fn data(sid: &str, seq: u64, block: &str) -> String {
 /// Answers a question with nothing.
 pub(crate) fn result(to: &str, id: &str) -> String {
     format!("<iq type='result' id='{id}' to='{to}'/>")
+}
+
+/// An answer that would break a bytestream off, if a block of that was asked by this name.
+pub(crate) fn refusal(to: &str, id: &str) -> String {
+    format!(
+        "<iq type='error' id='{id}' to='{to}'><error type='cancel'>\
+         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    )
+}
+
+/// Agrees to a question for a bytestream, in-band, and says this besides.
+pub(crate) fn agrees(asked: &str, more: &str) -> String {
+    let (to, id) = (attribute(asked, "from"), attribute(asked, "id"));
+    format!(
+        "<iq type='result' id='{id}' to='{to}'><si xmlns='http://jabber.org/protocol/si'>\
+         <feature xmlns='http://jabber.org/protocol/feature-neg'>\
+         <x xmlns='jabber:x:data' type='submit'><field var='stream-method'>\
+         <value>{IBB}</value></field></x></feature>{more}</si></iq>"
+    )
 }
 
 /// The value of an attribute of a stanza that was heard.

@@ -67,6 +67,8 @@ pub(crate) struct Program {
     child: Child,
     /// Read at once, so that a test that does not ask for them holds nothing up.
     events: mpsc::UnboundedReceiver<String>,
+    /// Those that a test has asked for, or passed over.
+    heard: Vec<String>,
     complaints: JoinHandle<String>,
 }
 
@@ -108,6 +110,7 @@ impl Program {
         Self {
             child,
             events,
+            heard: Vec::new(),
             complaints,
         }
     }
@@ -127,6 +130,7 @@ impl Program {
                 panic!("no {name} came ({line:?}); it said: {said}");
             };
             let event = event(&line);
+            self.heard.push(line);
             if event["event"] == name {
                 return event;
             }
@@ -147,16 +151,14 @@ impl Program {
         self.end_within(PATIENCE).await
     }
 
-    /// Waits for its end: the exit code, the lines of events that nobody waited for, and what it said
-    /// on standard error.
-    pub(crate) async fn end_with_rest(mut self) -> (Option<i32>, Vec<String>, String) {
+    /// Waits for its end: the exit code, the lines of all its events, and what it said on standard error.
+    pub(crate) async fn end_with_all(mut self) -> (Option<i32>, Vec<String>, String) {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends");
-        let mut rest = Vec::new();
         while let Some(line) = self.events.recv().await {
-            rest.push(line);
+            self.heard.push(line);
         }
         let code = status.unwrap().code();
-        (code, rest, self.complaints.await.unwrap())
+        (code, self.heard, self.complaints.await.unwrap())
     }
 
     /// The same for something that takes long.
