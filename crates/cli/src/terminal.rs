@@ -49,7 +49,9 @@ impl Terminal {
     /// Forgets what was typed and not read yet.
     pub(crate) fn forget_typed(&self) {
         // A terminal that is gone has nothing to forget.
-        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+        if is_ours() {
+            let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+        }
     }
 
     /// Waits a moment for something to be typed. A terminal hands out whole lines.
@@ -59,7 +61,7 @@ impl Terminal {
 
     /// What was typed, if anything was.
     pub(crate) fn typed(&self) -> Result<Vec<u8>, Errno> {
-        if !is_ready(&NOW)? {
+        if !is_ready(&NOW)? || !is_ours() {
             return Ok(Vec::new());
         }
         let mut line = [0; LINE];
@@ -80,11 +82,17 @@ impl Terminal {
     }
 }
 
+/// Whether this program is in the foreground: whoever reads or changes a terminal from the background is
+/// stopped, with all that it does.
+fn is_ours() -> bool {
+    // A terminal that is gone stops nobody.
+    tcgetpgrp(io::stdin()).map_or(true, |foreground| foreground == getpgrp())
+}
+
 /// A terminal keeps a line to itself until it is complete, unless it is to hand out each letter.
 fn taken() -> Result<Vec<u8>, Errno> {
     let keyboard = io::stdin();
-    // Whoever changes a terminal from the background is stopped.
-    if tcgetpgrp(&keyboard)? != getpgrp() {
+    if !is_ours() {
         return Ok(Vec::new());
     }
     let by_lines = tcgetattr(&keyboard)?;

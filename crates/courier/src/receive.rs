@@ -194,16 +194,16 @@ async fn settle(intake: Intake, sum: Sha256, wanted: Wanted) -> Result<Received,
 /// Keeps what came, to go on with it later. The part is free then.
 async fn keep(mut intake: Intake) -> Result<(), WriteError> {
     let paused = timeout(WRITING, intake.pause()).await;
-    intake.let_go().await;
     // A disk that takes longer is not waited for. What it refuses to take is thrown away then, too.
+    let _ = timeout(WRITING, intake.let_go()).await;
     paused.map_or(Ok(()), |paused| paused.map(drop))
 }
 
 /// Why it was not received, or why not even what came is kept. The first failure of the disk is the one
-/// to be told.
+/// to be told, but not to who has given up.
 fn or_unwritten(why: ReceiveError, kept: Result<(), WriteError>) -> ReceiveError {
     match (why, kept) {
-        (why @ ReceiveError::Write(_), _) | (why, Ok(())) => why,
+        (why @ (ReceiveError::Write(_) | ReceiveError::Stopped), _) | (why, Ok(())) => why,
         (_, Err(unwritten)) => unwritten.into(),
     }
 }

@@ -122,19 +122,17 @@ async fn to_others(errand: Errand, source: Arc<Source>, range: Range) -> Result<
                 return Err(ended.map_or_else(SendError::Broken, |()| SendError::CutShort));
             }
         }
-        write.shutdown().await.map_err(SendError::Broken)?;
         let receiving = async {
-            ending.await.map_err(SendError::Broken)?;
-            // They may have gone while the last bytes were in this machine, or in a proxy.
-            Ok(match has_receipt && write.flush().await.is_ok() {
-                true => Certainty::Carried,
-                false => Certainty::Unconfirmed,
-            })
+            write.shutdown().await?;
+            ending.await?;
+            // They may have gone while the last bytes were in this machine.
+            write.flush().await
         };
-        match timeout(ENDING, receiving).await {
-            Ok(received) => received,
-            Err(_) => Ok(Certainty::Unconfirmed),
-        }
+        // Everything was sent: whatever breaks now leaves open whether it arrived, and so does a proxy.
+        Ok(match timeout(ENDING, receiving).await {
+            Ok(Ok(())) if has_receipt => Certainty::Carried,
+            _ => Certainty::Unconfirmed,
+        })
     };
     let carried = tokio::select! {
         () = stop.cancelled() => Err(SendError::Stopped),

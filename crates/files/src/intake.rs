@@ -35,8 +35,9 @@ pub struct Intake {
 /// What one thread after the other writes.
 #[derive(Debug)]
 struct Writer {
-    partial: Partial,
+    // Dropped first: what the disk has said, and nobody heard, is seen to as long as the part is locked.
     writeback: Writeback,
+    partial: Partial,
     /// Held by the few that may gather much, as long as they have it.
     _wide: Option<SemaphorePermit<'static>>,
 }

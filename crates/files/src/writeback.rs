@@ -1,6 +1,6 @@
 //! Has the disk take a part while the rest of it still comes.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 
 use tokio::sync::oneshot::error::TryRecvError;
@@ -106,7 +106,7 @@ fn tell(to: Sender<Word>, synced: io::Result<()>, file: File) {
 /// If nobody hears that the disk has not taken everything, nothing is kept: it says so once, and who goes on
 /// with the part would read it from memory and find all of it right.
 fn throw_away(why: &io::Error, file: &File) {
-    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+    if file.try_lock().is_err() {
         // Somebody goes on with it already. Whoever has a file open hears from the disk for itself.
         return;
     }

@@ -181,7 +181,7 @@ impl Contacts {
         if let (Some(caps), Some(key)) = (&resource.caps, &resource.key) {
             // XEP-0115 §5.4: what does not hash to what was announced holds for nobody else.
             let hash = caps::hash_caps(&caps::compute_disco(info), caps.hash.clone());
-            if hash.is_ok_and(|hash| hash.hash == caps.ver) {
+            if hash.is_ok_and(|hash| hash.hash == caps.ver) && known::is_unambiguous(info) {
                 let teller = jid.to_bare();
                 let known = self.known.insert(key.clone(), abilities.clone(), teller);
                 if known == Place::Lacking {

@@ -27,8 +27,23 @@ pub(crate) struct Budget {
 #[derive(Debug, Default)]
 struct Ledger {
     of_all: usize,
-    /// Of those of whom anything waits.
+    /// Of those of whom anything waits, and of rooms as a whole.
     of_each: HashMap<Jid, usize>,
+}
+
+impl Ledger {
+    fn of(&self, holder: &Jid) -> usize {
+        self.of_each.get(holder).copied().unwrap_or(0)
+    }
+
+    fn give_back(&mut self, holder: &Jid, bytes: usize) {
+        if let Entry::Occupied(mut of_holder) = self.of_each.entry(holder.clone()) {
+            *of_holder.get_mut() = of_holder.get().saturating_sub(bytes);
+            if *of_holder.get() == 0 {
+                of_holder.remove();
+            }
+        }
+    }
 }
 
 impl Budget {
@@ -41,9 +56,12 @@ impl Budget {
 
     /// What one stream holds for this contact, or for this occupant of a room.
     pub(crate) fn share(&self, holder: Jid) -> Share {
+        // Contacts count without their resources.
+        let room = (!holder.is_bare()).then(|| holder.to_bare().into());
         Share {
             budget: self.clone(),
             holder,
+            room,
             held: 0,
         }
     }
@@ -58,6 +76,8 @@ impl Budget {
 pub struct Share {
     budget: Budget,
     holder: Jid,
+    /// That of an occupant: one person may be many of them.
+    room: Option<Jid>,
     held: usize,
 }
 
@@ -83,15 +103,20 @@ impl Share {
     ///
     /// The contact holds too much, or all together do.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Overdrawn> {
+        // It is in nobody's way.
+        if bytes == 0 {
+            return Ok(());
+        }
         let mut ledger = self.budget.ledger();
         let of_all = ledger.of_all.saturating_add(bytes);
-        let before = ledger.of_each.get(&self.holder).copied().unwrap_or(0);
-        let of_holder = before.saturating_add(bytes);
-        let most_of_all = match of_holder > LITTLE {
+        let of_holder = ledger.of(&self.holder).saturating_add(bytes);
+        let of_room = self.room.as_ref().map(|room| ledger.of(room));
+        let of_room = of_room.map_or(0, |before| before.saturating_add(bytes));
+        let most_of_all = match of_holder.max(of_room) > LITTLE {
             true => IN_ALL - RESERVED,
             false => IN_ALL,
         };
-        if of_holder > PER_CONTACT || of_all > most_of_all {
+        if of_holder > PER_CONTACT || of_room > PER_ROOM || of_all > most_of_all {
             drop(ledger);
             self.budget.excesses.note(Excess {
                 bound: Bound::Unread,
@@ -99,11 +124,12 @@ impl Share {
             });
             return Err(Overdrawn);
         }
-        if bytes > 0 {
-            ledger.of_all = of_all;
-            ledger.of_each.insert(self.holder.clone(), of_holder);
-            self.held += bytes;
+        ledger.of_all = of_all;
+        ledger.of_each.insert(self.holder.clone(), of_holder);
+        if let Some(room) = &self.room {
+            ledger.of_each.insert(room.clone(), of_room);
         }
+        self.held += bytes;
         Ok(())
     }
 
@@ -113,18 +139,16 @@ impl Share {
         self.held -= bytes;
         let mut ledger = self.budget.ledger();
         ledger.of_all = ledger.of_all.saturating_sub(bytes);
-        if let Entry::Occupied(mut of_holder) = ledger.of_each.entry(self.holder.clone()) {
-            *of_holder.get_mut() = of_holder.get().saturating_sub(bytes);
-            if *of_holder.get() == 0 {
-                of_holder.remove();
-            }
+        ledger.give_back(&self.holder, bytes);
+        if let Some(room) = &self.room {
+            ledger.give_back(room, bytes);
         }
     }
 
     /// Whether the contact is to be slowed: what it sends is to be acknowledged only when it was read.
     pub fn is_tight(&self) -> bool {
         let ledger = self.budget.ledger();
-        let of_holder = ledger.of_each.get(&self.holder).copied().unwrap_or(0);
+        let of_holder = ledger.of(&self.holder);
         of_holder > EASE || (ledger.of_all > IN_ALL / 2 && of_holder > LITTLE)
     }
 }
@@ -144,6 +168,9 @@ pub struct Overdrawn;
 /// allow: 256 streams of 94 KiB fit in beside what was acknowledged with [`EASE`], and servers are far
 /// too slow for as much.
 const PER_CONTACT: usize = 32 * 1024 * 1024;
+
+/// Of all occupants of a room, in bytes: so nobody takes more than half of all with many names.
+const PER_ROOM: usize = IN_ALL / 2;
 
 /// What a contact may have acknowledged that was not read yet: 128 streams whose readers are a little
 /// behind.
@@ -235,6 +262,25 @@ mod tests {
             .iter_mut()
             .filter_map(|share| share.grow(LITTLE).ok());
         assert_eq!(grown.count(), IN_ALL / LITTLE);
+    }
+
+    #[test]
+    fn one_person_with_many_names_in_a_room_is_in_the_way_of_that_room_alone() {
+        let budget = Budget::default();
+        let occupant = |number| {
+            let jid = format!("hall@rooms.example.org/{number}");
+            budget.share(jid.parse().unwrap())
+        };
+        let mut crowd: Vec<_> = (0..100).map(occupant).collect();
+        for share in &mut crowd {
+            while share.grow(LITTLE).is_ok() {}
+        }
+        assert_eq!(budget.ledger().of_all, PER_ROOM);
+        let mut other = budget.share(contact("fernand"));
+        assert_eq!(other.grow(PER_CONTACT), Ok(()));
+        assert_eq!(crowd[0].grow(0), Ok(()), "nothing is in nobody's way");
+        drop(crowd);
+        assert_eq!(budget.ledger().of_each.len(), 1);
     }
 
     #[tokio::test]

@@ -65,7 +65,33 @@ pub fn shortened(text: &str, most: usize) -> String {
 
 /// Whether a letter could play tricks on a terminal.
 pub fn is_tricky(letter: char) -> bool {
-    letter.is_control() || is_directional(letter)
+    letter.is_control() || is_directional(letter) || is_invisible(letter)
+}
+
+/// Letters that are not seen, or end a line (Unicode's `Default_Ignorable_Code_Point`, `Zl` and `Zp`), but for
+/// those that scripts and pictures are written with: joiners and selectors of variants.
+fn is_invisible(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{200b}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e00ff}'
+            | '\u{e01f0}'..='\u{e0fff}'
+    )
 }
 
 /// Marks that reorder the text around them (Unicode Bidirectional Algorithm, UAX #9 §2).
@@ -77,16 +103,55 @@ fn is_directional(letter: char) -> bool {
 }
 
 fn within_quotes(text: &str, most: usize) -> String {
-    let marked = text.replace('\\', "\\\\").replace('"', "\\\"");
-    let plain = harmless(&marked);
-    // A wide gap would look like the end of a line.
-    let words: Vec<_> = plain.split_whitespace().collect();
-    format!("\"{}\"", shortened(&words.join(" "), most))
+    let mut letters: Vec<String> = Vec::new();
+    for letter in text.chars() {
+        let shown = match letter {
+            '"' | '\\' => format!("\\{letter}"),
+            letter if is_tricky(letter) => letter.escape_default().to_string(),
+            // A wide gap would look like the end of a line.
+            letter if letter.is_whitespace() => match letters.last().map(String::as_str) {
+                None | Some(" ") => continue,
+                _ => " ".to_owned(),
+            },
+            letter => letter.to_string(),
+        };
+        letters.push(shown);
+    }
+    if letters.last().is_some_and(|last| last == " ") {
+        letters.pop();
+    }
+    format!("\"{}\"", cut(&letters, most))
+}
+
+/// The beginning and the end of what has more letters than this, as it is shown. What stands for one letter
+/// is not torn: half of it could end the quotes.
+fn cut(letters: &[String], most: usize) -> String {
+    let length = |letter: &String| letter.chars().count();
+    if letters.iter().map(length).sum::<usize>() <= most {
+        return letters.concat();
+    }
+    let fitting = |letter: &&String, left: &mut usize| {
+        let rest = left.checked_sub(length(letter));
+        rest.map(|rest| *left = rest).is_some()
+    };
+    let (mut for_end, mut for_beginning) = (most / 3, most - most / 3 - 1);
+    let beginning = letters.iter();
+    let beginning = beginning.take_while(|letter| fitting(letter, &mut for_beginning));
+    let beginning: String = beginning.map(String::as_str).collect();
+    let end = letters.iter().rev();
+    let end: Vec<_> = end
+        .take_while(|letter| fitting(letter, &mut for_end))
+        .map(String::as_str)
+        .collect();
+    let end: String = end.into_iter().rev().collect();
+    format!("{beginning}…{end}")
 }
 
 /// Whether it cannot be taken for anything but a name.
 fn is_word(text: &str) -> bool {
-    let is_plain = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    let is_plain = |letter: char| {
+        letter.is_alphanumeric() && !is_tricky(letter) || matches!(letter, '-' | '_' | '.')
+    };
     !text.is_empty() && text.chars().count() <= GLANCE && text.chars().all(is_plain)
 }
 
@@ -101,6 +166,12 @@ const ADDRESS: usize = 96;
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a test that cannot go on fails"
+    )]
+
     use super::*;
 
     #[test]
@@ -127,10 +198,27 @@ mod tests {
     }
 
     #[test]
+    fn quotes_are_not_ended_wherever_a_long_text_is_cut() {
+        for at in 0..300 {
+            for trick in ['"', '\\', '\u{202e}'] {
+                let mut letters = vec!['x'; 300];
+                letters[at] = trick;
+                let shown = quoted(&letters.into_iter().collect::<String>());
+                let within = shown.strip_prefix('"').unwrap().strip_suffix('"').unwrap();
+                let rest = within.replace("\\\\", "").replace("\\\"", "");
+                let rest = rest.replace("\\u{202e}", "");
+                assert!(!rest.contains(['"', '\\']), "{at}: {shown}");
+                assert!(shown.chars().count() <= GLANCE + 2, "{at}: {shown}");
+            }
+        }
+    }
+
+    #[test]
     fn only_a_plain_word_stands_without_quotes() {
         assert_eq!(word("x-echo_2.0"), "x-echo_2.0");
         assert_eq!(word("café"), "café");
         assert_eq!(word("ssh, http"), "\"ssh, http\"");
+        assert_eq!(word("ssh\u{3164}is"), r#""ssh\u{3164}is""#);
         assert_eq!(word(""), "\"\"");
         assert_eq!(word(&"x".repeat(1000)).chars().count(), GLANCE + 2);
     }

@@ -365,9 +365,12 @@ fn share(held: &Held) -> MutexGuard<'_, Share> {
 
 /// About how many bytes an element takes up.
 fn weigh(element: &Element) -> usize {
-    let own = element.attrs().into_iter().map(|(_, value)| value.len());
+    let attrs = element.attrs().into_iter();
+    let own = attrs.map(|((_, name), value)| name.len() + value.len());
     let texts = element.texts().map(str::len);
-    own.chain(texts).sum::<usize>() + element.children().map(weigh).sum::<usize>() + ELEMENT
+    let names = element.name().len() + element.ns().len();
+    let inner = element.children().map(weigh).sum::<usize>();
+    own.chain(texts).sum::<usize>() + names + inner + ELEMENT
 }
 
 /// Questions and messages that wait for the session; they are few and short.

@@ -1,6 +1,6 @@
 //! Those who have connected, and have not said yet what they want.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 
 use tokio::task::AbortHandle;
@@ -23,8 +23,8 @@ pub(crate) enum Room {
 }
 
 impl Greetings {
-    /// Makes room for one more from there: whoever floods this side costs itself its place, and others only
-    /// if it has many addresses.
+    /// Makes room for one more from there. Whoever floods this side, from one address or from a few, takes its
+    /// own places, and those of others only if it has many addresses.
     pub(crate) fn make_room(&mut self, from: IpAddr) -> Room {
         if self.0.len() < PER_ORIGIN {
             return Room::Free;
@@ -34,7 +34,7 @@ impl Greetings {
         let of_same = self.0.iter().filter(|greeting| greeting.from == from);
         let oldest = match of_same.count() >= PER_ORIGIN && from != Origin::Here {
             true => self.0.iter().position(|greeting| greeting.from == from),
-            false if self.0.len() >= IN_ALL => Some(0),
+            false if self.0.len() >= IN_ALL => self.oldest_of_most(),
             false => None,
         };
         match oldest.and_then(|at| self.0.remove(at)) {
@@ -46,6 +46,17 @@ impl Greetings {
         }
     }
 
+    /// The oldest of the origin that has most.
+    fn oldest_of_most(&self) -> Option<usize> {
+        let mut counts = HashMap::new();
+        for greeting in &self.0 {
+            *counts.entry(greeting.from).or_insert(0) += 1;
+        }
+        let most = counts.values().copied().max()?;
+        let is_of_most = |greeting: &Greeting| counts.get(&greeting.from) == Some(&most);
+        self.0.iter().position(is_of_most)
+    }
+
     /// One more, from there.
     pub(crate) fn push(&mut self, from: IpAddr, task: AbortHandle) {
         let from = Origin::of(from);
@@ -54,7 +65,7 @@ impl Greetings {
 }
 
 /// Where somebody comes from, as far as an address tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Origin {
     Address(IpAddr),
     /// This machine: anybody of those whom a proxy or a tunnel on it serves.
@@ -124,6 +135,17 @@ mod tests {
         let (flood, made) = come(&mut greetings, 1000, |_| "192.0.2.2".to_owned());
         assert_eq!(made, 1000 - PER_ORIGIN);
         assert_eq!(ended(flood).await, made);
+        assert_eq!(ended(honest).await, 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_floods_this_side_from_some_addresses_harms_none_that_has_fewer() {
+        let mut greetings = Greetings::default();
+        let (honest, _) = come(&mut greetings, 10, |_| "192.0.2.1".to_owned());
+        let (_flood, _) = come(&mut greetings, 2000, |number| match number % 4 {
+            0 => "127.0.0.1".to_owned(),
+            network => format!("2001:db8:0:{network}::1"),
+        });
         assert_eq!(ended(honest).await, 0);
     }
 

@@ -114,9 +114,12 @@ impl Standing {
 
 /// Writes lines without tearing a question or a bar.
 pub(super) fn beside<T>(paper: &impl IsTerminal, write: impl FnOnce() -> T) -> T {
+    // Nothing is torn there, and who does not read it must not hold up who writes elsewhere.
+    if !paper.is_terminal() {
+        return write();
+    }
     match &mut *standing() {
-        Some(question) if paper.is_terminal() => question.make_way(write),
-        Some(_) => write(),
+        Some(question) => question.make_way(write),
         None => bars::beside(write),
     }
 }

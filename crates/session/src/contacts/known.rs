@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use tubes_protocol::disco::Abilities;
+use xmpp_parsers::disco::DiscoInfoResult;
 use xmpp_parsers::jid::BareJid;
 
 /// What hashes stand for, over all contacts. What is pushed out is asked for again.
@@ -20,6 +21,20 @@ struct Entry {
     bytes: usize,
     /// Who said what it stands for: it counts for this one.
     teller: BareJid,
+}
+
+/// Whether no other answer has the same hash. What is hashed are the parts, with `<` between them (XEP-0115 §5.1):
+/// one that has such a letter in it could stand for several, and be said to make others look like something
+/// else.
+pub(super) fn is_unambiguous(info: &DiscoInfoResult) -> bool {
+    let identities = info.identities.iter().flat_map(|identity| {
+        let own = [&identity.category, &identity.type_].into_iter();
+        own.chain(&identity.lang).chain(&identity.name)
+    });
+    let fields = info.extensions.iter().flat_map(|form| &form.fields);
+    let fields = fields.flat_map(|field| field.var.iter().chain(&field.values));
+    let mut parts = identities.chain(&info.features).chain(fields);
+    !parts.any(|part| part.contains('<'))
 }
 
 /// How a hash found its place.

@@ -171,3 +171,31 @@ fn capabilities_without_end_push_out_those_of_who_has_them_and_are_asked_for_aga
     assert_eq!(announce(1), None, "it is known");
     assert!(announce(0).is_some(), "it was pushed out");
 }
+
+#[test]
+fn an_answer_that_hashes_like_another_one_holds_for_nobody_else() {
+    let mut bench = Bench::with_fernand();
+    let query = |features: &str| {
+        format!(
+            "<query xmlns='http://jabber.org/protocol/disco#info'>\
+             <identity category='client' type='pc'/>{features}</query>"
+        )
+    };
+    let hash = |query: &str| {
+        let info = query.parse::<Element>().unwrap().try_into().unwrap();
+        caps::hash_caps(&caps::compute_disco(&info), hashes::Algo::Sha_1).unwrap()
+    };
+    let (one, several) = ("a&lt;b", "<feature var='a'/><feature var='b'/>");
+    let one = query(&format!("<feature var='{one}'/>"));
+    assert_eq!(hash(&one), hash(&query(several)));
+    let caps = String::from(&Element::from(Caps::new("urn:example", hash(&one))));
+    for resource in ["laptop", "phone"] {
+        let from = format!("fernand@example.org/{resource}");
+        bench.receive(&format!("<presence from='{from}'>{caps}</presence>"));
+        let asked = bench.sent().pop().unwrap();
+        let id = asked.attr("id").unwrap();
+        bench.receive(&format!(
+            "<iq type='result' id='{id}' from='{from}'>{one}</iq>"
+        ));
+    }
+}
