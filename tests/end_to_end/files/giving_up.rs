@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use tubes::{FailureKind, FileTransfer, Step};
 use tubes_server::Server;
-use tubes_testkit::{Flow, Heading};
+use tubes_testkit::{Flow, Heading, Link};
 
 use super::{Content, Parties, delivered, ended, failed, is_given_up};
 use crate::stage::{digest, patiently};
@@ -66,7 +66,7 @@ async fn a_receiver_that_leaves_is_noticed(server: &Server) {
 }
 
 async fn a_file_is_gone_on_with(server: &Server) {
-    let (mut parties, path, film) = cut(server).await;
+    let (mut parties, _link, path, film) = cut(server).await;
     let (sending, receiving) = again(&mut parties, &path).await;
     let outcome = goes_on(sending, receiving).await;
     assert!(outcome > 0);
@@ -74,7 +74,7 @@ async fn a_file_is_gone_on_with(server: &Server) {
 }
 
 async fn a_part_of_something_else_is_thrown_away(server: &Server) {
-    let (mut parties, path, film) = cut(server).await;
+    let (mut parties, _link, path, film) = cut(server).await;
     let part = only_entry(&parties);
     let part = OpenOptions::new().write(true).open(part).unwrap();
     part.write_all_at(b"something else", 100).unwrap();
@@ -89,8 +89,8 @@ async fn a_part_of_something_else_is_thrown_away(server: &Server) {
     arrived(parties, &film).await;
 }
 
-/// A file of which a part came before it was given up.
-async fn cut(server: &Server) -> (Parties, PathBuf, Vec<u8>) {
+/// A file of which a part came before it was given up, and the link that Alice is online by.
+async fn cut(server: &Server) -> (Parties, Link, PathBuf, Vec<u8>) {
     let (mut parties, link) = Parties::linked(server).await;
     // Or it might all be there before it is given up.
     link.set_flow(Heading::ToServer, Flow::Throttled(SLOW));
@@ -108,7 +108,7 @@ async fn cut(server: &Server) -> (Parties, PathBuf, Vec<u8>) {
     assert!(is_given_up(&mut sending).await);
     failed(&mut receiving).await;
     assert!(fs::metadata(only_entry(&parties)).unwrap().len() < FILM as u64);
-    (parties, path, film)
+    (parties, link, path, film)
 }
 
 /// Alice sends the file, and Fernand takes it.
