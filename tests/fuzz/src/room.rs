@@ -106,7 +106,10 @@ impl Stay {
         if let Some(listing) = &listing {
             assert!(listing.offers().len() <= TUBES);
             let written = through_text(&listing.into());
-            assert_eq!(Listing::among([&written]).as_ref(), Some(listing));
+            // What there was too much of is not written.
+            let read = Listing::among([&written]).unwrap_or_default();
+            assert_eq!(read.offers(), listing.offers());
+            assert_eq!(read.left_out(), 0);
         }
         if !is_own && self.entry.known(nick).is_some() {
             let changes = self.board.handle_presence(nick, listing);
