@@ -55,7 +55,7 @@ pub(crate) enum Command {
     Forsake(BareJid),
     Inquire(Inquiry),
     Present(Presence),
-    Share,
+    Share(oneshot::Sender<()>),
 }
 
 impl Pump {
@@ -231,7 +231,11 @@ impl Pump {
             Command::Attend(room) => self.router.handle_attend(room),
             Command::Forsake(room) => self.router.handle_forsake(&room),
             Command::Present(presence) => self.router.handle_present(presence),
-            Command::Share => self.router.handle_share(),
+            Command::Share(done) => {
+                self.router.handle_share();
+                // Who asked may have lost interest.
+                let _ = done.send(());
+            }
             Command::Inquire(inquiry) => inquiry.answer(&self.login, &self.router),
             Command::Close(_) => {}
         }

@@ -121,9 +121,13 @@ impl Session {
         self.command(Command::Consent(contact, subscribe)).await;
     }
 
-    /// Reports also messages that are not the tubes', and presences, from now on.
+    /// Reports also messages that are not the tubes', and presences. When this returns it is so: what
+    /// arrives from then on is reported. Cancel safe.
     pub async fn share(&self) {
-        self.command(Command::Share).await;
+        let (done, shared) = oneshot::channel();
+        self.command(Command::Share(done)).await;
+        // A session that is gone has nothing to report any more.
+        let _ = shared.await;
     }
 
     /// Hears what this room says of its occupants from now on. It is entered by a presence
