@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Mutex;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::program::PATIENCE;
 
@@ -87,7 +87,19 @@ pub(crate) async fn is_served(tube: SocketAddr) {
     exchange(tube).await.unwrap();
 }
 
-/// The same as soon as it can be: the tube may be on its way back.
+/// Programs come and go without an end, one after the other: each is served, and none of them late.
+///
+/// One that took longer is not made up for: what comes later would be slowed down by that.
+pub(crate) async fn come_and_go(tube: SocketAddr) {
+    let mut pace = interval(BETWEEN);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        pace.tick().await;
+        timeout(SOON, is_served(tube)).await.expect("soon");
+    }
+}
+
+/// A program is served as soon as it can be: the tube may be on its way back.
 pub(crate) async fn until_served(tube: SocketAddr) {
     let trying = async {
         while exchange(tube).await.is_err() {
@@ -157,6 +169,13 @@ const BACKLOG: u32 = 4096;
 
 /// Pieces after which a window of blocks is as wide as it gets.
 const WARMING_UP: usize = 8;
+
+/// From one program to the next of those that come and go.
+const BETWEEN: Duration = Duration::from_millis(40);
+
+/// When such a one is served at the latest: long before anybody is sent away that says nothing, which is
+/// after ten seconds, and before a bytestream is given up, which is after five.
+const SOON: Duration = Duration::from_secs(4);
 
 /// From one word to the next of a program that has little to say.
 const TRICKLE: Duration = Duration::from_millis(20);

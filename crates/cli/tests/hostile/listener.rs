@@ -4,13 +4,9 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio::time::{interval, timeout};
 
-use crate::honest::is_served;
 use crate::plan::{Plan, Standing};
 use crate::withstanding::Sign;
 
@@ -74,23 +70,18 @@ async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u
     // No other transport would serve them instead.
     let plan = Plan::new(Standing::Stranger)
         .by("socks5-direct")
+        .visited_by(PROGRAMS)
         .with(words);
     let scene = plan
         .accepting_with(&accepting)
         .with_light_strikes(BURST)
         .set()
         .await;
-    let tube = scene.tube;
     let entered = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&entered);
-    let (mut programs, mut strangers) = (JoinSet::new(), VecDeque::new());
-    // Also before the first stranger: what they take is not what strangers take.
-    (0..PROGRAMS).for_each(|_| drop(programs.spawn(come_and_go(tube))));
+    let mut strangers = VecDeque::new();
     scene
         .withstands(sign, async move |_, blow| {
-            while let Some(ended) = programs.try_join_next() {
-                ended.unwrap();
-            }
             let crowd = if blow < BURST { AT_ONCE } else { AT_PACE };
             for _ in 0..crowd {
                 // As long as nobody is expected, nobody listens.
@@ -116,27 +107,13 @@ async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u
     assert!(entered > 0);
 }
 
-/// Now and then a program is served, and never late.
-async fn come_and_go(tube: SocketAddr) {
-    let mut pace = interval(BETWEEN);
-    loop {
-        pace.tick().await;
-        timeout(SOON, is_served(tube)).await.expect("soon");
-    }
-}
-
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
 
-/// When a program is served at the latest: long before anybody is sent away that says nothing, which is
-/// after ten seconds, and before a bytestream is given up, which is after five.
-const SOON: Duration = Duration::from_secs(4);
-
-/// Programs that come and go at a time, and how often: enough that somebody is expected most of the time.
+/// Programs that come and go at a time: enough that somebody is expected most of the time.
 const PROGRAMS: usize = 4;
-const BETWEEN: Duration = Duration::from_millis(40);
 
 /// Strikes at once.
 const BURST: u64 = 128;

@@ -35,7 +35,7 @@
 //! - whom she would harm beside Alice and Fernand: a [`Witness`](witness::Witness), by hand, too
 //! - misbehaviours: one file for each noun that they are about
 //!
-//! Tests that measure run one at a time within this program. What is measured is read from `/proc`, so
+//! Throughput is measured with `./test --full` ([why](measuring)); then these tests run one at a time. Memory is read from `/proc`, so
 //! that there are no such tests elsewhere than on Linux.
 
 #![cfg(target_os = "linux")]

@@ -1,5 +1,9 @@
 //! What is left of the honest tube's throughput.
 //!
+//! That takes a machine that has nothing else to do, and a few seconds for each misbehaviour: it
+//! [is measured](is_measured) with `./test --full`. Otherwise Carol strikes as often at once, and a few times more,
+//! and the honest tube has only to carry every byte.
+//!
 //! Machines are noisy, and others have work for them, too. So nothing is compared with what was long ago:
 //! rounds without Carol and beside her alternate, and their medians are compared; all rounds count. A round is
 //! so many bytes and so many strikes, however long that takes. What is
@@ -54,6 +58,13 @@ impl<S: AsyncFnMut(&mut Attacker, u64)> Storm<S> {
         }
     }
 
+    /// The honest tube carries what is said beside her strikes, and after them.
+    pub(crate) async fn passes(&mut self, scene: &mut Scene, honest: &mut Honest) {
+        self.burst(scene, honest).await;
+        self.turn(scene, honest).await;
+        honest.round(scene.plan.round()).await;
+    }
+
     async fn blow(&mut self, carol: &mut Attacker) {
         (self.strike)(carol, self.blows).await;
         self.blows += 1;
@@ -100,11 +111,17 @@ impl<S: AsyncFnMut(&mut Attacker, u64)> Storm<S> {
         let share = share.await;
         assert!(share >= SHARE, "the honest tube kept {share:.2} in the end");
         theirs.end().await;
+        drop(twin.visitors);
         for program in twin.programs {
             program.signal(Signal::TERM);
             assert_eq!(program.end().await.0, Some(0));
         }
     }
+}
+
+/// Whether throughput is measured, one test at a time.
+pub(crate) fn is_measured() -> bool {
+    std::env::var_os("TUBES_TEST_FULL").is_some()
 }
 
 /// What the second of two has of what the first has.

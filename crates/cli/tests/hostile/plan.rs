@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::JoinSet;
 use tubes_server::Server;
 
 use crate::attacker::{Attacker, befriend};
-use crate::honest::echo;
+use crate::honest::{come_and_go, echo};
+use crate::measuring::is_measured;
 use crate::program::{Account, Program, words};
 use crate::scene::{Pair, Scene, server};
 
@@ -33,6 +35,8 @@ pub(crate) struct Plan {
     /// Of one that receives files.
     receiving: Option<Vec<String>>,
     pub(crate) fierceness: Fierceness,
+    /// Programs that come and go through the tube, and its twin's, all the time.
+    visitors: usize,
     server: Option<&'static Server>,
     /// What Fernand's processes take for the server.
     through: Option<SocketAddr>,
@@ -59,6 +63,7 @@ impl Plan {
             accepting: Vec::new(),
             receiving: None,
             fierceness: ONE_BY_ONE,
+            visitors: 0,
             server: None,
             through: None,
         }
@@ -101,6 +106,13 @@ impl Plan {
         self
     }
 
+    /// So many programs come and go through the tube all the time, one after the other each, and none of
+    /// them is served late.
+    pub(crate) fn visited_by(mut self, visitors: usize) -> Self {
+        self.visitors = visitors;
+        self
+    }
+
     /// All have their accounts there.
     pub(crate) fn on(mut self, server: &'static Server) -> Self {
         self.server = Some(server);
@@ -115,7 +127,10 @@ impl Plan {
 
     /// The processes run, and the tube is there.
     pub(crate) async fn set(self) -> Scene {
-        let alone = alone().await;
+        let alone = match is_measured() {
+            true => Some(alone().await),
+            false => None,
+        };
         let accounts = self.accounts().await;
         let server = self.server().await;
         let made = server.fresh_account("carol").await.unwrap();
@@ -131,6 +146,7 @@ impl Plan {
         let Pair {
             programs,
             tube,
+            visitors,
             number,
             names: [mut alice, mut fernand],
         } = self.pair(&accounts).await;
@@ -143,6 +159,7 @@ impl Plan {
             server,
             programs,
             tube,
+            visitors,
             alice,
             fernand,
             tablet: None,
@@ -152,7 +169,7 @@ impl Plan {
             room,
             plan: self,
             accounts,
-            alone: Some(alone),
+            alone,
         };
         scene.receive().await;
         scene
@@ -207,9 +224,12 @@ impl Plan {
         let fernand = text(&accepting.event("online").await["jid"]);
         let number = accepting.event("tube_offered").await["tube"].as_u64();
         let tube = address(&accepting.event("listening").await);
+        let mut visitors = JoinSet::new();
+        (0..self.visitors).for_each(|_| drop(visitors.spawn(come_and_go(tube))));
         Pair {
             programs: vec![offering, accepting],
             tube,
+            visitors,
             number: number.unwrap(),
             names: [alice, fernand],
         }

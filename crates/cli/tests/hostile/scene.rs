@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tokio::sync::{MutexGuard, OnceCell};
+use tokio::task::JoinSet;
 use tubes_server::{Server, ServerKind, Setup};
 
 use crate::attacker::Attacker;
@@ -19,6 +20,8 @@ pub(crate) struct Scene {
     pub(crate) programs: Vec<Program>,
     /// Where Fernand's programs find the tube.
     pub(crate) tube: SocketAddr,
+    /// Programs that come and go through it, if some do.
+    pub(crate) visitors: JoinSet<()>,
     /// By which name Alice's process is reached: in a room, the name there.
     pub(crate) alice: String,
     /// The same of Fernand's that uses the tube.
@@ -43,6 +46,8 @@ pub(crate) struct Scene {
 pub(crate) struct Pair {
     pub(crate) programs: Vec<Program>,
     pub(crate) tube: SocketAddr,
+    /// Programs that come and go through it, if some do.
+    pub(crate) visitors: JoinSet<()>,
     /// Of the tube.
     pub(crate) number: u64,
     /// Their JIDs.
