@@ -7,6 +7,7 @@ use tokio::time::{sleep, timeout};
 use crate::attacker::{Attacker, bare};
 use crate::files::send;
 use crate::honest::until_served;
+use crate::measuring::soon;
 use crate::plan::Standing;
 use crate::program::PATIENCE;
 use crate::scene::Scene;
@@ -47,7 +48,7 @@ impl Scene {
                 sleep(GLANCE).await;
             }
         };
-        timeout(FORGOTTEN, at_ease).await.unwrap_or_else(|_| {
+        timeout(soon(FORGOTTEN), at_ease).await.unwrap_or_else(|_| {
             let descriptors: Vec<_> = before.iter().map(Before::and_now).collect();
             panic!("not forgotten: {descriptors:?} descriptors before and now")
         });

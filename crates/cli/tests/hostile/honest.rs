@@ -11,6 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Mutex;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use crate::measuring::soon;
 use crate::program::PATIENCE;
 
 /// A program whose bytes go to an echo and come back, and that compares each of them. It says something
@@ -95,7 +96,7 @@ pub(crate) async fn come_and_go(tube: SocketAddr) {
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         pace.tick().await;
-        timeout(SOON, is_served(tube)).await.expect("soon");
+        timeout(soon(SOON), is_served(tube)).await.expect("soon");
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::time::interval;
 
 use crate::attacker::Attacker;
 use crate::honest::Honest;
+use crate::program::PATIENCE;
 use crate::scene::Scene;
 
 /// Carol's strikes, one after the other.
@@ -122,6 +123,14 @@ impl<S: AsyncFnMut(&mut Attacker, u64)> Storm<S> {
 /// Whether throughput is measured, one test at a time.
 pub(crate) fn is_measured() -> bool {
     std::env::var_os("TUBES_TEST_FULL").is_some()
+}
+
+/// How long something may take that is promised to take no longer than this where there is nothing else to do.
+pub(crate) fn soon(promised: Duration) -> Duration {
+    match is_measured() {
+        true => promised,
+        false => PATIENCE,
+    }
 }
 
 /// What the second of two has of what the first has.

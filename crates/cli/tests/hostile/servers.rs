@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::honest::until_served;
+use crate::measuring::is_measured;
 use crate::meddler::Meddler;
 use crate::outliving::Deed;
 use crate::plan::{Plan, Standing};
@@ -105,7 +106,13 @@ async fn a_server_that_dismisses_whoever_logs_in_is_not_stormed() {
             let pauses = begun.elapsed();
             assert!(pauses >= Duration::from_millis(3400), "{pauses:?}");
             let busy = scene.vitals()[1].busy() - busy;
-            assert!(busy <= pauses / 10, "busy for {busy:?} of {pauses:?}");
+            // Where others want the processors, too, the same work takes longer.
+            let most = if is_measured() {
+                pauses / 10
+            } else {
+                pauses / 2
+            };
+            assert!(busy <= most, "busy for {busy:?} of {pauses:?}");
             meddler.dismisses_with(None);
             let offline = scene.programs[1].event("offline").await;
             assert!(offline["retry_in_ms"].is_u64(), "{offline}");
