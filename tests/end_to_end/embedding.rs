@@ -40,7 +40,16 @@ async fn shows_live_connections_and_closes_tubes(server: &'static Server) {
     let heard = exchange(&mut program, &said).await;
     assert_eq!(digest(&heard), digest(&said));
 
-    let tubes = list(address).await;
+    // What a program has read is counted at once, but a moment later.
+    let counted = async {
+        loop {
+            let tubes = list(address).await;
+            if tubes[0]["connections"][0]["received"] == AMOUNT {
+                break tubes;
+            }
+        }
+    };
+    let tubes = patiently("all of it is counted", counted).await;
     let tube = &tubes[0];
     assert_eq!(
         (&tube["service"], &tube["phase"]),

@@ -372,8 +372,8 @@ const BULK: Duration = Duration::from_secs(240);
 /// What is promised to be a pause: a network that stalls for this long and comes back.
 const STALL: Duration = Duration::from_secs(20);
 
-/// Both sides know of it so soon after the server is back.
-const NOTICE: Duration = Duration::from_secs(10);
+/// Both sides know of it so soon after the server is back: long before they would give up, after [`LONG`].
+const NOTICE: Duration = Duration::from_secs(30);
 
 /// Longer than any outage here.
 const LONG: Duration = Duration::from_secs(110);

@@ -164,7 +164,7 @@ async fn flowing(server: &Server) -> (Parties, FileTransfer, FileTransfer) {
 const FILM: usize = 6 * 1024 * 1024;
 
 /// Bytes a second of Alice's, which leaves seconds.
-const SLOW: usize = 2 << 20;
+const SLOW: usize = 512 << 10;
 
 /// Longer than anybody waits here.
 const LONG: u64 = 1 << 30;

@@ -43,12 +43,15 @@ async fn a_proxy_that_it_tells_is_used_if_it_withholds_nothing(server: &Server) 
 }
 
 async fn a_proxy_is_told_to_it_if_it_withholds_nothing(server: &Server) {
-    let socks5 = Socks5::new();
+    // On a busy machine a proxy may pause for longer than one is expected to.
+    let socks5 = Socks5::new().with_stillness(PAUSE);
     let mut our = Offering::with(server, socks5.clone()).await;
-    until_known(&socks5, &our.at_alice, |verdict| {
-        *verdict != Verdict::Untried
-    })
-    .await;
+    let truth = match server.kind() {
+        ServerKind::Prosody => Verdict::Withholds,
+        _ => Verdict::Relays,
+    };
+    // A trial that takes too long is repeated.
+    until_known(&socks5, &our.at_alice, |verdict| *verdict == truth).await;
     let mut program = our.program().await;
     let negotiation = our.gabble.is_initiated(TUBE, Multiple::Yes, &BOTH).await;
     let told = our.gabble.is_told_hosts(&negotiation).await;
@@ -69,7 +72,7 @@ async fn a_proxy_is_told_to_it_if_it_withholds_nothing(server: &Server) {
     told.uses(&host.jid);
     echoes(&mut stream, &mut program).await;
     let (transport, failed) = opened(&mut our.alice).await;
-    assert_eq!((transport, failed), ("socks5-proxy", 1));
+    assert!(transport == "socks5-proxy" && failed >= 1, "{failed}");
     drop(stream);
     assert_eq!(at_end(&mut program).await, 0);
     drop(program);
@@ -146,7 +149,8 @@ async fn a_proxy_that_says_little_is_told_to_it(server: &Server) {
     let mut stream = patiently("the proxy is reached", dialling).await.unwrap();
     told.uses(&proxy.jid);
     echoes(&mut stream, &mut program).await;
-    assert_eq!(opened(&mut our.alice).await, ("socks5-proxy", 1));
+    let (transport, failed) = opened(&mut our.alice).await;
+    assert!(transport == "socks5-proxy" && failed >= 1, "{failed}");
 }
 
 async fn a_proxy_that_it_cannot_reach_is_fallen_back_from(server: &Server) {
@@ -189,3 +193,6 @@ fn proxy_of(server: &Server) -> String {
 
 /// Long after this side has taken the silence for a yes, and its service has spoken.
 const LATE: Duration = Duration::from_millis(500);
+
+/// For how long a proxy may say nothing that relays everything; a trial takes ten seconds at most.
+const PAUSE: Duration = Duration::from_secs(5);

@@ -206,5 +206,6 @@ fn log() {
         .try_init();
 }
 
-/// Far longer than anything here takes, on a machine that is busy with other things, too.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Far longer than anything here takes, on a machine that is busy with other things, too; and longer than a
+/// minute, after which those give up who wait for something that never comes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
