@@ -194,5 +194,6 @@ fn proxy_of(server: &Server) -> String {
 /// Long after this side has taken the silence for a yes, and its service has spoken.
 const LATE: Duration = Duration::from_millis(500);
 
-/// For how long a proxy may say nothing that relays everything; a trial takes ten seconds at most.
-const PAUSE: Duration = Duration::from_secs(5);
+/// For how long a proxy may say nothing that relays everything. A trial waits that long each way, if it
+/// withholds something, and ten seconds at most in all.
+const PAUSE: Duration = Duration::from_secs(3);
