@@ -41,6 +41,19 @@ pub(crate) async fn run_logging(filter: &str, args: &[&str]) -> Output {
     timeout(PATIENCE, running).await.expect("it ends").unwrap()
 }
 
+/// Runs `discover` until it tells this, three times at most: it looks for a quarter of a minute, and
+/// whoever is looked for has only just come online, at a server that may only just have started.
+pub(crate) async fn discover(look: &[&str], told: &str) -> Output {
+    for _ in 0..2 {
+        let output = run(look).await;
+        if String::from_utf8_lossy(&output.stdout).contains(told) {
+            return output;
+        }
+        eprintln!("once more, after {output:?}");
+    }
+    run(look).await
+}
+
 /// The one line on standard error that says why it failed.
 pub(crate) fn complaint(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
