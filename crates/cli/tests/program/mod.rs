@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "every test file needs some of it")]
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -313,6 +313,14 @@ pub(crate) async fn friends(kind: ServerKind) -> Option<(Account, Account)> {
     let server = Server::shared(kind).await.unwrap();
     let alice = Account::new(server, "alice").await;
     Some((alice, Account::new(server, "fernand").await))
+}
+
+/// A port for a daemon that binds it in a moment: none of those that the kernel gives meanwhile to whoever
+/// connects, or wants any. Linux gives those from 32768 on.
+pub(crate) fn free_port() -> u16 {
+    let mut drawn = std::iter::repeat_with(|| rand::random_range(10_000..32_000)).take(100);
+    let free = drawn.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    free.expect("a free port")
 }
 
 pub(crate) fn words(owned: &[String]) -> Vec<&str> {
