@@ -13,13 +13,27 @@ async fn proves_it(kind: ServerKind) {
     if !kind.wanted().unwrap() {
         return;
     }
-    proves_it_over(kind, "socks5-direct", &[]).await;
+    proves_it_directly(kind).await;
     for transport in ["socks5-proxy", "ibb"] {
-        proves_it_over(kind, transport, &["--transports", transport]).await;
+        let options = ["--transports", transport];
+        assert_eq!(proves_it_over(kind, &options).await, transport);
     }
 }
 
-async fn proves_it_over(kind: ServerKind, transport: &str, options: &[&str]) {
+async fn proves_it_directly(kind: ServerKind) {
+    // A direct connection has a head start of a second: a busy machine may be late now and then.
+    for _ in 0..3 {
+        let transport = proves_it_over(kind, &[]).await;
+        if transport == "socks5-direct" {
+            return;
+        }
+        eprintln!("once more, after {transport}");
+    }
+    panic!("it is late each time");
+}
+
+/// By which transport it was proved.
+async fn proves_it_over(kind: ServerKind, options: &[&str]) -> String {
     let name = kind.to_string();
     let demo = ["demo", "--size", "300000", "--server-kind", &name];
     let words = [&demo[..], &["--output", "json"], options].concat();
@@ -31,6 +45,7 @@ async fn proves_it_over(kind: ServerKind, transport: &str, options: &[&str]) {
         .filter(|one| one["event"] == "proof")
         .collect();
     assert_eq!(proofs.len(), 2, "{events:?}");
+    let transport = proofs[0]["transport"].as_str().unwrap().to_owned();
     for (proof, direction) in proofs.into_iter().zip(["out", "in"]) {
         assert_eq!(proof["direction"], direction);
         assert_eq!(proof["bytes"], 300_000);
@@ -43,6 +58,7 @@ async fn proves_it_over(kind: ServerKind, transport: &str, options: &[&str]) {
         assert_eq!(ends.len(), 1, "{events:?}");
         assert!(ends[0]["error"].is_null(), "{events:?}");
     }
+    transport
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 
 mod program;
 
-use program::{Account, Program, complaint, events, friends, run, words};
+use program::{Account, Program, complaint, discover, events, friends, run, words};
 use rustix::process::Signal;
 use serde_json::json;
 use tubes_server::{Server, ServerKind, Setup};
@@ -26,7 +26,7 @@ async fn finds_an_offer(kind: ServerKind) {
     let online = offering.event("online").await;
 
     let look = alice.with(&["discover", &fernand.jid, "--output", "json"]);
-    let output = run(&words(&look)).await;
+    let output = discover(&words(&look), r#""services":["http"]"#).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let mut events = events(&output);
     assert_eq!(events.len(), 1, "{events:?}");
@@ -64,7 +64,8 @@ async fn tells_people_in_a_sentence_what_each_program_does() {
     let accept = ["accept", "--from", &alice.jid, "--listen", "127.0.0.1:0"];
     let mut accepting = Program::start(&words(&fernand.with(&accept)));
     accepting.event("online").await;
-    let output = run(&words(&alice.with(&["discover", &fernand.jid]))).await;
+    let look = alice.with(&["discover", &fernand.jid]);
+    let output = discover(&words(&look), "does tubes").await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -78,15 +79,16 @@ async fn tells_people_in_a_sentence_what_each_program_does() {
     );
 }
 
-/// What `discover` has on standard output, beside somebody who is there, with these options.
-async fn discovered(options: &[&str]) -> String {
+/// What `discover` has on standard output, beside somebody who is there and does tubes, with these
+/// options; which of it says so.
+async fn discovered(options: &[&str], told: &str) -> String {
     let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
     let accept = ["accept", "--from", &alice.jid, "--listen", "127.0.0.1:0"];
     let mut accepting = Program::start(&words(&fernand.with(&accept)));
     accepting.event("online").await;
     let mut look = vec!["discover", &fernand.jid];
     look.extend(options);
-    let output = run(&words(&alice.with(&look))).await;
+    let output = discover(&words(&alice.with(&look)), told).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     // Only so it is known that there was something to tell.
     assert!(!output.stderr.is_empty(), "{output:?}");
@@ -95,14 +97,14 @@ async fn discovered(options: &[&str]) -> String {
 
 #[tokio::test]
 async fn gives_programs_nothing_but_resources_however_much_is_logged() {
-    let said = discovered(&["-v", "--output", "json"]).await;
+    let said = discovered(&["-v", "--output", "json"], r#""answered":true"#).await;
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains(r#""event":"resource""#), "{said}");
 }
 
 #[tokio::test]
 async fn gives_people_nothing_but_resources_however_much_is_logged() {
-    let said = discovered(&["-v"]).await;
+    let said = discovered(&["-v"], "does tubes").await;
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains("does tubes"), "{said}");
 }
@@ -122,10 +124,8 @@ async fn finds_the_other_programs_of_its_own_account() {
     ];
     let mut accepting = Program::start(&words(&alice.with(&accept)));
     let online = accepting.event("online").await;
-    let output = run(&words(
-        &alice.with(&["discover", &alice.jid, "--output", "json"]),
-    ))
-    .await;
+    let look = alice.with(&["discover", &alice.jid, "--output", "json"]);
+    let output = discover(&words(&look), r#""answered":true"#).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(events(&output)[0]["jid"], online["jid"]);
     server.stop().await;
@@ -167,7 +167,7 @@ async fn a_friend_who_left_is_offline() {
     let mut accepting = Program::start(&words(&fernand.with(&accept)));
     accepting.event("online").await;
     let look = alice.with(&["discover", &fernand.jid, "--output", "json"]);
-    let output = run(&words(&look)).await;
+    let output = discover(&words(&look), r#""answered":true"#).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     accepting.signal(Signal::TERM);
     assert_eq!(accepting.end().await.0, Some(0));

@@ -27,10 +27,13 @@ const CHECKS: [&str; 12] = [
     "largest_stanza",
 ];
 
-/// All checks, by name, of a run that has to make them all in their order; and its exit code.
-async fn examined(account: &Account) -> (BTreeMap<String, Value>, Option<i32>) {
+/// All checks, by name.
+type Checks = BTreeMap<String, Value>;
+
+/// All checks of a run that has to make them all in their order; and its exit code.
+async fn examined(account: &Account) -> (Checks, Option<i32>) {
     let mut doctor = Program::start(&words(&account.with(&["doctor"])));
-    let mut checks = BTreeMap::new();
+    let mut checks = Checks::new();
     for name in CHECKS {
         let check = doctor.event("check").await;
         assert_eq!(check["name"], name, "{check}");
@@ -40,7 +43,23 @@ async fn examined(account: &Account) -> (BTreeMap<String, Value>, Option<i32>) {
     (checks, doctor.end().await.0)
 }
 
-fn detail<'a>(checks: &'a BTreeMap<String, Value>, name: &str) -> &'a str {
+/// Examines until the exit code is 0 and no check is amiss. A busy machine may be what is slow, once;
+/// what is amiss the second time, too, is the doctor's or the server's.
+async fn examined_until(account: &Account, amiss: impl Fn(&Checks) -> Vec<&'static str>) {
+    let mut may_be_busy = true;
+    loop {
+        let (checks, code) = examined(account).await;
+        let amiss = amiss(&checks);
+        if code == Some(0) && amiss.is_empty() {
+            return;
+        }
+        assert!(may_be_busy, "{code:?}, {amiss:?} amiss: {checks:?}");
+        eprintln!("once more, after {code:?}, {amiss:?} amiss: {checks:?}");
+        may_be_busy = false;
+    }
+}
+
+fn detail<'a>(checks: &'a Checks, name: &str) -> &'a str {
     checks[name]["detail"].as_str().unwrap()
 }
 
@@ -48,33 +67,33 @@ async fn good_health(kind: ServerKind, largest: &str) {
     let Some((alice, _)) = friends(kind).await else {
         return;
     };
-    let (mut checks, mut code) = examined(&alice).await;
-    if kind != ServerKind::Prosody && detail(&checks, "proxies").contains("withholds") {
-        eprintln!("once more: {checks:?}");
-        // On a busy machine a burst stands still now and then.
-        (checks, code) = examined(&alice).await;
-    }
-    assert_eq!(code, Some(0), "{checks:?}");
-    for name in CHECKS {
-        // The embedded server has no stream management, and Prosody's proxy withholds the end of a
-        // burst; nothing depends on either.
-        if !["stream_management", "rate_limit", "proxies"].contains(&name) {
-            assert_eq!(checks[name]["ok"], true, "{checks:?}");
-        }
-    }
     let proxies = match kind {
         ServerKind::Prosody => ("poor", "withholds the end of a burst"),
         _ => ("ok", "relays"),
     };
-    assert_eq!(checks["proxies"]["verdict"], proxies.0, "{checks:?}");
-    assert!(detail(&checks, "proxies").contains(proxies.1), "{checks:?}");
-    assert!(detail(&checks, "encryption").starts_with("TLSv1."));
-    assert!(detail(&checks, "login").contains(&alice.jid));
-    assert!(detail(&checks, "login").contains("SCRAM-SHA-"));
-    assert!(detail(&checks, "bytestream").contains("KiB"));
-    no_limit(detail(&checks, "rate_limit"));
-    let said = detail(&checks, "largest_stanza");
-    assert!(said.starts_with(largest), "{said}");
+    examined_until(&alice, |checks| {
+        // No machine is so busy that Prosody's proxy would pass everything on.
+        let too_good = kind == ServerKind::Prosody && checks["proxies"]["ok"] == true;
+        assert!(!too_good, "{checks:?}");
+        // The embedded server has no stream management, and Prosody's proxy withholds the end of a
+        // burst; nothing depends on either.
+        let may_be_poor = ["stream_management", "rate_limit", "proxies"];
+        let amiss = |name: &&str| {
+            let (check, said) = (&checks[*name], detail(checks, name));
+            let is_right = match *name {
+                "encryption" => said.starts_with("TLSv1."),
+                "login" => said.contains(&alice.jid) && said.contains("SCRAM-SHA-"),
+                "bytestream" => said.contains("KiB"),
+                "proxies" => check["verdict"] == proxies.0 && said.contains(proxies.1),
+                "rate_limit" => is_unlimited(said),
+                "largest_stanza" => said.starts_with(largest),
+                _ => true,
+            };
+            !is_right || check["ok"] == false && !may_be_poor.contains(name)
+        };
+        CHECKS.into_iter().filter(amiss).collect()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -93,17 +112,14 @@ async fn finds_ejabberd_in_good_health() {
 }
 
 /// A busy machine may be what is slow; what the gauge makes of which times is its own tests' matter.
-fn no_limit(said: &str) {
-    if !said.starts_with("none noticed in ") {
-        eprintln!("this machine is busy: {said}");
-        assert!(rate(said) >= BUSY, "{said}");
-    }
+fn is_unlimited(said: &str) -> bool {
+    said.starts_with("none noticed in ") || rate(said).is_some_and(|rate| rate >= BUSY)
 }
 
 /// Of a limit, in kilobytes a second.
-fn rate(said: &str) -> f64 {
-    let rate = said.strip_prefix("about ").unwrap();
-    rate.split(' ').next().unwrap().parse().unwrap()
+fn rate(said: &str) -> Option<f64> {
+    let (rate, _) = said.strip_prefix("about ")?.split_once(' ')?;
+    rate.parse().ok()
 }
 
 /// Debian's configuration: the rate has to be found, about, and the rest has to come to an end.
@@ -115,22 +131,24 @@ async fn throttled(kind: ServerKind, slowest: f64, fastest: f64) {
         .await
         .unwrap();
     let alice = Account::new(&server, "alice").await;
-    let is_found = |checks: &BTreeMap<_, Value>| {
-        let said = detail(checks, "rate_limit");
-        said.starts_with("about ") && (slowest..=fastest).contains(&rate(said))
-    };
-    let (mut checks, mut code) = examined(&alice).await;
-    if !is_found(&checks) {
-        eprintln!("once more: {checks:?}");
-        // A busy machine is slower than the limit now and then.
-        (checks, code) = examined(&alice).await;
-    }
     // Slow is not ill.
-    assert_eq!(code, Some(0), "{checks:?}");
-    assert_eq!(checks["rate_limit"]["verdict"], "poor", "{checks:?}");
-    assert!(is_found(&checks), "{}", detail(&checks, "rate_limit"));
-    assert_eq!(checks["bytestream"]["ok"], true, "{checks:?}");
-    assert!(detail(&checks, "largest_stanza").contains("at least"));
+    examined_until(&alice, |checks| {
+        let amiss = |name: &&str| {
+            let (check, said) = (&checks[*name], detail(checks, name));
+            let is_right = match *name {
+                "rate_limit" => {
+                    let found = rate(said).is_some_and(|rate| (slowest..=fastest).contains(&rate));
+                    found && check["verdict"] == "poor"
+                }
+                "bytestream" => check["ok"] == true,
+                "largest_stanza" => said.contains("at least"),
+                _ => true,
+            };
+            !is_right
+        };
+        CHECKS.into_iter().filter(amiss).collect()
+    })
+    .await;
     server.stop().await;
 }
 
@@ -149,10 +167,14 @@ async fn finds_a_small_limit_on_stanzas() {
     let setup = Setup::new().with_stanza_size(65_536);
     let server = Server::start(ServerKind::Embedded, setup).await.unwrap();
     let alice = Account::new(&server, "alice").await;
-    let (checks, code) = examined(&alice).await;
-    assert_eq!(code, Some(0), "{checks:?}");
-    let said = detail(&checks, "largest_stanza");
-    assert!(said.starts_with("64.0 KiB, but not 128.0 KiB"), "{said}");
+    examined_until(&alice, |checks| {
+        let said = detail(checks, "largest_stanza");
+        match said.starts_with("64.0 KiB, but not 128.0 KiB") {
+            true => Vec::new(),
+            false => vec!["largest_stanza"],
+        }
+    })
+    .await;
     server.stop().await;
 }
 

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use program::{Account, PATIENCE, Program, friends, words};
+use program::{Account, PATIENCE, Program, free_port, friends, words};
 use rustix::process::{Pid, Signal, test_kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -233,7 +233,7 @@ impl Haproxy {
             return None;
         };
         let mirror = mirror().await;
-        // Somebody else may be given a port before haproxy has it.
+        // Another test may draw a port before haproxy has it.
         for _ in 0..5 {
             let mut haproxy = Self::spawn(&program, mirror);
             if haproxy.listens().await {
@@ -322,11 +322,6 @@ fn haproxy() -> Option<PathBuf> {
         std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
     let mut programs = folders.map(|folder| folder.join("haproxy"));
     programs.find(|program| program.exists())
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// A web server is to close after its answer.

@@ -81,19 +81,25 @@ async fn shares(kind: ServerKind) {
     assert!(offered["peer"].as_str().unwrap().starts_with(&alice.jid));
     let tube = address(&accepting.event("listening").await);
 
-    assert_eq!(ask(tube, b"stressed").await, b"desserts");
-    let opened = offering.event("connection_opened").await;
-    assert_eq!(opened["transport"], "socks5-direct");
-    assert_eq!(opened["fell_back_from"], serde_json::json!([]));
-    assert_eq!(opened["connection"], 1);
-    assert_eq!(opened["tube"], offered["tube"]);
-    for side in [&mut offering, &mut accepting] {
-        let closed = side.event("connection_closed").await;
-        assert_eq!(
-            (&closed["sent"], &closed["received"]),
-            (&8.into(), &8.into())
-        );
-        assert_eq!(closed["error"], Value::Null);
+    // A direct connection has a head start of a second: a busy machine may be late now and then.
+    for connection in 1.. {
+        assert_eq!(ask(tube, b"stressed").await, b"desserts");
+        let opened = offering.event("connection_opened").await;
+        assert_eq!(opened["connection"], connection);
+        assert_eq!(opened["tube"], offered["tube"]);
+        for side in [&mut offering, &mut accepting] {
+            let closed = side.event("connection_closed").await;
+            assert_eq!(
+                (&closed["sent"], &closed["received"]),
+                (&8.into(), &8.into())
+            );
+            assert_eq!(closed["error"], Value::Null);
+        }
+        let before = &opened["fell_back_from"];
+        if opened["transport"] == "socks5-direct" && *before == serde_json::json!([]) {
+            break;
+        }
+        assert!(connection < 3, "it is late each time: {opened}");
     }
 
     offering.signal(Signal::INT);

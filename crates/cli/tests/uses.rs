@@ -5,13 +5,13 @@
 mod program;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use program::{Account, PATIENCE, Program, friends, words};
+use program::{Account, PATIENCE, Program, free_port, friends, words};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -100,7 +100,7 @@ impl Sshd {
                 .output();
             ended(made.await.unwrap());
         }
-        // Somebody else may be given a port before the daemon has it.
+        // Another test may draw a port before the daemon has it.
         for _ in 0..5 {
             let port = free_port();
             let mut daemon = Self::spawn(folder.path(), port);
@@ -238,11 +238,6 @@ async fn listens(daemon: &mut Child, port: u16) -> bool {
         daemon.try_wait().unwrap().is_none()
     };
     timeout(PATIENCE, listening).await.expect("sshd listens")
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Nothing tells when a daemon listens: it is asked, but not without a rest.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 use tubes_testkit::{Door, Ending, Fate, Flow, Heading, Link};
 use xmpp_parsers::minidom::Element;
@@ -177,10 +177,10 @@ async fn cuts_instead_of_a_stanza_or_right_after_it() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_hangs_up() {
-    let nobody = TcpListener::bind(ANYWHERE).await.unwrap();
-    let address = nobody.local_addr().unwrap();
-    drop(nobody);
-    let link = Link::to(address).await.unwrap();
+    // Bound, and so not given to others; nobody listens.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind(ANYWHERE).unwrap();
+    let link = Link::to(nobody.local_addr().unwrap()).await.unwrap();
     let mut client = TcpStream::connect(link.address()).await.unwrap();
     assert!(patiently(client.read_u8()).await.is_err());
 }

@@ -228,6 +228,8 @@ async fn either_side_may_give_it_up_and_the_other_is_told() {
     slow_down(&link);
     let mut sending = send(&alice, &fernand.jid, &[&path]);
     sending.event("file_started").await;
+    // One that is still agreeing to it has nothing to stop.
+    receiving.event("file_started").await;
     receiving.signal(Signal::TERM);
     let_go(&link);
     assert_eq!(receiving.end().await.0, Some(0));

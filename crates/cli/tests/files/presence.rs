@@ -40,13 +40,7 @@ async fn who_receives_agrees_with_the_contact_before_it_says_to_be_online_and_ta
     drop(command);
 
     let look = ["discover", &fernand.jid, "--output", "json"];
-    let mut seen = run(&words(&alice.with(&look))).await;
-    for _ in 0..2 {
-        // It looks for a quarter of a minute, and he has only just been started.
-        if seen.status.code() == Some(69) {
-            seen = run(&words(&alice.with(&look))).await;
-        }
-    }
+    let seen = program::discover(&words(&alice.with(&look)), r#""answered":true"#).await;
     let said = String::from_utf8_lossy(&seen.stderr);
     assert_eq!(seen.status.code(), Some(0), "{said}");
     let seen = program::events(&seen);

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tubes_server::ServerKind;
 
 use network::{Cable, Network};
-use tube::Tube;
+use tube::{Tube, Way};
 
 #[tokio::test]
 async fn goes_straight_over_ipv4() {
@@ -27,8 +27,7 @@ async fn goes_straight_over_ipv4() {
     };
     network.count_direct();
     let mut tube = Tube::between(&network, &[], &[]).await;
-    let way = tube.use_it().await;
-    way.is("socks5-direct", &[]);
+    let way = straight(&mut tube).await;
     assert!(network.counted() > 0, "the counter counts");
     way.print("direct over IPv4");
 }
@@ -39,9 +38,23 @@ async fn goes_straight_over_ipv6() {
         return;
     };
     let mut tube = Tube::between(&network, &[], &[]).await;
+    let way = straight(&mut tube).await;
+    way.print("direct over IPv6");
+}
+
+/// The first connection that goes straight. A direct one has a head start of a second: a busy machine
+/// may be late now and then.
+async fn straight(tube: &mut Tube) -> Way {
+    for _ in 0..2 {
+        let way = tube.use_it().await;
+        if way.is_straight() {
+            return way;
+        }
+        way.print("not direct, once more");
+    }
     let way = tube.use_it().await;
     way.is("socks5-direct", &[]);
-    way.print("direct over IPv6");
+    way
 }
 
 #[tokio::test]

@@ -91,6 +91,14 @@ impl Tube {
 }
 
 impl Way {
+    /// Whether both sides went directly, and tried nothing else before.
+    pub(crate) fn is_straight(&self) -> bool {
+        self.opened.iter().all(|opened| {
+            let before = opened["fell_back_from"].as_array().unwrap();
+            opened["transport"] == "socks5-direct" && before.is_empty()
+        })
+    }
+
     /// Both sides went this way, after these others in this order, and know why.
     pub(crate) fn is(&self, transport: &str, before: &[&str]) {
         self.is_after(transport, [before, before]);

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "every test file needs some of it")]
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -39,6 +39,19 @@ pub(crate) async fn run_logging(filter: &str, args: &[&str]) -> Output {
         .env("RUST_LOG", filter)
         .output();
     timeout(PATIENCE, running).await.expect("it ends").unwrap()
+}
+
+/// Runs `discover` until it tells this, three times at most: it looks for a quarter of a minute, and
+/// whoever is looked for has only just come online, at a server that may only just have started.
+pub(crate) async fn discover(look: &[&str], told: &str) -> Output {
+    for _ in 0..2 {
+        let output = run(look).await;
+        if String::from_utf8_lossy(&output.stdout).contains(told) {
+            return output;
+        }
+        eprintln!("once more, after {output:?}");
+    }
+    run(look).await
 }
 
 /// The one line on standard error that says why it failed.
@@ -300,6 +313,14 @@ pub(crate) async fn friends(kind: ServerKind) -> Option<(Account, Account)> {
     let server = Server::shared(kind).await.unwrap();
     let alice = Account::new(server, "alice").await;
     Some((alice, Account::new(server, "fernand").await))
+}
+
+/// A port for a daemon that binds it in a moment: none of those that the kernel gives meanwhile to whoever
+/// connects, or wants any. Linux gives those from 32768 on.
+pub(crate) fn free_port() -> u16 {
+    let mut drawn = std::iter::repeat_with(|| rand::random_range(10_000..32_000)).take(100);
+    let free = drawn.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    free.expect("a free port")
 }
 
 pub(crate) fn words(owned: &[String]) -> Vec<&str> {

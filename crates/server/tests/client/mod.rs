@@ -306,7 +306,7 @@ where
         to: Some(server.domain().to_string().into()),
         ..StreamHeader::default()
     };
-    let stream = initiate_stream(io, ns::DEFAULT_NS, header, Timeouts::tight())
+    let stream = initiate_stream(io, ns::DEFAULT_NS, header, Timeouts::default())
         .await
         .unwrap();
     stream.recv_features().await.unwrap()

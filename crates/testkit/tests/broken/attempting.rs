@@ -5,6 +5,7 @@ use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::ReadBuf;
 use tubes_testkit::compliance::{Breach, Property, other_resource};
@@ -12,7 +13,7 @@ use tubes_transport::{Attempt, Bytestream, ConnectError, Plan, Role, Wire, async
 use xmpp_parsers::minidom::Element;
 
 use crate::caught;
-use crate::flaw::Flaw;
+use crate::flaw::{Flaw, HANGS};
 use crate::spoilt::{Inside, Spoil, spoilt};
 
 #[test]
@@ -76,6 +77,10 @@ impl Flaw for Hasty {
         let said = wire.next().await?;
         Err(ConnectError::Protocol(said.payload().name().to_owned()))
     }
+
+    fn patience(&self) -> Duration {
+        HANGS
+    }
 }
 
 #[test]
@@ -112,6 +117,10 @@ impl Flaw for Clinging {
         });
         attempt.connect(None, wire).await
     }
+
+    fn patience(&self) -> Duration {
+        HANGS
+    }
 }
 
 #[test]
@@ -133,6 +142,10 @@ impl Flaw for Leaking {
     ) -> Result<Bytestream, ConnectError> {
         std::mem::forget(File::open("/dev/null"));
         attempt.connect(None, wire).await
+    }
+
+    fn patience(&self) -> Duration {
+        HANGS
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::ReadBuf;
 use tubes_testkit::compliance::{Breach, Property};
 use tubes_transport::{Bytestream, Plan, Role, StreamId, async_trait};
 
 use crate::caught;
-use crate::flaw::Flaw;
+use crate::flaw::{Flaw, HANGS};
 use crate::spoilt::{Inside, Spoil, spoilt};
 
 #[test]
@@ -96,6 +97,10 @@ struct Alternating {
 impl Flaw for Alternating {
     fn spoil(&self, stream: Bytestream) -> Bytestream {
         spoilt(stream, Self { has_read: false })
+    }
+
+    fn patience(&self) -> Duration {
+        HANGS
     }
 }
 
@@ -195,6 +200,10 @@ struct Sleeping {
 impl Flaw for Sleeping {
     fn spoil(&self, stream: Bytestream) -> Bytestream {
         spoilt(stream, Self { asleep: false })
+    }
+
+    fn patience(&self) -> Duration {
+        HANGS
     }
 }
 

@@ -4,13 +4,14 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use tokio::io::ReadBuf;
 use tubes_testkit::compliance::{Breach, Carrier, Property};
 use tubes_transport::{Attempt, Bytestream, ConnectError, Plan, Wire, async_trait};
 
 use crate::caught;
-use crate::flaw::{Flaw, InStream};
+use crate::flaw::{Flaw, HANGS, InStream};
 use crate::spoilt::{Inside, Spoil, spoilt};
 
 #[test]
@@ -26,6 +27,10 @@ struct Mute;
 impl Flaw for Mute {
     fn spoil(&self, stream: Bytestream) -> Bytestream {
         spoilt(stream, Self)
+    }
+
+    fn patience(&self) -> Duration {
+        HANGS
     }
 }
 
@@ -187,6 +192,10 @@ struct Misdeclared;
 impl Flaw for Misdeclared {
     fn carrier(&self) -> Carrier {
         Carrier::Session
+    }
+
+    fn patience(&self) -> Duration {
+        HANGS
     }
 }
 

@@ -37,6 +37,11 @@ pub(crate) trait Flaw: fmt::Debug + Send + Sync + 'static {
     fn spoil(&self, stream: Bytestream) -> Bytestream {
         stream
     }
+
+    /// How long a step may take. A test of what hangs has to wait for it.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(30)
+    }
 }
 
 /// A transport with a flaw; also the subject of its own test.
@@ -64,9 +69,8 @@ impl Subject for Broken {
         self.flaw.carrier()
     }
 
-    // Many of these hang, and the test has to wait for it.
     fn patience(&self) -> Duration {
-        Duration::from_secs(5)
+        self.flaw.patience()
     }
 }
 
@@ -117,3 +121,6 @@ impl<F: Fn(Bytestream) -> Bytestream + Send + Sync + 'static> Flaw for InStream<
         (self.0)(stream)
     }
 }
+
+/// For a step of what hangs: what it does before takes milliseconds, and longer on a busy machine.
+pub(crate) const HANGS: Duration = Duration::from_secs(5);

@@ -36,5 +36,6 @@ async fn sees(one: &Client, other: &Client) -> bool {
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// One server tells its own clients of each other at once, unless it is in trouble.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// One server tells its own clients of each other at once, unless it is in trouble, or has just been
+/// started on a busy machine. Below the time for a check, so that the finding is this one.
+const PATIENCE: Duration = Duration::from_secs(45);
