@@ -18,6 +18,7 @@ use super::{is_in_room, open};
 use crate::config::LastResort;
 use crate::dial::{Candidate, Errand, Inward, Reply, dial_any, tried};
 use crate::element::NS;
+use crate::proxies::Roll;
 use crate::{Destination, Query, Secret, Socks5, Streamhost, Used, Way, own, parting};
 
 /// One try, at the side that was asked for the bytestream.
@@ -105,10 +106,13 @@ impl Responder {
 
     /// Dials what the peer told of, as far as that is allowed.
     async fn reach(&self, query: Query) -> Result<Reply, Vec<Tried>> {
-        let foreign = |host| self.way(host) == Way::Proxy && !self.knows(host);
-        if query.streamhosts.iter().any(foreign) {
+        let is_foreign = |host: &&Streamhost| self.way(host) == Way::Proxy && !self.knows(host);
+        let foreign: Vec<_> = query.streamhosts.iter().filter(is_foreign).collect();
+        if !foreign.is_empty() {
             // Who has just come online does not know its own server's yet.
-            self.socks5.proxies().settle(&self.plan.account).await;
+            let are_known = |roll: &Roll| foreign.iter().all(|host| roll.contains(host));
+            let (proxies, account) = (self.socks5.proxies(), &self.plan.account);
+            proxies.settle(&self.socks5, account, are_known).await;
         }
         let mut refused = Vec::new();
         let mut candidates = Vec::new();
@@ -128,7 +132,7 @@ impl Responder {
         let errand = Errand {
             kind: self.plan.kind,
             destination: query.destination.unwrap_or_else(|| self.destination()),
-            deadline: Instant::now() + self.socks5.budget,
+            deadline: Instant::now() + self.socks5.budget(self.plan.kind),
         };
         let reached = match self.plan.kind {
             Kind::Ours => dial_any(&candidates, errand, self.socks5.queues()).await,
@@ -160,7 +164,7 @@ impl Responder {
             .into_iter()
             .partition(|candidate| candidate.way == Way::Direct);
         let half = Errand {
-            deadline: Instant::now() + self.socks5.budget.mul_f32(DIRECT_SHARE),
+            deadline: Instant::now() + self.socks5.budget(Kind::Other).mul_f32(DIRECT_SHARE),
             ..errand
         };
         let of_direct = match proxies.is_empty() {
