@@ -43,6 +43,7 @@ pub struct Socks5 {
     pub(crate) placed_proxies: Vec<Streamhost>,
     budget: Option<Duration>,
     pub(crate) stillness: Duration,
+    pub(crate) silence: Duration,
     pub(crate) last_resort: LastResort,
     shared: Arc<Shared>,
 }
@@ -129,6 +130,7 @@ impl Socks5 {
             placed_proxies: Vec::new(),
             budget: None,
             stillness: STILLNESS,
+            silence: SILENCE,
             last_resort: LastResort::No,
             shared: Arc::default(),
         }
@@ -189,6 +191,12 @@ impl Socks5 {
     /// withhold the rest. 1.5 seconds, if not said otherwise; a trial as a whole takes 10 at most.
     pub fn with_stillness(self, stillness: Duration) -> Self {
         Self { stillness, ..self }
+    }
+
+    /// How long a peer that is not of our kind may say nothing at a proxy, before it is taken to use it: one
+    /// that could not turns to another transport in this time. 1.5 seconds, if not said otherwise.
+    pub fn with_silence(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// Uses even a proxy that was seen to withhold the end of a burst, with a warning, and waits longer for
@@ -277,3 +285,6 @@ const LAST_BUDGET: Duration = Duration::from_secs(18);
 
 /// A burst of which nothing more comes for so long stands still.
 const STILLNESS: Duration = Duration::from_millis(1500);
+
+/// A Gabble that does not turn to another transport in this time has activated the proxy.
+const SILENCE: Duration = Duration::from_millis(1500);

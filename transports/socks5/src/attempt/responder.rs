@@ -275,16 +275,17 @@ impl Responder {
             failed,
         } = reply;
         let mut detours = tried(&failed);
+        let silence = self.socks5.silence;
         let mut used = tokio::select! {
             biased;
             turned = self.turned(wire) => Err(turned),
-            used = until_used(&mut stream, candidate.way, secret) => used.map_err(|why| {
+            used = until_used(&mut stream, candidate.way, secret, silence) => used.map_err(|why| {
                 ConnectError::Unreachable(format!("{}: {why}", candidate.host.jid))
             }),
         };
         if matches!(used, Err(ConnectError::Gone(_))) && secret.is_none() {
             // What it sent before it went may have come already, or take longer by the other way.
-            if has_begun(&stream).await {
+            if has_begun(&stream, silence).await {
                 used = Ok(());
             }
         }
@@ -327,7 +328,12 @@ impl Responder {
 ///
 /// Our own kind says its secret. Others say nothing, and may let this side speak first; so of them
 /// silence has to do, and a direct connection is as good as used.
-async fn until_used(stream: &mut TcpStream, way: Way, secret: Option<Secret>) -> io::Result<()> {
+async fn until_used(
+    stream: &mut TcpStream,
+    way: Way,
+    secret: Option<Secret>,
+    silence: Duration,
+) -> io::Result<()> {
     if let Some(secret) = secret {
         let mut first = [0; 16];
         let greeting = timeout(GREETING, stream.read_exact(&mut first)).await;
@@ -341,7 +347,7 @@ async fn until_used(stream: &mut TcpStream, way: Way, secret: Option<Secret>) ->
         return Ok(());
     }
     let mut byte = [0];
-    match timeout(SILENCE, stream.peek(&mut byte)).await {
+    match timeout(silence, stream.peek(&mut byte)).await {
         Ok(Ok(0)) => Err(io::Error::other("the proxy ended the connection")),
         Ok(peeked) => peeked.map(drop),
         Err(_) => Ok(()),
@@ -349,8 +355,8 @@ async fn until_used(stream: &mut TcpStream, way: Way, secret: Option<Secret>) ->
 }
 
 /// Whether something comes, and soon.
-async fn has_begun(stream: &TcpStream) -> bool {
-    let peeked = timeout(SILENCE, stream.peek(&mut [0])).await;
+async fn has_begun(stream: &TcpStream, silence: Duration) -> bool {
+    let peeked = timeout(silence, stream.peek(&mut [0])).await;
     matches!(peeked, Ok(Ok(1)))
 }
 
@@ -375,6 +381,3 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// a throttled server may keep for many seconds; at a proxy it then dials, with five seconds, and
 /// asks the proxy, with five more.
 const GREETING: Duration = Duration::from_secs(30);
-
-/// A Gabble that does not turn to another transport in this time has activated the proxy.
-const SILENCE: Duration = Duration::from_millis(1500);
