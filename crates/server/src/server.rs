@@ -207,8 +207,8 @@ impl Server {
     /// nobody listens any more until it is [restarted](Self::restart). Nothing happens to one
     /// that is dead already.
     ///
-    /// Accounts and rosters stay. For their sake ejabberd is left alive for 2.5 s more: that is
-    /// how late it writes to its disk.
+    /// Accounts and rosters stay. For their sake ejabberd is left alive until it has written them to its
+    /// disk, which it does two seconds later, and for half a minute at most.
     ///
     /// # Errors
     ///
