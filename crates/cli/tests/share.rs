@@ -179,7 +179,12 @@ async fn the_next_tube_is_found_at_the_same_port() {
     offering.signal(Signal::TERM);
     offering.end().await;
     accepting.event("tube_closed").await;
-
+    // Bound as by a program that does not share: it cannot have the port in between.
+    #[cfg(target_os = "linux")]
+    {
+        let another = TcpSocket::new_v4().unwrap().bind(first);
+        assert_eq!(another.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    }
     let _offering = offer(&alice, &fernand, &service().await);
     let second = address(&accepting.event("listening").await);
     assert_eq!(first, second);
