@@ -5,6 +5,7 @@
 mod program;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use program::{Account, PATIENCE, Program, friends, piped, words};
 use rustix::process::Signal;
@@ -185,7 +186,12 @@ async fn the_next_tube_is_found_at_the_same_port() {
     offering.signal(Signal::TERM);
     offering.end().await;
     accepting.event("tube_closed").await;
-
+    // Bound as by a program that does not share: it cannot have the port in between.
+    #[cfg(target_os = "linux")]
+    {
+        let another = TcpSocket::new_v4().unwrap().bind(first);
+        assert_eq!(another.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    }
     let _offering = offer(&alice, &fernand, &service().await);
     let second = address(&accepting.event("listening").await);
     assert_eq!(first, second);
@@ -248,7 +254,7 @@ async fn through(command: &[String], input: &[u8]) -> Vec<u8> {
 async fn connect_is_a_pipe_to_the_service() {
     let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
     let mut offering = offer(&alice, &fernand, &service().await);
-    // It waits half a minute for an offer.
+    // It waits a minute for an offer.
     offering.event("online").await;
     let command = fernand.with(&["connect", &alice.jid, "backwards"]);
     assert_eq!(through(&command, b"parts").await, b"strap");
@@ -304,7 +310,7 @@ async fn people_are_told_in_sentences() {
 async fn connect_gives_up_when_nothing_is_offered() {
     let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
     let command = fernand.with(&["connect", &alice.jid, "backwards"]);
-    let output = program::run(&words(&command)).await;
+    let output = program::run_within(GIVES_UP, &words(&command)).await;
     assert_eq!(output.status.code(), Some(69), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
     let last = said.lines().last().unwrap();
@@ -313,6 +319,9 @@ async fn connect_gives_up_when_nothing_is_offered() {
         "{said}"
     );
 }
+
+/// For `connect` to wait a minute, and to log in and out.
+const GIVES_UP: Duration = Duration::from_secs(150);
 
 /// An address where nobody listens, as long as the socket keeps it from being given to others.
 fn nobody() -> (String, TcpSocket) {

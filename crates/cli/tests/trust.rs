@@ -28,7 +28,7 @@ async fn service() -> String {
     format!("tcp:{address}")
 }
 
-/// Offers it, and is online: `connect` waits half a minute for an offer.
+/// Offers it, and is online: `connect` waits a minute for an offer.
 async fn offer(account: &Account, to: &Account, address: &str, more: &[&str]) -> Program {
     let command = ["offer", address, "--to", &to.jid, "--service", "greeting"];
     let mut offering = Program::start(&words(&account.with(&[&command, more].concat())));

@@ -172,7 +172,7 @@ async fn ssh_through_a_proxy_command(kind: ServerKind) {
     let service = format!("127.0.0.1:{}", sshd.port);
     let offer = ["offer", &service, "--to", &fernand.jid, "--service", "ssh"];
     let mut offering = Program::start(&words(&alice.with(&offer)));
-    // `connect` waits half a minute for an offer.
+    // `connect` waits a minute for an offer.
     offering.event("online").await;
 
     let mut ssh = sshd.client(&proxy_command(&fernand, &alice.jid));

@@ -16,6 +16,21 @@ pub(crate) async fn listen_tcp(
     host: &str,
     port: u16,
 ) -> Result<(Vec<TcpListener>, u16), BindError> {
+    take_tcp(host, port, listen_all).await
+}
+
+/// Takes a port at every address that the host stands for. Nobody listens there yet.
+///
+/// Cancel safe.
+pub(crate) async fn bind_tcp(host: &str, port: u16) -> Result<(Vec<TcpSocket>, u16), BindError> {
+    take_tcp(host, port, bind_all).await
+}
+
+async fn take_tcp<T>(
+    host: &str,
+    port: u16,
+    take: impl Fn(&[SocketAddr]) -> io::Result<T>,
+) -> Result<T, BindError> {
     let address = || Address::Tcp {
         host: host.to_owned(),
         port,
@@ -38,7 +53,7 @@ pub(crate) async fn listen_tcp(
     let mut tries = if port == 0 { TRIES } else { 1 };
     loop {
         tries -= 1;
-        match listen_all(&addrs) {
+        match take(&addrs) {
             // Some other program has, of one address, the port that was free at another.
             Err(why) if why.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
             done => return done.map_err(|why| BindError::io(&address(), why)),
@@ -47,7 +62,13 @@ pub(crate) async fn listen_tcp(
 }
 
 fn listen_all(addrs: &[SocketAddr]) -> io::Result<(Vec<TcpListener>, u16)> {
-    let mut listeners = Vec::new();
+    let (sockets, port) = bind_all(addrs)?;
+    let listeners = sockets.into_iter().map(|socket| socket.listen(BACKLOG));
+    Ok((listeners.collect::<io::Result<_>>()?, port))
+}
+
+fn bind_all(addrs: &[SocketAddr]) -> io::Result<(Vec<TcpSocket>, u16)> {
+    let mut sockets = Vec::new();
     let mut chosen = None;
     let mut failure = None;
     for addr in addrs {
@@ -55,10 +76,10 @@ fn listen_all(addrs: &[SocketAddr]) -> io::Result<(Vec<TcpListener>, u16)> {
         if let Some(port) = chosen {
             addr.set_port(port);
         }
-        match listen_at(addr) {
-            Ok(listener) => {
-                chosen = Some(listener.local_addr()?.port());
-                listeners.push(listener);
+        match bind_at(addr) {
+            Ok(socket) => {
+                chosen = Some(socket.local_addr()?.port());
+                sockets.push(socket);
             }
             // Half a name would send some programs to the other listener.
             Err(why) if why.kind() == io::ErrorKind::AddrInUse => return Err(why),
@@ -70,13 +91,13 @@ fn listen_all(addrs: &[SocketAddr]) -> io::Result<(Vec<TcpListener>, u16)> {
         }
     }
     match (chosen, failure) {
-        (Some(port), _) => Ok((listeners, port)),
+        (Some(port), _) => Ok((sockets, port)),
         (None, Some(why)) => Err(why),
         (None, None) => Err(io::ErrorKind::AddrNotAvailable.into()),
     }
 }
 
-fn listen_at(addr: SocketAddr) -> io::Result<TcpListener> {
+fn bind_at(addr: SocketAddr) -> io::Result<TcpSocket> {
     let socket = match addr {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -84,7 +105,7 @@ fn listen_at(addr: SocketAddr) -> io::Result<TcpListener> {
     // Connections of an earlier run that still linger must not keep us from the port.
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
 }
 
 pub(crate) fn listen_abstract(name: &str) -> Result<UnixListener, BindError> {

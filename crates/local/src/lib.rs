@@ -12,6 +12,7 @@
 //! - [`Access`]: which programs may use what listens there
 //! - [`Permissions`]: which other users may use the file of a Unix socket
 //! - [`Listener`]: lets programs in
+//! - [`Reservation`]: keeps a port while nobody listens there
 //! - [`Export`]: what a peer's programs get to: a service, told who connects or not, or a
 //!   [`Command`] for each connection
 //! - [`Exportable`]: what such a service is found by: a listening socket, an address
@@ -40,6 +41,7 @@ mod path;
 mod permissions;
 mod principal;
 mod process;
+mod reservation;
 mod socket;
 mod splice;
 mod stdio;
@@ -57,6 +59,7 @@ pub use listener::{AcceptError, Listener};
 pub use outcome::{Outcome, SpliceError};
 pub use permissions::{Mode, ModeError, Permissions};
 pub use principal::{Group, PrincipalError, User};
+pub use reservation::Reservation;
 pub use socket::{Socket, Source};
 pub use splice::{splice, splice_until};
 pub use totals::Totals;

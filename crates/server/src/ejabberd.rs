@@ -96,9 +96,24 @@ impl Ejabberd {
     /// Kills it, when what it was told before is on its disk.
     pub(crate) async fn kill(&mut self) -> io::Result<()> {
         if !self.process.has_ended() {
-            time::sleep(WRITTEN).await;
+            // It is killed even if it is too busy to write, or to be told anything.
+            let _ = time::timeout(WRITTEN, self.written()).await;
         }
         self.process.kill().await
+    }
+
+    /// Waits until what it is told now is on its disk, and with it all that it was told before: everything
+    /// goes through one log, in its order.
+    async fn written(&self) -> io::Result<()> {
+        let log = self.process.folder().join("spool").join("LATEST.LOG");
+        loop {
+            let mark = format!("mark-{:032x}", rand::random::<u128>());
+            self.register(&mark, &mark).await?;
+            if time::timeout(MARKED, contains(&log, &mark)).await.is_ok() {
+                return Ok(());
+            }
+            // Now and then it begins a new log, and throws the old one away.
+        }
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
@@ -125,19 +140,23 @@ impl Ejabberd {
         name: &str,
         password: &str,
     ) -> Result<(), AccountError> {
-        let body = serde_json::json!({
-            "user": name,
-            "host": self.domain,
-            "password": password,
-        });
-        let (status, body) = time::timeout(ANSWER, self.call("register", &body.to_string()))
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let (status, body) = self.register(name, password).await?;
         match status.as_str() {
             "200" => Ok(()),
             "409" => Err(AccountError::Exists(jid.to_string())),
             _ => Err(AccountError::Refused(format!("{status} {body}"))),
         }
+    }
+
+    async fn register(&self, name: &str, password: &str) -> io::Result<(String, String)> {
+        let body = serde_json::json!({
+            "user": name,
+            "host": self.domain,
+            "password": password,
+        });
+        time::timeout(ANSWER, self.call("register", &body.to_string()))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
     /// Calls one of the server's commands: HTTP status and body of the answer.
@@ -156,6 +175,17 @@ impl Ejabberd {
         let status = answer.split(' ').nth(1).unwrap_or_default().to_owned();
         let body = answer.split_once("\r\n\r\n").unwrap_or_default().1;
         Ok((status, body.to_owned()))
+    }
+}
+
+/// Waits until the words are in the file.
+async fn contains(path: &Path, words: &str) {
+    let has_words = |text: Vec<u8>| {
+        let mut parts = text.windows(words.len());
+        parts.any(|part| part == words.as_bytes())
+    };
+    while !fs::read(path).is_ok_and(has_words) {
+        time::sleep(LOOK).await;
     }
 }
 
@@ -311,8 +341,15 @@ const CONFIG: &str = "ejabberd.yml";
 /// How long the API may take; it takes a few milliseconds, and many times that on a busy machine.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Erlang's `disk_log` writes what it has cached every two seconds; there is no asking it to.
-const WRITTEN: Duration = Duration::from_millis(2500);
+/// Erlang's `disk_log` writes what it has cached every two seconds, and on a busy machine later; there is no
+/// asking it to.
+const WRITTEN: Duration = Duration::from_secs(30);
+
+/// After which it is told something more. Longer than it usually takes to write.
+const MARKED: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Bytes of an answer that are read.
 const ANSWER_SIZE: u64 = 65_536;

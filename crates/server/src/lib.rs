@@ -27,6 +27,7 @@ mod kind;
 mod probe;
 mod prosody;
 mod proxy;
+mod rehearsal;
 mod server;
 mod setup;
 mod supervised;

@@ -16,7 +16,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
     time,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_xmpp::xmlstream::{
     FallibleStreamElement, StreamHeader, Timeouts, XmppStream, XmppStreamElement, initiate_stream,
 };
@@ -63,6 +63,20 @@ pub(crate) async fn restart(
         Port::Ours => Ok(()),
         Port::Taken => Err(StartError::io(doing)(io::ErrorKind::AddrInUse.into())),
     }
+}
+
+/// An encrypted connection to a server that is ready.
+pub(crate) async fn encrypted(
+    domain: &BareJid,
+    ca: &Ca,
+    address: SocketAddr,
+) -> Result<TlsStream<TcpStream>, StartError> {
+    let probe = Probe::new(domain, ca)?;
+    let encrypted = async {
+        let tcp = TcpStream::connect(address).await?;
+        probe.secure(probe.ask_for_tls(tcp).await?).await
+    };
+    encrypted.await.map_err(StartError::io("asking for TLS"))
 }
 
 /// Keeps the ports of a killed server from being given to others: bound, and nobody listens.
@@ -217,8 +231,8 @@ impl Probe {
         for (index, address) in addresses.iter().enumerate() {
             let tcp = TcpStream::connect(address).await?;
             match index {
-                0 => self.secure(self.ask_for_tls(tcp).await?).await?,
-                1 => self.secure(tcp).await?,
+                0 => drop(self.secure(self.ask_for_tls(tcp).await?).await?),
+                1 => drop(self.secure(tcp).await?),
                 _ => {}
             }
         }
@@ -246,13 +260,13 @@ impl Probe {
         }
     }
 
-    async fn secure(&self, tcp: TcpStream) -> io::Result<()> {
-        self.tls.connect(self.name.clone(), tcp).await.map(drop)
+    async fn secure(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        self.tls.connect(self.name.clone(), tcp).await
     }
 }
 
 /// How long a server may take to start: ejabberd needs a few seconds, and many times that on a busy machine.
-const START: Duration = Duration::from_secs(180);
+pub(crate) const START: Duration = Duration::from_secs(180);
 
 /// How soon it is asked again whether it has started, at first.
 const POLL: Duration = Duration::from_millis(20);

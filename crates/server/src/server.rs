@@ -7,7 +7,8 @@ use xmpp_parsers::jid::{BareJid, NodePart};
 
 use crate::{
     AccountError, Ca, ServerKind, Setup, StartError, ca::Identity, ejabberd::Ejabberd,
-    embedded::Embedded, probe, prosody::Prosody, setup::rooms_name, supervised::Supervised,
+    embedded::Embedded, probe, prosody::Prosody, rehearsal, setup::rooms_name,
+    supervised::Supervised,
 };
 
 /// A running server. Dropping it stops it and removes all that it left; that may block for a
@@ -61,7 +62,26 @@ impl Server {
         for (name, password) in &setup.accounts {
             server.add_account(name, password).await?;
         }
+        if server.process().is_some() {
+            server.rehearse().await?;
+        }
         Ok(server)
+    }
+
+    /// Makes the first login, so that nobody else has to wait while the server loads what it needs for one.
+    async fn rehearse(&self) -> Result<(), StartError> {
+        let account = self.fresh_account("rehearsal").await?;
+        let login = async {
+            let tls = probe::encrypted(&self.domain, &self.ca, self.address()).await?;
+            let done = rehearsal::run(tls, &account).await;
+            done.map_err(StartError::io("logging in for the first time"))
+        };
+        let within = probe::START;
+        let done = tokio::time::timeout(within, login).await;
+        done.unwrap_or_else(|_| {
+            let (kind, log) = (self.kind(), self.log().unwrap_or_default());
+            Err(StartError::TimedOut { kind, within, log })
+        })
     }
 
     /// The one server of this kind that all tests of a process share, with a proxy. It lives as long as the
@@ -207,8 +227,8 @@ impl Server {
     /// nobody listens any more until it is [restarted](Self::restart). Nothing happens to one
     /// that is dead already.
     ///
-    /// Accounts and rosters stay. For their sake ejabberd is left alive for 2.5 s more: that is
-    /// how late it writes to its disk.
+    /// Accounts and rosters stay. For their sake ejabberd is left alive until it has written them to its
+    /// disk, which it does two seconds later, and for half a minute at most.
     ///
     /// # Errors
     ///

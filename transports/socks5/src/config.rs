@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tubes_transport::Kind;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 use crate::dial::Queues;
@@ -40,8 +41,9 @@ pub struct Socks5 {
     pub(crate) reveal: Reveal,
     pub(crate) named_proxies: Vec<Jid>,
     pub(crate) placed_proxies: Vec<Streamhost>,
-    pub(crate) budget: Duration,
+    budget: Option<Duration>,
     pub(crate) stillness: Duration,
+    pub(crate) silence: Duration,
     pub(crate) last_resort: LastResort,
     shared: Arc<Shared>,
 }
@@ -92,7 +94,7 @@ impl Reveal {
     }
 }
 
-/// Whether a proxy that is known to withhold the end of a burst is better than none.
+/// Whether a proxy that is known to withhold the end of a burst, or a host that is slow, is better than none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LastResort {
     /// Another transport follows.
@@ -126,8 +128,9 @@ impl Socks5 {
             reveal: Reveal::default(),
             named_proxies: Vec::new(),
             placed_proxies: Vec::new(),
-            budget: BUDGET,
+            budget: None,
             stillness: STILLNESS,
+            silence: SILENCE,
             last_resort: LastResort::No,
             shared: Arc::default(),
         }
@@ -177,9 +180,11 @@ impl Socks5 {
     }
 
     /// How long all hosts together may take to be reached, before the next transport has its
-    /// turn. 5 seconds, if not said otherwise.
-    pub fn with_budget(self, budget: Duration) -> Self {
-        Self { budget, ..self }
+    /// turn. If not said otherwise 5 seconds; between two of our own kind 18, if there is no other
+    /// transport.
+    pub fn with_budget(mut self, budget: Duration) -> Self {
+        self.budget = Some(budget);
+        self
     }
 
     /// How long nothing may come of a burst, while a proxy is tried out, before the proxy is taken to
@@ -188,8 +193,14 @@ impl Socks5 {
         Self { stillness, ..self }
     }
 
-    /// Uses even a proxy that was seen to withhold the end of a burst, with a warning: for a
-    /// ladder without another transport.
+    /// How long a peer that is not of our kind may say nothing at a proxy, before it is taken to use it: one
+    /// that could not turns to another transport in this time. 1.5 seconds, if not said otherwise.
+    pub fn with_silence(self, silence: Duration) -> Self {
+        Self { silence, ..self }
+    }
+
+    /// Uses even a proxy that was seen to withhold the end of a burst, with a warning, and waits longer for
+    /// proxies and hosts: for a ladder without another transport.
     pub fn with_flawed_proxies(self) -> Self {
         let last_resort = LastResort::Yes;
         Self {
@@ -227,6 +238,15 @@ impl Socks5 {
         self.proxies().list(account)
     }
 
+    /// How long all hosts that such a peer tells of may take to be reached.
+    pub(crate) fn budget(&self, kind: Kind) -> Duration {
+        self.budget.unwrap_or(match (kind, self.last_resort) {
+            (Kind::Ours, LastResort::Yes) => LAST_BUDGET,
+            // Others' hosts are taken in turn: whoever falls silent uses up what those after it need.
+            (Kind::Ours, LastResort::No) | (Kind::Other, _) => BUDGET,
+        })
+    }
+
     /// Whether descriptors are left for sockets, beside those that programs need: if there is another
     /// transport, it needs none.
     pub(crate) fn has_room(&self) -> bool {
@@ -259,5 +279,12 @@ impl Default for Socks5 {
 /// Blackholed hosts cost seconds. Whoever waits for a connection would rather have a slow one.
 const BUDGET: Duration = Duration::from_secs(5);
 
+/// Where nothing follows a slow connection is better than none. With the wait for proxies that are being
+/// looked for it stays below the half minute for which our own kind waits for the answer.
+const LAST_BUDGET: Duration = Duration::from_secs(18);
+
 /// A burst of which nothing more comes for so long stands still.
 const STILLNESS: Duration = Duration::from_millis(1500);
+
+/// A Gabble that does not turn to another transport in this time has activated the proxy.
+const SILENCE: Duration = Duration::from_millis(1500);

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use tracing::warn;
-use tubes::local::Permissions;
+use tubes::local::{Permissions, Reservation};
 use tubes::{
-    AcceptError, Address, Audience, BareJid, Direction, Event, Failure, FailureKind, FullJid,
-    Listener, TubeId, Tubes,
+    AcceptError, Address, Audience, BareJid, BindError, Direction, Event, Failure, FailureKind,
+    FullJid, Listener, TubeId, Tubes,
 };
 
 use super::{meet, next, used_once};
@@ -35,13 +35,13 @@ pub(crate) async fn run(
         )));
     }
     let mut output = Output::new(global.output);
+    // From here on: programs that know the port must not meet another program there between two tubes.
+    let reservation = Reservation::of(&accept.listen).await?;
     if accept.listen == Address::Stdio {
         output = output.beside_stdio()?;
     } else {
         // Better now than when the contact has offered something in vain.
-        let listener =
-            Listener::bind_with_permissions(&accept.listen, accept.access, permissions(&accept))
-                .await?;
+        let listener = bind(reservation.address(), &accept).await?;
         if listener.is_open_to_others() {
             warn!(
                 address = %accept.listen,
@@ -61,7 +61,8 @@ pub(crate) async fn run(
                 Audience::Contact(contact) => format!("waiting for {contact} to offer {what}"),
                 Audience::Room(room) => format!("waiting for somebody in {room} to offer {what}"),
             })?;
-            one_after_another(tubes, feed, audience.jid(), &accept).await
+            let listen = reservation.address().clone();
+            one_after_another(tubes, feed, audience.jid(), &accept, listen).await
         })
         .await
 }
@@ -72,9 +73,9 @@ async fn one_after_another(
     feed: &mut Feed,
     from: &BareJid,
     accept: &Accept,
+    mut listen: Address,
 ) -> Result<(), Stop> {
     let mut offers = Offers::new(from, accept.service.as_deref());
-    let mut listen = accept.listen.clone();
     loop {
         let invitation = loop {
             match offers.take() {
@@ -83,9 +84,8 @@ async fn one_after_another(
             }
         };
         let tube = invitation.tube;
-        // A port the kernel picked is kept: programs know it by now.
-        let listener =
-            Listener::bind_with_permissions(&listen, accept.access, permissions(accept)).await?;
+        // A port the kernel picked stays the same: programs know it by now.
+        let listener = bind(&listen, accept).await?;
         listen = match tubes.accept_at(tube, listener).await {
             Ok(address) => address,
             // Taken back before it could be accepted.
@@ -111,6 +111,10 @@ async fn one_after_another(
         }
         feed.remark(&format!("waiting for the next offer of {from}"))?;
     }
+}
+
+async fn bind(listen: &Address, accept: &Accept) -> Result<Listener, BindError> {
+    Listener::bind_with_permissions(listen, accept.access, permissions(accept)).await
 }
 
 /// Who else may use the socket's file.

@@ -145,6 +145,7 @@ async fn put_out(feed: &mut Feed) -> Option<Stop> {
     timeout(NEWS, stopped).await.ok()
 }
 
-/// Others may hear that this side was put out, and break its connections, a moment before this side hears
-/// it.
-const NEWS: Duration = Duration::from_secs(1);
+/// Others may hear that this side was put out, and break its connections, before this side hears it: on a
+/// busy server seconds before. Only who has lost its connection in a room, and with it all that it is there
+/// for, waits so long.
+const NEWS: Duration = Duration::from_secs(5);

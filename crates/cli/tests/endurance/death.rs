@@ -115,6 +115,8 @@ async fn connect_ends_when_the_offer_is_killed(kind: ServerKind) {
         return;
     };
     shared.accepting.signal(Signal::TERM);
+    // The next one has its name: Alice is to hear of the end of this one before.
+    assert_eq!(shared.accepting.exit().await, Some(0));
     let connect = shared
         .fernand
         .with(&["connect", &shared.alice.jid, "x-test"]);

@@ -106,6 +106,11 @@ impl Way {
 
     /// Both sides went this way; what each of them, Alice's first, knows to have failed before.
     pub(crate) fn is_after(&self, transport: &str, before: [&[&str]; 2]) {
+        self.is_after_one_of(transport, &[before]);
+    }
+
+    /// The same, where it may have come about in several ways.
+    pub(crate) fn is_after_one_of(&self, transport: &str, befores: &[[&[&str]; 2]]) {
         let tried = self.opened.each_ref().map(|opened| {
             assert_eq!(opened["transport"], transport, "{self:#?}");
             let tried = opened["fell_back_from"].as_array().unwrap();
@@ -115,7 +120,8 @@ impl Way {
             let names = tried.iter().map(|tried| tried["transport"].as_str());
             names.map(Option::unwrap).collect::<Vec<_>>()
         });
-        assert_eq!(tried, before, "{self:#?}");
+        let tried = tried.each_ref().map(Vec::as_slice);
+        assert!(befores.contains(&tried), "{tried:?}: {self:#?}");
     }
 
     /// Shows how long it took.

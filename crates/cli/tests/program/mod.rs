@@ -166,12 +166,17 @@ impl Program {
 
     /// Waits for its end: the exit code, the lines of all its events, and what it said on standard error.
     pub(crate) async fn end_with_all(mut self) -> (Option<i32>, Vec<String>, String) {
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends");
+        let code = self.exit().await;
         while let Some(line) = self.events.recv().await {
             self.heard.push(line);
         }
-        let code = status.unwrap().code();
         (code, self.heard, self.complaints.await.unwrap())
+    }
+
+    /// Waits until the process has ended: the exit code.
+    pub(crate) async fn exit(&mut self) -> Option<i32> {
+        let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends");
+        status.unwrap().code()
     }
 
     /// The same for something that takes long.

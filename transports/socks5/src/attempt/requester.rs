@@ -341,7 +341,8 @@ const MANY: usize = 8;
 /// Addresses told to others.
 const FEW: usize = 3;
 
-/// For our own kind to answer. It takes five seconds, if its user did not say otherwise.
+/// For our own kind to answer. It takes five seconds, and where there is no other transport up to 29, if its
+/// user did not say otherwise.
 const OURS: Duration = Duration::from_secs(30);
 
 /// For others to answer, apart from each host's share.

@@ -18,6 +18,7 @@ use super::{is_in_room, open};
 use crate::config::LastResort;
 use crate::dial::{Candidate, Errand, Inward, Reply, dial_any, tried};
 use crate::element::NS;
+use crate::proxies::Roll;
 use crate::{Destination, Query, Secret, Socks5, Streamhost, Used, Way, own, parting};
 
 /// One try, at the side that was asked for the bytestream.
@@ -105,10 +106,13 @@ impl Responder {
 
     /// Dials what the peer told of, as far as that is allowed.
     async fn reach(&self, query: Query) -> Result<Reply, Vec<Tried>> {
-        let foreign = |host| self.way(host) == Way::Proxy && !self.knows(host);
-        if query.streamhosts.iter().any(foreign) {
+        let is_foreign = |host: &&Streamhost| self.way(host) == Way::Proxy && !self.knows(host);
+        let foreign: Vec<_> = query.streamhosts.iter().filter(is_foreign).collect();
+        if !foreign.is_empty() {
             // Who has just come online does not know its own server's yet.
-            self.socks5.proxies().settle(&self.plan.account).await;
+            let are_known = |roll: &Roll| foreign.iter().all(|host| roll.contains(host));
+            let (proxies, account) = (self.socks5.proxies(), &self.plan.account);
+            proxies.settle(&self.socks5, account, are_known).await;
         }
         let mut refused = Vec::new();
         let mut candidates = Vec::new();
@@ -128,7 +132,7 @@ impl Responder {
         let errand = Errand {
             kind: self.plan.kind,
             destination: query.destination.unwrap_or_else(|| self.destination()),
-            deadline: Instant::now() + self.socks5.budget,
+            deadline: Instant::now() + self.socks5.budget(self.plan.kind),
         };
         let reached = match self.plan.kind {
             Kind::Ours => dial_any(&candidates, errand, self.socks5.queues()).await,
@@ -160,7 +164,7 @@ impl Responder {
             .into_iter()
             .partition(|candidate| candidate.way == Way::Direct);
         let half = Errand {
-            deadline: Instant::now() + self.socks5.budget.mul_f32(DIRECT_SHARE),
+            deadline: Instant::now() + self.socks5.budget(Kind::Other).mul_f32(DIRECT_SHARE),
             ..errand
         };
         let of_direct = match proxies.is_empty() {
@@ -271,16 +275,17 @@ impl Responder {
             failed,
         } = reply;
         let mut detours = tried(&failed);
+        let silence = self.socks5.silence;
         let mut used = tokio::select! {
             biased;
             turned = self.turned(wire) => Err(turned),
-            used = until_used(&mut stream, candidate.way, secret) => used.map_err(|why| {
+            used = until_used(&mut stream, candidate.way, secret, silence) => used.map_err(|why| {
                 ConnectError::Unreachable(format!("{}: {why}", candidate.host.jid))
             }),
         };
         if matches!(used, Err(ConnectError::Gone(_))) && secret.is_none() {
             // What it sent before it went may have come already, or take longer by the other way.
-            if has_begun(&stream).await {
+            if has_begun(&stream, silence).await {
                 used = Ok(());
             }
         }
@@ -323,7 +328,12 @@ impl Responder {
 ///
 /// Our own kind says its secret. Others say nothing, and may let this side speak first; so of them
 /// silence has to do, and a direct connection is as good as used.
-async fn until_used(stream: &mut TcpStream, way: Way, secret: Option<Secret>) -> io::Result<()> {
+async fn until_used(
+    stream: &mut TcpStream,
+    way: Way,
+    secret: Option<Secret>,
+    silence: Duration,
+) -> io::Result<()> {
     if let Some(secret) = secret {
         let mut first = [0; 16];
         let greeting = timeout(GREETING, stream.read_exact(&mut first)).await;
@@ -337,7 +347,7 @@ async fn until_used(stream: &mut TcpStream, way: Way, secret: Option<Secret>) ->
         return Ok(());
     }
     let mut byte = [0];
-    match timeout(SILENCE, stream.peek(&mut byte)).await {
+    match timeout(silence, stream.peek(&mut byte)).await {
         Ok(Ok(0)) => Err(io::Error::other("the proxy ended the connection")),
         Ok(peeked) => peeked.map(drop),
         Err(_) => Ok(()),
@@ -345,8 +355,8 @@ async fn until_used(stream: &mut TcpStream, way: Way, secret: Option<Secret>) ->
 }
 
 /// Whether something comes, and soon.
-async fn has_begun(stream: &TcpStream) -> bool {
-    let peeked = timeout(SILENCE, stream.peek(&mut [0])).await;
+async fn has_begun(stream: &TcpStream, silence: Duration) -> bool {
+    let peeked = timeout(silence, stream.peek(&mut [0])).await;
     matches!(peeked, Ok(Ok(1)))
 }
 
@@ -371,6 +381,3 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// a throttled server may keep for many seconds; at a proxy it then dials, with five seconds, and
 /// asks the proxy, with five more.
 const GREETING: Duration = Duration::from_secs(30);
-
-/// A Gabble that does not turn to another transport in this time has activated the proxy.
-const SILENCE: Duration = Duration::from_millis(1500);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tracing::debug;
 use tubes_transport::{AskError, Patience, Question, Stanzas};
 use xmpp_parsers::disco::{DiscoInfoQuery, DiscoInfoResult, DiscoItemsQuery, DiscoItemsResult};
@@ -20,22 +20,35 @@ pub(super) struct Search {
     pub(super) unanswered: bool,
 }
 
-/// Asks the account's server for its proxies, and all proxies where they listen.
+/// Asks the account's server for its proxies, and all proxies where they listen; tells of each as soon as
+/// it has answered, because others may take their time.
 ///
 /// What refuses to answer is left out: a server without proxies is an ordinary one.
-pub(super) async fn discover(account: &FullJid, named: &[Jid], stanzas: &Stanzas) -> Search {
-    let mut proxies = named.to_vec();
-    let mut unanswered = false;
-    for proxy in of_server(account, stanzas).await {
-        match proxy {
-            Ok(proxy) if !proxies.contains(&proxy) => proxies.push(proxy),
-            Ok(_) => {}
-            Err(Unanswered) => unanswered = true,
-        }
-    }
-    let asked = proxies.iter().map(|proxy| address(proxy, stanzas));
-    let mut found = Vec::new();
-    for address in join_all(asked).await {
+pub(super) async fn discover(
+    account: &FullJid,
+    named: &[Jid],
+    stanzas: &Stanzas,
+    tell: impl Fn(&Streamhost),
+) -> Search {
+    let heard = async |proxy: &Jid| {
+        let host = address(proxy, stanzas).await?;
+        host.iter().for_each(&tell);
+        Ok(host)
+    };
+    let of_server = async {
+        let Ok(services) = services(account, stanzas).await else {
+            return vec![Err(Unanswered)];
+        };
+        let further = services.iter().filter(|service| !named.contains(service));
+        let looks = further.map(async |service| match is_proxy(service, stanzas).await? {
+            true => heard(service).await,
+            false => Ok(None),
+        });
+        join_all(looks).await
+    };
+    let (named, of_server) = join(join_all(named.iter().map(heard)), of_server).await;
+    let (mut found, mut unanswered) = (Vec::new(), false);
+    for address in named.into_iter().chain(of_server) {
         match address {
             Ok(host) => found.extend(host),
             Err(Unanswered) => unanswered = true,
@@ -48,25 +61,24 @@ pub(super) async fn discover(account: &FullJid, named: &[Jid], stanzas: &Stanzas
 /// A question was not answered in time.
 struct Unanswered;
 
-async fn of_server(account: &FullJid, stanzas: &Stanzas) -> Vec<Result<Jid, Unanswered>> {
+/// What there is at the account's server, without duplicates.
+async fn services(account: &FullJid, stanzas: &Stanzas) -> Result<Vec<Jid>, Unanswered> {
     let server = Jid::from(BareJid::from_parts(None, account.domain()));
     let question = DiscoItemsQuery {
         node: None,
         rsm: None,
     };
-    let items = match ask(stanzas, &server, question.into()).await {
-        Ok(Some(answer)) => DiscoItemsResult::try_from(answer).map_or(Vec::new(), |all| all.items),
-        Ok(None) => return Vec::new(),
-        Err(Unanswered) => return vec![Err(Unanswered)],
+    let Some(answer) = ask(stanzas, &server, question.into()).await? else {
+        return Ok(Vec::new());
     };
-    let services = items.into_iter().filter(|item| item.node.is_none());
-    let looks = services.take(SERVICES).map(|item| async move {
-        match is_proxy(&item.jid, stanzas).await {
-            Ok(is_proxy) => is_proxy.then_some(Ok(item.jid)),
-            Err(unanswered) => Some(Err(unanswered)),
+    let items = DiscoItemsResult::try_from(answer).map_or(Vec::new(), |all| all.items);
+    let mut services = Vec::new();
+    for item in items.into_iter().filter(|item| item.node.is_none()) {
+        if services.len() < SERVICES && !services.contains(&item.jid) {
+            services.push(item.jid);
         }
-    });
-    join_all(looks).await.into_iter().flatten().collect()
+    }
+    Ok(services)
 }
 
 async fn is_proxy(service: &Jid, stanzas: &Stanzas) -> Result<bool, Unanswered> {

@@ -19,10 +19,10 @@ use tracing::{info, warn};
 use tubes_transport::{Kind, Stanzas};
 use xmpp_parsers::jid::{BareJid, FullJid};
 
+pub(crate) use self::roll::Roll;
 pub use self::roll::{KnownProxy, Verdict};
 
 use self::discovery::Search;
-use self::roll::Roll;
 use crate::config::LastResort;
 use crate::dial::Candidate;
 use crate::{Socks5, Streamhost};
@@ -31,8 +31,8 @@ use crate::{Socks5, Streamhost};
 #[derive(Debug, Default)]
 pub(crate) struct Proxies {
     rolls: Mutex<HashMap<BareJid, Entry>>,
-    /// Somebody has finished looking around.
-    explored: Notify,
+    /// Somebody has found a proxy, or has finished looking around.
+    learned: Notify,
     /// Held while a proxy of somebody else's is tried out.
     trials: tokio::sync::Mutex<()>,
 }
@@ -73,7 +73,11 @@ impl Proxies {
     }
 
     async fn search(&self, socks5: &Socks5, account: &FullJid, stanzas: &Stanzas) -> Search {
-        let search = discovery::discover(account, &socks5.named_proxies, stanzas).await;
+        let tell = |host: &Streamhost| {
+            self.entry(account, |entry| entry.roll.add(vec![host.clone()]));
+            self.learned.notify_waiters();
+        };
+        let search = discovery::discover(account, &socks5.named_proxies, stanzas, tell).await;
         let found = search.found.clone();
         self.entry(account, |entry| match search.unanswered {
             true => entry.roll.add(found),
@@ -106,11 +110,14 @@ impl Proxies {
         account: &FullJid,
         kind: Kind,
     ) -> Vec<Streamhost> {
-        self.settle(account).await;
-        let now = Instant::now().into_std();
-        let roll = self.entry(account, |entry| entry.roll.clone());
-        let roll = roll.with(&socks5.placed_proxies);
-        let told = roll.to_tell(kind, socks5.last_resort == LastResort::Yes, now);
+        let at_any_price = socks5.last_resort == LastResort::Yes;
+        let told = |roll: &Roll| {
+            let roll = roll.clone().with(&socks5.placed_proxies);
+            roll.to_tell(kind, at_any_price, Instant::now().into_std())
+        };
+        let is_enough = |roll: &Roll| !told(roll).is_empty();
+        self.settle(socks5, account, is_enough).await;
+        let told = self.entry(account, |entry| told(&entry.roll));
         for proxy in told
             .iter()
             .filter(|proxy| proxy.verdict == Verdict::Withholds)
@@ -175,21 +182,31 @@ impl Proxies {
     }
 
     /// Waits a moment for proxies that are being looked for. What is not found by then comes too late for
-    /// a stream.
-    pub(crate) async fn settle(&self, account: &FullJid) {
-        let _ = timeout(SEARCH, self.until_explored(account)).await;
+    /// a stream that may go another way; one that may not waits until there is enough, or no hope.
+    pub(crate) async fn settle(
+        &self,
+        socks5: &Socks5,
+        account: &FullJid,
+        is_enough: impl Fn(&Roll) -> bool,
+    ) {
+        let is_over = |entry: &Entry| entry.exploring == 0;
+        let over = timeout(SEARCH, self.until(account, is_over)).await;
+        if over.is_err() && socks5.last_resort == LastResort::Yes {
+            let is_settled = |entry: &Entry| is_over(entry) || is_enough(&entry.roll);
+            let _ = timeout(LONG_SEARCH, self.until(account, is_settled)).await;
+        }
     }
 
-    async fn until_explored(&self, account: &FullJid) {
+    async fn until(&self, account: &FullJid, holds: impl Fn(&Entry) -> bool) {
         loop {
             // Enabled before the look, so that no word is missed in between.
-            let explored = self.explored.notified();
-            tokio::pin!(explored);
-            explored.as_mut().enable();
-            if self.entry(account, |entry| entry.exploring == 0) {
+            let learned = self.learned.notified();
+            tokio::pin!(learned);
+            learned.as_mut().enable();
+            if self.entry(account, |entry| holds(entry)) {
                 return;
             }
-            explored.await;
+            learned.await;
         }
     }
 
@@ -220,7 +237,7 @@ impl Drop for Exploring<'_> {
     fn drop(&mut self) {
         self.proxies
             .entry(self.account, |entry| entry.exploring -= 1);
-        self.proxies.explored.notify_waiters();
+        self.proxies.learned.notify_waiters();
     }
 }
 
@@ -234,3 +251,7 @@ const SEARCHES: [Duration; 4] = [
 
 /// How long a bytestream waits for proxies that are being looked for.
 const SEARCH: Duration = Duration::from_secs(1);
+
+/// How much longer, if it has no other transport to go on to: as long as a service may take to answer. Below
+/// the half minute for which a requester waits for the responder, who waits likewise.
+const LONG_SEARCH: Duration = Duration::from_secs(10);

@@ -14,6 +14,7 @@ mod falling_back;
 mod losses;
 mod proxied;
 mod revealing;
+mod searching;
 
 /// Makes a test of each function towards each kind of peer.
 #[macro_export]

@@ -43,7 +43,9 @@ async fn a_proxy_that_refuses_to_activate_is_followed_by_in_band(kind: Kind) {
         }
         None => Fate::Pass,
     });
-    let (outcomes, took) = peers.negotiate(alices, proxied()).await;
+    // She turns away as soon as she can.
+    let fernands = proxied().with_silence(SOON);
+    let (outcomes, took) = peers.negotiate(alices, fernands).await;
     carries(opened(outcomes, "ibb", [PROXY, PROXY])).await;
     assert_eq!(peers.begun(), begun_in_order());
     assert!(took < SOON, "{took:?}");
@@ -102,7 +104,8 @@ async fn what_others_send_before_they_leave_arrives() {
     let mut peers = Peers::of(Kind::Other);
     let proxy = relay::join(&peers.hub);
     let alices = explored(proxied().with_proxy_at(proxy.clone()), &peers).await;
-    let fernands = proxied().with_proxy_at(proxy);
+    // He waits for it, but not for long, as nothing may come.
+    let fernands = proxied().with_proxy_at(proxy).with_silence(SOON);
     fernands.explore(fernand(), peers.fernand.clone()).await;
     let accepted = peers.leave_and_say(alices, fernands, b"last").await;
     let mut stream = accepted.unwrap().stream;
