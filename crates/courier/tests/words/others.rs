@@ -31,7 +31,7 @@ async fn others_are_sent_the_bytes_alone_and_waited_for() {
     }
     assert!(heard == stage.content[1_000..3_000]);
     drop(other);
-    assert_eq!(sending.await.unwrap().certainty, Certainty::Carried);
+    assert_eq!(sending.await.unwrap().outcome.certainty, Certainty::Carried);
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn others_that_take_their_time_are_waited_for() {
         drop(other);
     };
     let (sent, ()) = tokio::join!(send(errand, stage.source(), Range::default()), ending);
-    assert_eq!(sent.unwrap().certainty, Certainty::Carried);
+    assert_eq!(sent.unwrap().outcome.certainty, Certainty::Carried);
     assert!(begun.elapsed() >= LONG);
 }
 
@@ -99,7 +99,8 @@ async fn of_others_that_never_end_it_is_not_known_whether_they_have_it() {
         read = other.read_to_end(&mut heard) => read.unwrap(),
     };
     assert!(heard == stage.content);
-    assert_eq!(sending.await.unwrap().certainty, Certainty::Unconfirmed);
+    let sent = sending.await.unwrap();
+    assert_eq!(sent.outcome.certainty, Certainty::Unconfirmed);
     drop(other);
 }
 
@@ -129,7 +130,7 @@ async fn sent_to(stream: Bytestream, mut other: DuplexStream) -> Certainty {
         stream,
         dialect: Dialect::Plain,
         counter: Counter::default(),
-        stop: CancellationToken::new(),
+        stop: Stop::default(),
     };
     let hearing = async {
         let mut heard = Vec::new();
@@ -138,7 +139,7 @@ async fn sent_to(stream: Bytestream, mut other: DuplexStream) -> Certainty {
         drop(other);
     };
     let (sent, ()) = tokio::join!(send(errand, stage.source(), Range::default()), hearing);
-    sent.unwrap().certainty
+    sent.unwrap().outcome.certainty
 }
 
 #[tokio::test]
@@ -171,7 +172,7 @@ async fn others_that_end_in_the_middle_do_not_have_it() {
         stream: Bytestream::new(own, "memory"),
         dialect: Dialect::Plain,
         counter: Counter::default(),
-        stop: CancellationToken::new(),
+        stop: Stop::default(),
     };
     let ending = async {
         let mut first = vec![0; 1_000];
