@@ -79,7 +79,7 @@ fn errand(dialect: Dialect) -> (Errand, DuplexStream, Stop) {
     let (own, other) = duplex(4096);
     let stop = Stop::default();
     let errand = Errand {
-        stream: Bytestream::new(own, "memory"),
+        stream: Bytestream::new(own, "memory").with_receipt(),
         dialect,
         counter: Counter::default(),
         stop: stop.clone(),
