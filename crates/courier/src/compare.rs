@@ -9,9 +9,9 @@ use tokio::task::spawn_blocking;
 use tubes_files::{Checksum, Destination, FinishError, SafePath};
 use tubes_protocol::file::Sum;
 
-use crate::receive::{ReceiveError, Received, conclude};
+use crate::receive::{ReceiveError, Received, fail};
 use crate::words::hear;
-use crate::{Certainty, Dialect, Errand};
+use crate::{Dialect, Errand, Settled};
 
 /// A whole file that is where another one of its name and size is to be.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub async fn compare(
     errand: Errand,
     existing: Existing,
     turn: Arc<Mutex<()>>,
-) -> Result<Received, ReceiveError> {
+) -> Result<Settled<Received>, ReceiveError> {
     let Errand {
         mut stream,
         dialect,
@@ -60,13 +60,18 @@ pub async fn compare(
         let turn = turn.lock_owned().await;
         is_same(existing, sum, turn).await
     };
-    let received = tokio::select! {
+    let compared = tokio::select! {
         biased;
-        () = stop.cancelled() => Err(ReceiveError::Stopped),
+        () = stop.ordered() => Err(ReceiveError::Stopped),
         compared = comparing => compared,
     };
-    conclude(stream, &received).await;
-    received
+    match compared {
+        Ok(received) => Ok(received.settled(stream, dialect)),
+        Err(why) => {
+            fail(stream, dialect, why.reason()).await;
+            Err(why)
+        }
+    }
 }
 
 async fn is_same(
@@ -90,11 +95,7 @@ async fn is_same(
         there.has(&path, size, checksum, &stopped)
     });
     match comparing.await {
-        Ok(Ok(true)) => Ok(Received {
-            path: whole,
-            sum: Some(sum),
-            certainty: Certainty::Verified,
-        }),
+        Ok(Ok(true)) => Ok(Received::with(Some(checksum), whole)),
         // What cannot be read is in the way all the same.
         _ => Err(FinishError::Exists { path: whole }.into()),
     }

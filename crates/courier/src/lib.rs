@@ -10,6 +10,7 @@
 //!   file)
 //! - [`send`](send()) (`send.rs`), [`receive`](receive()) or [`refuse`] (`receive.rs`), and
 //!   [`compare`](compare()) (`compare.rs`) with what is there
+//! - [`Settled`], [`Farewell`]: what came of it, and what is left to be said then (`farewell.rs`)
 //! - `words.rs`: the last words
 //!
 //! Between our own kind the receiver has the last word: the sender stays until it is heard. Others
@@ -17,6 +18,7 @@
 //! be, and whether it is encrypted.
 
 mod compare;
+mod farewell;
 mod receive;
 mod send;
 mod words;
@@ -24,10 +26,11 @@ mod words;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio_util::sync::CancellationToken;
+use tubes_files::Stop;
 use tubes_transport::Bytestream;
 
 pub use self::compare::{Existing, compare};
+pub use self::farewell::{Farewell, Settled};
 pub use self::receive::{ReceiveError, Received, Wanted, of_trouble, receive, refuse};
 pub use self::send::{SendError, Sent, send};
 
@@ -40,8 +43,9 @@ pub struct Errand {
     pub dialect: Dialect,
     /// Counts the bytes of the file that are carried, with those that the receiver had before.
     pub counter: Counter,
-    /// Cancelled when this side has had enough: then the other one is told.
-    pub stop: CancellationToken,
+    /// Ordered when this side has had enough: then the other one is told. Too late once a file that is
+    /// received is in its place.
+    pub stop: Stop,
 }
 
 /// Counts bytes of a file; cheap to clone. Who else has one sees how far it has come.

@@ -10,8 +10,8 @@ use tubes_files::{Checksum, FinishError, Intake, Partial, TakeError, Trouble, Wr
 use tubes_protocol::file::{Md5, Reason, Sha256, Sum, Verdict};
 use tubes_transport::Bytestream;
 
-use crate::words::{PARTING, drain, end, hear, tell};
-use crate::{Certainty, Counter, Dialect, Errand};
+use crate::words::hear;
+use crate::{Certainty, Counter, Dialect, Errand, Farewell, Settled};
 
 /// What the sender has said of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,35 @@ pub struct Received {
     pub sum: Option<Sha256>,
     /// How sure it is that it is what was sent.
     pub certainty: Certainty,
+}
+
+impl Received {
+    /// A whole with this sum, if it was said which one it has.
+    pub(crate) fn with(sum: Option<Checksum>, path: PathBuf) -> Self {
+        let (sum, certainty) = match sum {
+            Some(Checksum::Sha256(sum)) => (Some(Sha256(sum)), Certainty::Verified),
+            Some(_) => (None, Certainty::Checked),
+            None => (None, Certainty::Carried),
+        };
+        Self {
+            path,
+            sum,
+            certainty,
+        }
+    }
+
+    /// It is there, which our own kind waits to hear; others wait for the end.
+    pub(crate) fn settled(self, stream: Bytestream, dialect: Dialect) -> Settled<Self> {
+        let farewell = match dialect {
+            Dialect::Ours => Farewell::with(stream, Verdict::Received),
+            // It is for the sender to end it; some wait for this side instead.
+            Dialect::Plain => Farewell::to(stream),
+        };
+        Settled {
+            outcome: self,
+            farewell: Some(farewell),
+        }
+    }
 }
 
 /// Why a file was not received. What came of it stays, unless it is of no use.
@@ -64,7 +93,7 @@ pub enum ReceiveError {
 
 impl ReceiveError {
     /// What the sender is told of it, if there is something to be told.
-    fn for_sender(&self) -> Option<Reason> {
+    pub(crate) fn reason(&self) -> Option<Reason> {
         Some(match self {
             Self::Broken(_) | Self::CutShort => return None,
             Self::Finish(FinishError::Differs { .. }) | Self::Unproven => Reason::Differs,
@@ -94,7 +123,8 @@ pub fn of_trouble(why: &Trouble) -> Reason {
     }
 }
 
-/// Receives the rest of a file, and says how that went where the sender can hear it.
+/// Receives the rest of a file, and says why not where the sender can hear it. That it has arrived is left for
+/// the caller to say: it is in its place whether the sender hears of it or not.
 ///
 /// # Errors
 ///
@@ -103,96 +133,76 @@ pub async fn receive(
     errand: Errand,
     partial: Partial,
     wanted: Wanted,
-) -> Result<Received, ReceiveError> {
-    errand.counter.begin(partial.offset());
-    match errand.dialect {
-        Dialect::Ours => from_own(errand, partial, wanted).await,
-        Dialect::Plain => from_others(errand, partial, wanted).await,
-    }
-}
-
-async fn from_own(
-    errand: Errand,
-    partial: Partial,
-    wanted: Wanted,
-) -> Result<Received, ReceiveError> {
+) -> Result<Settled<Received>, ReceiveError> {
     let Errand {
         mut stream,
+        dialect,
         counter,
         stop,
-        ..
     } = errand;
+    counter.begin(partial.offset());
+    if dialect == Dialect::Plain && partial.offset() > 0 && wanted.md5.is_none() {
+        // So it is with our own kind over a bytestream without half-close, where no sum is said in the end.
+        partial.discard();
+        return Err(ReceiveError::Unproven);
+    }
     let left = partial.size() - partial.offset();
-    let mut intake = Intake::new(partial);
+    let mut intake = Intake::new(partial.with_stop(stop.clone()));
     let taking = async {
         bytes(&mut stream, &counter, &mut intake, left).await?;
-        let sum: Option<Sum> = hear(&mut stream).await.map_err(ReceiveError::Broken)?;
-        let Sum(sum) = sum.ok_or(ReceiveError::CutShort)?;
-        Ok(sum)
+        let sum = match dialect {
+            Dialect::Ours => Some(sum_said(&mut stream, wanted).await?),
+            Dialect::Plain => wanted.md5.map(|sum| Checksum::Md5(sum.0)),
+        };
+        Ok(Received::with(sum, intake.finish(sum).await?))
     };
     let taken = tokio::select! {
         biased;
-        () = stop.cancelled() => Err(ReceiveError::Stopped),
+        () = stop.ordered() => Err(ReceiveError::Stopped),
         taken = taking => taken,
     };
-    match taken {
-        Ok(sum) => {
-            let received = settle(intake, sum, wanted).await;
-            conclude(stream, &received).await;
-            received
-        }
-        Err(why) => {
-            // The sender need not wait for the disk to hear that.
-            let failed = Err(why);
-            let (kept, ()) = tokio::join!(keep(intake), conclude(stream, &failed));
-            failed.map_err(|why| or_unwritten(why, kept))
-        }
-    }
+    let why = match taken {
+        Ok(received) => return Ok(received.settled(stream, dialect)),
+        Err(_) if stop.is_ordered() => ReceiveError::Stopped,
+        Err(why) => why,
+    };
+    // The sender need not wait for the disk to hear that.
+    let (kept, ()) = tokio::join!(put_away(intake, &why), fail(stream, dialect, why.reason()));
+    Err(or_unwritten(why, kept))
 }
 
 /// Receives nothing, and says why where the sender can hear it; for others the bytestream breaks.
 pub async fn refuse(errand: Errand, reason: Reason) {
-    if errand.dialect == Dialect::Ours {
-        close(errand.stream, Verdict::Failed(reason)).await;
+    fail(errand.stream, errand.dialect, Some(reason)).await;
+}
+
+/// Says why to our own kind, if there is something to be said; otherwise the bytestream breaks, which is all that
+/// others know.
+pub(crate) async fn fail(stream: Bytestream, dialect: Dialect, reason: Option<Reason>) {
+    if let (Dialect::Ours, Some(reason)) = (dialect, reason) {
+        Farewell::with(stream, Verdict::Failed(reason)).say().await;
     }
 }
 
-/// Says how it went, and ends the bytestream.
-pub(crate) async fn conclude(stream: Bytestream, received: &Result<Received, ReceiveError>) {
-    let verdict = match received {
-        Ok(_) => Some(Verdict::Received),
-        Err(why) => why.for_sender().map(Verdict::Failed),
-    };
-    if let Some(verdict) = verdict {
-        close(stream, verdict).await;
+/// The sum that the sender says in the end, which is the one that it has said before.
+async fn sum_said(
+    from: &mut (impl AsyncRead + Unpin),
+    wanted: Wanted,
+) -> Result<Checksum, ReceiveError> {
+    let sum: Option<Sum> = hear(from).await.map_err(ReceiveError::Broken)?;
+    let Sum(sum) = sum.ok_or(ReceiveError::CutShort)?;
+    match wanted.sha256 {
+        Some(wanted) if wanted != sum => Err(ReceiveError::Unlike),
+        _ => Ok(Checksum::Sha256(sum.0)),
     }
 }
 
-async fn close(mut stream: Bytestream, verdict: Verdict) {
-    // The file is in its place or not, whether the sender hears of it or not: it will offer it again.
-    let told = timeout(PARTING, tell(&mut stream, verdict)).await;
-    if let Ok(Ok(())) = told {
-        // What is still on its way would have the word itself thrown away.
-        drain(&mut stream).await;
-        end(&mut stream).await;
-    }
-}
-
-async fn settle(intake: Intake, sum: Sha256, wanted: Wanted) -> Result<Received, ReceiveError> {
-    if wanted.sha256.is_some_and(|wanted| wanted != sum) {
+/// Keeps what came, to go on with it later, unless nobody can. The part is free then.
+async fn put_away(mut intake: Intake, why: &ReceiveError) -> Result<(), WriteError> {
+    if let ReceiveError::Unlike = why {
         intake.discard().await;
-        return Err(ReceiveError::Unlike);
+        return Ok(());
     }
-    let path = intake.finish(Some(Checksum::Sha256(sum.0))).await?;
-    Ok(Received {
-        path,
-        sum: Some(sum),
-        certainty: Certainty::Verified,
-    })
-}
-
-/// Keeps what came, to go on with it later. The part is free then.
-async fn keep(mut intake: Intake) -> Result<(), WriteError> {
     let paused = timeout(WRITING, intake.pause()).await;
     // A disk that takes longer is not waited for. What it refuses to take is thrown away then, too.
     let _ = timeout(WRITING, intake.let_go()).await;
@@ -203,52 +213,9 @@ async fn keep(mut intake: Intake) -> Result<(), WriteError> {
 /// to be told, but not to who has given up.
 fn or_unwritten(why: ReceiveError, kept: Result<(), WriteError>) -> ReceiveError {
     match (why, kept) {
-        (why @ (ReceiveError::Write(_) | ReceiveError::Stopped), _) | (why, Ok(())) => why,
-        (_, Err(unwritten)) => unwritten.into(),
+        (ReceiveError::Broken(_) | ReceiveError::CutShort, Err(unwritten)) => unwritten.into(),
+        (why, _) => why,
     }
-}
-
-async fn from_others(
-    errand: Errand,
-    partial: Partial,
-    wanted: Wanted,
-) -> Result<Received, ReceiveError> {
-    let Errand {
-        mut stream,
-        counter,
-        stop,
-        ..
-    } = errand;
-    if partial.offset() > 0 && wanted.md5.is_none() {
-        // So it is with our own kind over a bytestream without half-close, where no sum is said in the end.
-        partial.discard();
-        return Err(ReceiveError::Unproven);
-    }
-    let left = partial.size() - partial.offset();
-    let mut intake = Intake::new(partial);
-    let taken = tokio::select! {
-        biased;
-        () = stop.cancelled() => Err(ReceiveError::Stopped),
-        taken = bytes(&mut stream, &counter, &mut intake, left) => taken,
-    };
-    if let Err(why) = taken {
-        // It breaks, which is all that others know.
-        drop(stream);
-        return Err(or_unwritten(why, keep(intake).await));
-    }
-    let sum = wanted.md5.map(|sum| Checksum::Md5(sum.0));
-    let path = intake.finish(sum).await?;
-    // It is for the sender to end it; some wait for this side instead.
-    end(&mut stream).await;
-    drain(&mut stream).await;
-    Ok(Received {
-        path,
-        sum: None,
-        certainty: match sum {
-            Some(_) => Certainty::Checked,
-            None => Certainty::Carried,
-        },
-    })
 }
 
 /// Takes so many bytes.

@@ -12,7 +12,7 @@ use tubes_files::{Algorithm, Blocks, Checksum, Source, SourceError};
 use tubes_protocol::file::{Range, Reason, Sha256, Sum, Verdict};
 
 use crate::words::{drain, end, end_of, hear, tell};
-use crate::{Certainty, Counter, Dialect, Errand};
+use crate::{Certainty, Counter, Dialect, Errand, Farewell, Settled};
 
 /// A file that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,11 @@ pub enum SendError {
 /// # Errors
 ///
 /// It was not sent. The receiver may have a part of it.
-pub async fn send(errand: Errand, source: Arc<Source>, range: Range) -> Result<Sent, SendError> {
+pub async fn send(
+    errand: Errand,
+    source: Arc<Source>,
+    range: Range,
+) -> Result<Settled<Sent>, SendError> {
     errand.counter.begin(range.offset);
     match errand.dialect {
         Dialect::Ours => to_own(errand, source, range).await,
@@ -62,7 +66,11 @@ pub async fn send(errand: Errand, source: Arc<Source>, range: Range) -> Result<S
     }
 }
 
-async fn to_own(errand: Errand, source: Arc<Source>, range: Range) -> Result<Sent, SendError> {
+async fn to_own(
+    errand: Errand,
+    source: Arc<Source>,
+    range: Range,
+) -> Result<Settled<Sent>, SendError> {
     let Errand {
         stream,
         counter,
@@ -83,27 +91,34 @@ async fn to_own(errand: Errand, source: Arc<Source>, range: Range) -> Result<Sen
         };
         tokio::select! {
             biased;
-            () = stop.cancelled() => Err(SendError::Stopped),
+            () = stop.ordered() => Err(SendError::Stopped),
             sent = converse(saying, hearing) => sent,
         }
     };
     let mut stream = read.unsplit(write);
-    match &sent {
-        Ok(_) => end(&mut stream).await,
+    match sent {
+        Ok(sent) => Ok(Settled {
+            outcome: sent,
+            farewell: Some(Farewell::to(stream)),
+        }),
         // An end that comes early tells the other side that no more follows, if it gets there: a bytestream
         // that is left behind breaks.
-        Err(_) => {
+        Err(why) => {
             let _ = timeout(HASTE, async {
                 end(&mut stream).await;
                 drain(&mut stream).await;
             })
             .await;
+            Err(why)
         }
     }
-    sent
 }
 
-async fn to_others(errand: Errand, source: Arc<Source>, range: Range) -> Result<Sent, SendError> {
+async fn to_others(
+    errand: Errand,
+    source: Arc<Source>,
+    range: Range,
+) -> Result<Settled<Sent>, SendError> {
     let Errand {
         stream,
         counter,
@@ -135,12 +150,15 @@ async fn to_others(errand: Errand, source: Arc<Source>, range: Range) -> Result<
         })
     };
     let carried = tokio::select! {
-        () = stop.cancelled() => Err(SendError::Stopped),
+        () = stop.ordered() => Err(SendError::Stopped),
         carried = carrying => carried,
     };
-    Ok(Sent {
-        sum: None,
-        certainty: carried?,
+    Ok(Settled {
+        outcome: Sent {
+            sum: None,
+            certainty: carried?,
+        },
+        farewell: None,
     })
 }
 

@@ -113,12 +113,14 @@ impl Intake {
         Ok(read)
     }
 
-    /// Gives the file its name when all bytes are there and right, and says where it is.
+    /// Gives the file its name when all bytes are there and right, and says where it is. There is nothing more
+    /// to be done then than to drop this. Given up before it is done, it may get its name all the same, unless
+    /// that was [ordered](crate::Stop::order) before.
     ///
     /// # Errors
     ///
     /// As of [`Partial::finish`].
-    pub async fn finish(mut self, expected: Option<Checksum>) -> Result<PathBuf, FinishError> {
+    pub async fn finish(&mut self, expected: Option<Checksum>) -> Result<PathBuf, FinishError> {
         let partial = self.settle().await?;
         let finished = task::spawn_blocking(move || partial.finish(expected)).await;
         finished.unwrap_or_else(|_| Err(self.stopped().into()))

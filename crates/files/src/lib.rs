@@ -14,6 +14,7 @@
 //! - [`Destination`]: a folder in which to receive; [`Offered`]: what a peer says of a file
 //! - [`Partial`]: a file that is not complete yet; [`Intake`]: writes it beside the task that
 //!   receives
+//! - [`Stop`]: an order to stop with that, which may come too late
 //! - [`Checksum`], [`Algorithm`], [`Hasher`]: what tells that all bytes are right
 //! - [`Trouble`]: what the file system objects to: a full disk, a quota, a permission
 //!
@@ -32,6 +33,7 @@ mod path;
 mod place;
 mod queue;
 mod source;
+mod stop;
 mod trouble;
 mod walk;
 mod writeback;
@@ -45,5 +47,6 @@ pub use partial::{FinishError, Partial, WriteError};
 pub use path::{PathError, SafePath};
 pub use place::Overwrite;
 pub use source::{Source, SourceError};
+pub use stop::Stop;
 pub use trouble::Trouble;
 pub use walk::{Listing, Outgoing, Skipped, WalkError, WhySkipped, walk};

@@ -1,5 +1,7 @@
 //! A file that is not complete yet.
 
+mod error;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -10,15 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
-use thiserror::Error;
 use tracing::warn;
+
+pub use self::error::{FinishError, WriteError};
 
 use crate::folder::Folder;
 use crate::part::{self, Memory};
 use crate::source::BLOCK;
-use crate::{
-    Algorithm, BeginError, Checksum, Hasher, Offered, Overwrite, SafeName, Trouble, place,
-};
+use crate::{Algorithm, BeginError, Checksum, Hasher, Offered, Overwrite, SafeName, Stop, place};
 
 /// A file that is not complete yet, beside the place where it is to be. It is for nobody else, and
 /// locked.
@@ -41,72 +42,9 @@ pub struct Partial {
     hashed: u64,
     hasher: Option<Hasher>,
     fate: Fate,
+    /// Nobody waits for it any more.
     stop: Arc<AtomicBool>,
-}
-
-/// Why bytes cannot be added.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum WriteError {
-    /// The file system does not take them.
-    #[error("cannot write `{path}`: {why}")]
-    Disk {
-        /// Where the file is to be.
-        path: PathBuf,
-        /// What the file system says.
-        why: Trouble,
-    },
-    /// Whoever waited for it gave up.
-    #[error("writing `{path}` was given up")]
-    Stopped {
-        /// Where the file was to be.
-        path: PathBuf,
-    },
-    /// There are more than was said.
-    #[error("more than the {size} bytes that were announced came for `{path}`")]
-    TooMuch {
-        /// Where the file is to be.
-        path: PathBuf,
-        /// How many there were to be.
-        size: u64,
-    },
-}
-
-/// Why a file cannot be completed.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum FinishError {
-    /// It is not what the sender has. The part is thrown away.
-    #[error(
-        "`{path}` arrived with other bytes than were sent, and was thrown away: repeat the command"
-    )]
-    Differs {
-        /// Where the file was to be.
-        path: PathBuf,
-    },
-    /// Another file has come into its place, which is not to be replaced.
-    #[error("`{path}` exists by now: move it away, then repeat the command")]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Somebody else removed the part, or put something in its place.
-    #[error("somebody took away what was received of `{path}`: repeat the command")]
-    Lost {
-        /// Where the file was to be.
-        path: PathBuf,
-    },
-    /// It is not all there.
-    #[error("the last {missing} bytes of `{path}` are missing: repeat the command to go on")]
-    Short {
-        /// Where the file is to be.
-        path: PathBuf,
-        /// How many are missing.
-        missing: u64,
-    },
-    /// The last bytes cannot be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
+    order: Stop,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,11 +89,19 @@ impl Partial {
                 Memory::Kept => Fate::Keep,
             },
             stop: Arc::default(),
+            order: Stop::default(),
         };
         // Only now, as whoever had the part before may just have completed it.
         place::check_free(&partial.folder, offered, overwrite, &path)?;
         place::check_room(&partial.folder, offered, partial.offset, &path)?;
         Ok(partial)
+    }
+
+    /// Whoever gives this order has it stopped, unless it is too late.
+    #[must_use]
+    pub fn with_stop(mut self, order: Stop) -> Self {
+        self.order = order;
+        self
     }
 
     /// How many bytes there are: where the sender has to go on.
@@ -234,7 +180,7 @@ impl Partial {
     ///
     /// # Errors
     ///
-    /// Bytes are missing or wrong, the name is taken, or the file system does not let it.
+    /// Bytes are missing or wrong, the name is taken, it was stopped, or the file system does not let it.
     pub fn finish(mut self, expected: Option<Checksum>) -> Result<PathBuf, FinishError> {
         let path = self.path.clone();
         match self.size - self.offset {
@@ -255,8 +201,14 @@ impl Partial {
         if !self.is_at(&self.part) {
             return Err(FinishError::Lost { path });
         }
-        let name = place::settle(&self.folder, &self.part, &self.name, self.overwrite);
-        let name = name.map_err(|why| match why {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(self.stopped().into());
+        }
+        let settle = || place::settle(&self.folder, &self.part, &self.name, self.overwrite);
+        let Some(settled) = self.order.unless_ordered(settle) else {
+            return Err(self.stopped().into());
+        };
+        let name = settled.map_err(|why| match why {
             Errno::EXIST | Errno::ISDIR => FinishError::Exists { path: path.clone() },
             Errno::NOENT => FinishError::Lost { path: path.clone() },
             why => self.cannot(why.into()).into(),

@@ -20,9 +20,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 ///   everything it wrote was read; a bytestream that breaks ends in an error.
 /// - `poll_flush` is done when the transport has passed on what was written, `poll_shutdown`
 ///   when moreover the peer has been told that no more follows. What was written before arrives.
-///   When both directions have ended, one more shutdown waits for what is still to be put away, and
-///   one more flush for the peer to have everything: it fails if that will never be known, and says
-///   little where there is no [`receipt`](Self::receipt).
+///   When both directions have ended, one more shutdown waits for what is still to be put away. Where
+///   there is a [`receipt`](Self::receipt), one more flush waits for the peer to have everything, and
+///   fails if that will never be known; elsewhere it says nothing of the peer.
 /// - After a shutdown the other direction goes on, unless [`half_close`](Self::half_close) says
 ///   otherwise.
 /// - Dropping it before both directions have ended breaks it: the peer reads an error.
@@ -41,7 +41,7 @@ impl Bytestream {
             io: Box::new(io),
             label,
             half_close: true,
-            receipt: true,
+            receipt: false,
             detours: Vec::new(),
         }
     }
@@ -58,10 +58,11 @@ impl Bytestream {
         self
     }
 
-    /// Says that somebody in between takes what is written and tells nothing of the peer, which may have gone
-    /// before it had all of that.
-    pub fn without_receipt(mut self) -> Self {
-        self.receipt = false;
+    /// Promises that a flush, when both directions have ended, is done only once the peer's machine has all that
+    /// was written, and fails if that will never be known. Whoever reads it takes it for an arrival: where
+    /// somebody in between takes what is written, or it was not tried, nothing is promised.
+    pub fn with_receipt(mut self) -> Self {
+        self.receipt = true;
         self
     }
 

@@ -9,7 +9,7 @@ use tubes_server::{Server, Setup};
 use tubes_testkit::{Fate, Link};
 
 use super::{Content, Parties, delivered, ended, failed};
-use crate::stage::{Person, befriended, patiently};
+use crate::stage::{Meddling, Person, Tap, befriended, patiently, transport};
 
 crate::on_each_server!(
     a_file_that_flows_encrypted_is_not_ended_by_what_is_said_beside_it,
@@ -18,6 +18,8 @@ crate::on_each_server!(
 
 async fn a_file_that_flows_encrypted_is_not_ended_by_what_is_said_beside_it(shared: &Server) {
     let mut scene = Scene::on(shared).await;
+    // Or all of it might come before the word does.
+    scene.tap.meddle(Meddling::Hold(FILM / 2));
     let film = Content::of(7, FILM);
     let path = scene.parties.write("film", &film);
     let sending = scene.parties.send(&path).await;
@@ -28,6 +30,9 @@ async fn a_file_that_flows_encrypted_is_not_ended_by_what_is_said_beside_it(shar
         step.unwrap();
     }
     scene.withdraw().await;
+    scene.is_heard().await;
+    assert!(receiving.progress().bytes() < FILM as u64);
+    scene.tap.meddle(Meddling::Nothing);
     for outcome in ended(sending, receiving).await {
         assert_eq!(delivered(outcome).certainty, Certainty::Verified);
     }
@@ -53,6 +58,8 @@ struct Scene {
     server: Server,
     parties: Parties,
     fernand: FullJid,
+    /// On what Fernand reads of files.
+    tap: Tap,
     /// The identifier of the bytestream of the file.
     stream: Arc<OnceLock<String>>,
     _link: Link,
@@ -64,7 +71,9 @@ impl Scene {
         let server = patiently("a server starts", starting).await.unwrap();
         let in_clear = |account: Account| account.with_tls(Tls::None).unwrap();
         let (alice, link) = Person::linked(&server, "alice", in_clear).await;
-        let mut fernand = Person::taking_files(&server, "fernand").await;
+        let tap = Tap::default();
+        let by = tap.on(transport());
+        let mut fernand = Person::taking_files_by(&server, "fernand", by).await;
         let there = fernand.online().await;
         let stream = Arc::new(OnceLock::new());
         let heard = Arc::clone(&stream);
@@ -78,6 +87,7 @@ impl Scene {
             server,
             parties: Parties::of(alice, fernand),
             fernand: there,
+            tap,
             stream,
             _link: link,
         }
@@ -92,6 +102,15 @@ impl Scene {
         let stanzas = self.parties.alice.tubes.stanzas();
         let telling = stanzas.tell(self.fernand.clone().into(), withdrawal.payloads());
         patiently("it is said", telling).await.unwrap();
+    }
+
+    /// Waits until Fernand has taken notice of what was said before. What comes from Alice is taken notice of in
+    /// its order, and another file comes then.
+    async fn is_heard(&mut self) {
+        let path = self.parties.write("note", b"a");
+        let note = self.parties.send(&path).await;
+        self.parties.offered().await;
+        patiently("it is given up", note.give_up()).await;
     }
 
     async fn leave(self) {

@@ -3,15 +3,18 @@
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use tokio::time::sleep;
 use tubes::{FailureKind, FileTransfer, Step};
 use tubes_server::Server;
 use tubes_testkit::{Flow, Heading, Link};
 
 use super::{Content, Parties, delivered, ended, failed, is_given_up};
-use crate::stage::{digest, patiently};
+use crate::stage::{Meddling, Person, Tap, befriended, digest, patiently, transport};
 
 crate::on_each_server_and_transport!(
+    a_file_that_is_there_is_received_though_it_is_given_up_then,
     a_sender_that_gives_up_is_heard,
     a_receiver_that_gives_up_is_heard,
 );
@@ -27,6 +30,34 @@ mod in_band {
         a_part_of_something_else_is_thrown_away,
         a_receiver_that_leaves_is_noticed,
     );
+}
+
+/// Fernand has it, and does not get to say so.
+async fn a_file_that_is_there_is_received_though_it_is_given_up_then(server: &Server) {
+    let tap = Tap::default();
+    tap.meddle(Meddling::Silence(FILM / 2));
+    let (alice, fernand) = tokio::join!(
+        Person::on(server, "alice"),
+        Person::taking_files_by(server, "fernand", tap.on(transport())),
+    );
+    let (alice, fernand) = befriended(alice, fernand).await;
+    let mut parties = Parties::of(alice, fernand);
+    let film = Content::of(8, FILM);
+    let path = parties.write("film", &film);
+    let (mut sending, mut receiving) = again(&mut parties, &path).await;
+    let place = parties.there.path().join("film");
+    let arriving = async {
+        while !place.exists() {
+            sleep(GLANCE).await;
+        }
+    };
+    patiently("it is in its place", arriving).await;
+    patiently("it is given up", receiving.give_up()).await;
+    let outcome = patiently("it has ended", receiving.outcome()).await;
+    assert_eq!(delivered(outcome).path, Some(place));
+    // Of Alice nobody can say so.
+    failed(&mut sending).await;
+    arrived(parties, &film).await;
 }
 
 async fn a_sender_that_gives_up_is_heard(server: &Server) {
@@ -165,6 +196,9 @@ const FILM: usize = 6 * 1024 * 1024;
 
 /// Bytes a second of Alice's, which leaves seconds.
 const SLOW: usize = 512 << 10;
+
+/// How often it is looked whether a file is there.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// Longer than anybody waits here.
 const LONG: u64 = 1 << 30;

@@ -51,6 +51,20 @@ impl Person {
         Self::built(account.jid, builder).await.unwrap()
     }
 
+    /// Makes an account on the server and logs in; takes files, by a transport of its own.
+    pub(crate) async fn taking_files_by(
+        server: &Server,
+        name: &str,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        let account = server.fresh_account(name).await.unwrap();
+        let builder = Tubes::builder(credentials(server, &account))
+            .ladder([transport])
+            .encryption(encryption())
+            .receive_files();
+        Self::built(account.jid, builder).await.unwrap()
+    }
+
     /// Makes an account on the server and logs in; deals also with who does not encrypt.
     pub(crate) async fn lenient(server: &Server, name: &str) -> Self {
         let account = server.fresh_account(name).await.unwrap();

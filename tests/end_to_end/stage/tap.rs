@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -11,15 +11,19 @@ use tubes::transport::{Attempt, Bytestream, ConnectError, Io, Plan, Stanzas, Tra
 use tubes::{FullJid, Ibb, Socks5, TransportName};
 use xmpp_parsers::minidom::Element;
 
-/// What is done to what one side reads.
+/// What is done to what one side reads, or says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Meddling {
     /// It ends here.
     CutShort,
     /// A bit of it is changed.
     Garble,
+    /// It reads nothing more once so many bytes were carried, until something else is done.
+    Hold(usize),
     #[default]
     Nothing,
+    /// It says nothing more once so many bytes were carried, however long it tries.
+    Silence(usize),
 }
 
 /// Sees what a transport carries, as the network does, and meddles with it.
@@ -30,6 +34,18 @@ pub(crate) struct Tap(Arc<Mutex<State>>);
 struct State {
     seen: Vec<u8>,
     meddling: Meddling,
+    /// Who waits to read on.
+    held: Option<Waker>,
+}
+
+impl State {
+    fn holds(&self) -> bool {
+        matches!(self.meddling, Meddling::Hold(from) if self.seen.len() >= from)
+    }
+
+    fn silences(&self) -> bool {
+        matches!(self.meddling, Meddling::Silence(from) if self.seen.len() >= from)
+    }
 }
 
 impl Tap {
@@ -46,7 +62,11 @@ impl Tap {
 
     /// From now on this is done.
     pub(crate) fn meddle(&self, meddling: Meddling) {
-        self.with(|state| state.meddling = meddling);
+        let held = self.with(|state| {
+            state.meddling = meddling;
+            state.held.take()
+        });
+        held.into_iter().for_each(Waker::wake);
     }
 
     /// All that was carried.
@@ -111,6 +131,13 @@ impl AsyncRead for TappedIo {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let is_held = self.tap.with(|state| {
+            state.held = state.holds().then(|| cx.waker().clone());
+            state.held.is_some()
+        });
+        if is_held {
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         let read = buf.filled_mut().get_mut(before..).unwrap_or_default();
@@ -134,6 +161,9 @@ impl AsyncWrite for TappedIo {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.tap.with(|state| state.silences()) {
+            return Poll::Pending;
+        }
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, buf))?;
         let taken = buf.get(..written).unwrap_or_default();
         self.tap.with(|state| state.seen.extend_from_slice(taken));
@@ -145,6 +175,9 @@ impl AsyncWrite for TappedIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.tap.with(|state| state.silences()) {
+            return Poll::Pending;
+        }
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

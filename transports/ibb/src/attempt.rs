@@ -96,7 +96,8 @@ impl tubes_transport::Attempt for Attempt {
         };
         tracing::debug!(block_size, "in-band bytestream open");
         let stream = stream::open(wire.take(), self.kind, block_size, self.ibb.window);
-        let stream = Bytestream::new(stream, LABEL);
+        // A flush waits for the peer to acknowledge each block.
+        let stream = Bytestream::new(stream, LABEL).with_receipt();
         Ok(match self.kind {
             Kind::Ours => stream,
             Kind::Other => stream.without_half_close(),

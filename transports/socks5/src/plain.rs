@@ -54,10 +54,10 @@ impl Plain {
         let stream = Bytestream::new(Self::new(stream, end), way.label());
         let stream = match way {
             // Elsewhere it was not tried what a kernel says of a connection that has ended.
-            Way::Direct if cfg!(target_os = "linux") => stream,
-            Way::Direct => stream.without_receipt(),
+            Way::Direct if cfg!(target_os = "linux") => stream.with_receipt(),
+            Way::Direct => stream,
             // It acknowledges everything itself, and ends in order when the peer has gone.
-            Way::Proxy => stream.without_receipt(),
+            Way::Proxy => stream,
         };
         match end {
             End::OfOneDirection => stream,

@@ -1,5 +1,9 @@
 //! How a file ends.
 
+use std::sync::{Arc, OnceLock};
+
+use tubes_courier::{Farewell, Settled};
+
 use super::{Delivered, FileId, Progress};
 use crate::env::Env;
 use crate::event::{Event, Failure};
@@ -23,13 +27,56 @@ impl From<Failure> for Fate {
     }
 }
 
+/// What became of a file, and what is left to be said of it to the other side.
+#[derive(Debug)]
+pub(super) struct Concluded {
+    pub(super) fate: Fate,
+    pub(super) farewell: Option<Farewell>,
+}
+
+impl From<Fate> for Concluded {
+    fn from(fate: Fate) -> Self {
+        Self {
+            fate,
+            farewell: None,
+        }
+    }
+}
+
+impl Concluded {
+    pub(super) fn delivered<T>(
+        settled: Settled<T>,
+        delivered: impl FnOnce(T) -> Delivered,
+    ) -> Self {
+        Self {
+            fate: Fate::Delivered(delivered(settled.outcome)),
+            farewell: settled.farewell,
+        }
+    }
+}
+
+/// What became of a file, as soon as it is known. It is said once, and stays. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known(Arc<OnceLock<Fate>>);
+
+impl Known {
+    /// That is what became of it, unless something else is known already.
+    pub(super) fn say(&self, fate: Fate) {
+        let _ = self.0.set(fate);
+    }
+
+    pub(super) fn fate(&self) -> Option<&Fate> {
+        self.0.get()
+    }
+}
+
 /// How a file ends: tells the application, and then the account, when dropped.
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) env: Env,
     pub(super) file: FileId,
     pub(super) progress: Progress,
-    pub(super) fate: Fate,
+    pub(super) known: Known,
     pub(super) _obituary: Obituary,
 }
 
@@ -39,7 +86,7 @@ impl End {
             env: env.clone(),
             file,
             progress: progress.clone(),
-            fate: Fate::Failed(failure::internal()),
+            known: Known::default(),
             _obituary: obituary,
         }
     }
@@ -47,7 +94,8 @@ impl End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        let fate = std::mem::replace(&mut self.fate, Fate::GivenUp);
+        let fate = self.known.fate().cloned();
+        let fate = fate.unwrap_or_else(|| failure::internal().into());
         tracing::debug!(file = %self.file, ?fate, "file ended");
         let (file, carried) = (self.file, self.progress.bytes());
         self.env.announcer.announce(match fate {

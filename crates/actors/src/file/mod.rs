@@ -7,7 +7,8 @@
 //!
 //! The actor owns the file's life; negotiating and copying run in one task on the embedder's
 //! runtime, from the offer on. However that ends, by return, abort or panic, the application hears of it
-//! exactly once.
+//! exactly once: when the task has ended, and what became of the file by the time when that was known. What
+//! ends the task while it still says farewell does not change it.
 //!
 //! - [`Particulars`], [`Progress`], [`Delivered`]: what is known of it (`particulars.rs`)
 //! - `sending.rs`, `receiving.rs`: the tasks; `passage.rs`: what they share; `site.rs`: where to receive
@@ -32,8 +33,7 @@ use actix::{
 };
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle};
-use tokio_util::sync::CancellationToken;
-use tubes_files::Destination;
+use tubes_files::{Destination, Stop};
 
 pub(crate) use self::claims::Claims;
 pub use self::particulars::{Delivered, FileId, Particulars, Progress};
@@ -41,7 +41,7 @@ pub(crate) use self::receiving::Receiving;
 pub(crate) use self::sending::{Sending, Taker};
 pub(crate) use self::trouble::withdrawn;
 
-use self::end::{End, Fate};
+use self::end::{Concluded, End, Fate};
 use self::hearsay::Hearsay;
 use crate::env::Env;
 use crate::event::Failure;
@@ -51,11 +51,11 @@ use crate::obituary::Obituary;
 /// One file; ends by itself.
 #[derive(Debug)]
 pub(crate) struct FileActor {
-    task: Option<JoinHandle<Fate>>,
+    task: Option<JoinHandle<()>>,
     abort: AbortHandle,
     /// What it is said to have ended for, if it is given up.
     given_up: Fate,
-    stop: CancellationToken,
+    stop: Stop,
     cue: Option<Cue>,
     hearsay: Hearsay,
     end: End,
@@ -84,7 +84,7 @@ impl FileActor {
         let progress = Progress::new();
         let end = End::of(env, file, &progress, obituary);
         sending.announce(env, file, &progress);
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let (cue, found) = oneshot::channel();
         let cue = match taker {
             Some(taker) => {
@@ -108,7 +108,7 @@ impl FileActor {
         let progress = Progress::new();
         let end = End::of(env, file, &progress, obituary);
         receiving.announce(env, file, &progress);
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let (cue, accepted) = oneshot::channel();
         let hearsay = Hearsay::default();
         let work = receiving.run(
@@ -126,13 +126,23 @@ impl FileActor {
     fn launch(
         env: &Env,
         end: End,
-        work: impl Future<Output = Fate> + Send + 'static,
-        stop: CancellationToken,
+        work: impl Future<Output = Concluded> + Send + 'static,
+        stop: Stop,
         cue: Option<Cue>,
         hearsay: Hearsay,
     ) -> Addr<Self> {
         let span = tracing::info_span!("file", file = %end.file);
-        let running = tracing::Instrument::instrument(work, span);
+        let known = end.known.clone();
+        let running = async move {
+            let Concluded { fate, farewell } = work.await;
+            if !matches!(fate, Fate::GivenUp) {
+                known.say(fate);
+            }
+            if let Some(farewell) = farewell {
+                farewell.say().await;
+            }
+        };
+        let running = tracing::Instrument::instrument(running, span);
         let task = env.runtime.spawn(running);
         Self {
             abort: task.abort_handle(),
@@ -147,9 +157,15 @@ impl FileActor {
         .start()
     }
 
-    /// Ends it at once, for this reason.
-    fn abort(&mut self, why: Failure) {
-        self.given_up = Fate::Failed(why);
+    /// Ends it at once, for this reason unless it is known by now what became of it. The last step into its
+    /// place is not interrupted: what comes of that is known in a moment.
+    fn abort(&mut self, why: Fate) {
+        if self.end.known.fate().is_none() {
+            if !self.stop.order() {
+                return;
+            }
+            self.given_up = why;
+        }
         self.abort.abort();
     }
 }
@@ -159,10 +175,10 @@ impl Actor for FileActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let Some(task) = self.task.take() else { return };
-        ctx.spawn(task.into_actor(self).map(|fate, actor, ctx| {
-            actor.end.fate = fate.unwrap_or_else(|error| match error.is_panic() {
-                true => failure::internal().into(),
-                false => actor.given_up.clone(),
+        ctx.spawn(task.into_actor(self).map(|ended, actor, ctx| {
+            actor.end.known.say(match ended {
+                Err(error) if error.is_panic() => failure::internal().into(),
+                _ => actor.given_up.clone(),
             });
             ctx.stop();
         }));
@@ -235,8 +251,8 @@ impl Handler<GiveUp> for FileActor {
     type Result = MessageResult<GiveUp>;
 
     fn handle(&mut self, GiveUp: GiveUp, ctx: &mut Self::Context) -> Self::Result {
-        self.stop.cancel();
-        ctx.run_later(FAREWELL, |actor, _| actor.abort.abort());
+        self.stop.order();
+        ctx.run_later(FAREWELL, |actor, _| actor.abort(Fate::GivenUp));
         let (until_gone, gone) = oneshot::channel();
         self.waiting.push(until_gone);
         MessageResult(gone)
@@ -253,7 +269,7 @@ impl Handler<Unattended> for FileActor {
 
     fn handle(&mut self, Unattended(why): Unattended, _: &mut Self::Context) {
         if let Some(Cue::Destination(_)) = self.cue {
-            self.abort(why);
+            self.abort(why.into());
         }
     }
 }
@@ -268,7 +284,7 @@ impl Handler<Withdrawn> for FileActor {
 
     fn handle(&mut self, Withdrawn(why): Withdrawn, _: &mut Self::Context) {
         if let Some(why) = self.hearsay.hear(why) {
-            self.abort(why);
+            self.abort(why.into());
         }
     }
 }
@@ -282,7 +298,7 @@ impl Handler<Lost> for FileActor {
     type Result = ();
 
     fn handle(&mut self, Lost(why): Lost, _: &mut Self::Context) {
-        self.abort(why);
+        self.abort(why.into());
     }
 }
 

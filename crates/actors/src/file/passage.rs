@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
 use tubes_courier::{Dialect, Errand};
+use tubes_files::Stop;
 use tubes_protocol::transcript::Transcript;
 use tubes_transport::{Kind, Patience, Request, StreamId};
 use xmpp_parsers::jid::FullJid;
@@ -21,7 +21,7 @@ pub(super) struct Passage {
     pub(super) env: Env,
     pub(super) file: FileId,
     pub(super) progress: Progress,
-    pub(super) stop: CancellationToken,
+    pub(super) stop: Stop,
 }
 
 impl Passage {

@@ -1,20 +1,20 @@
 //! The task that receives a file.
 
+use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tubes_courier::{ReceiveError, Wanted};
-use tubes_files::{Algorithm, Checksum, Destination, Offered, Version};
+use tubes_files::{Algorithm, Checksum, Destination, Offered, Stop, Version};
 use tubes_protocol::file::{Contents, FileAnswer, FileError, FileOffer, Range, Reason};
 use tubes_secure::Protection;
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::StanzaError;
 
-use super::claims::Turn;
-use super::end::Fate;
+use super::claims::{Claim, Turn};
+use super::end::{Concluded, Fate};
 use super::hearsay::Hearsay;
 use super::passage::Passage;
 use super::site::{Begun, Refusal, Sender, Site};
@@ -88,9 +88,9 @@ impl Receiving {
         file: FileId,
         progress: Progress,
         accepted: oneshot::Receiver<Destination>,
-        stop: CancellationToken,
+        stop: Stop,
         hearsay: Hearsay,
-    ) -> Fate {
+    ) -> Concluded {
         let passage = Passage {
             env,
             file,
@@ -104,7 +104,7 @@ impl Receiving {
             hearsay,
         };
         let received = Box::pin(taking.receive(self, accepted)).await;
-        received.unwrap_or_else(|fate| fate)
+        received.unwrap_or_else(Concluded::from)
     }
 }
 
@@ -121,11 +121,11 @@ impl Taking {
         self,
         receiving: Receiving,
         accepted: oneshot::Receiver<Destination>,
-    ) -> Result<Fate, Fate> {
+    ) -> Result<Concluded, Fate> {
         let (receiving, _) = self.vet(receiving).await?;
         let stop = &self.passage.stop;
         let accepted = tokio::select! {
-            () = stop.cancelled() => None,
+            () = stop.ordered() => None,
             accepted = accepted => accepted.ok(),
         };
         let Some(there) = accepted else {
@@ -159,8 +159,17 @@ impl Taking {
         let claims = &self.passage.env.claims;
         let claim = claims.claim(self.peer.clone(), path, size);
         tokio::select! {
-            () = claim.superseded() => Err(trouble::superseded(&self.peer).into()),
+            () = self.superseded(&claim) => Err(trouble::superseded(&self.peer).into()),
             received = self.take(secured, &site, offset, claim.turn()) => received,
+        }
+    }
+
+    /// Waits until the same file is received anew before this one is in its place: then it will not be.
+    async fn superseded(&self, claim: &Claim) {
+        claim.superseded().await;
+        if !self.passage.stop.order() {
+            // What comes of it is known in a moment.
+            future::pending().await
         }
     }
 
@@ -228,7 +237,7 @@ impl Taking {
             .request(stream, self.peer.clone(), answer, Vec::new());
         let opening = self.passage.opening(&self.peer);
         tokio::select! {
-            () = self.passage.stop.cancelled() => Err(Fate::GivenUp),
+            () = self.passage.stop.ordered() => Err(Fate::GivenUp),
             secured = opening.answer(*receiving.proposed, vetted, request) => Ok(secured?),
         }
     }
@@ -240,7 +249,7 @@ impl Taking {
         site: &Site,
         offset: u64,
         turn: Arc<Turn>,
-    ) -> Result<Fate, Fate> {
+    ) -> Result<Concluded, Fate> {
         let begun = match site.begin(offset).await {
             Ok(begun) => begun,
             Err(Refusal { reason, failure }) => {
@@ -255,7 +264,7 @@ impl Taking {
             Begun::Whole(existing) => tubes_courier::compare(errand, existing, turn).await,
         };
         match received {
-            Ok(received) => Ok(Fate::Delivered(Delivered {
+            Ok(settled) => Ok(Concluded::delivered(settled, |received| Delivered {
                 path: Some(received.path),
                 sha256: received.sum.map(|sum| sum.to_string()),
                 certainty: received.certainty,

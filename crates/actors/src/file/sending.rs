@@ -7,16 +7,15 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
-use tubes_courier::{SendError, Sent};
-use tubes_files::{Algorithm, Checksum, Source};
+use tubes_courier::{SendError, Sent, Settled};
+use tubes_files::{Algorithm, Checksum, Source, Stop};
 use tubes_protocol::file::{
     Contents, Date, FileAnswer, FileError, FileOffer, Md5, Reason, Withdrawal,
 };
 use tubes_transport::{Kind, StreamId};
 use xmpp_parsers::jid::{FullJid, Jid};
 
-use super::end::Fate;
+use super::end::{Concluded, Fate};
 use super::passage::Passage;
 use super::{Delivered, FileId, Particulars, Progress, trouble};
 use crate::env::Env;
@@ -94,14 +93,14 @@ impl Sending {
         file: FileId,
         progress: Progress,
         found: oneshot::Receiver<Taker>,
-        stop: CancellationToken,
-    ) -> Fate {
+        stop: Stop,
+    ) -> Concluded {
         let taker = tokio::select! {
-            () = stop.cancelled() => return Fate::GivenUp,
+            () = stop.ordered() => return Fate::GivenUp.into(),
             taker = found => taker,
         };
         let Ok(taker) = taker else {
-            return failure::internal().into();
+            return Fate::from(failure::internal()).into();
         };
         let passage = Passage {
             env,
@@ -115,7 +114,7 @@ impl Sending {
             stream: new_stream(),
         };
         let sent = Box::pin(offering.send(self)).await;
-        sent.unwrap_or_else(|fate| fate)
+        sent.unwrap_or_else(Concluded::from)
     }
 }
 
@@ -127,7 +126,7 @@ struct Offering {
 }
 
 impl Offering {
-    async fn send(mut self, sending: Sending) -> Result<Fate, Fate> {
+    async fn send(mut self, sending: Sending) -> Result<Concluded, Fate> {
         let Sending {
             source,
             mut offer,
@@ -139,11 +138,11 @@ impl Offering {
         offer.md5 = self.sum(&source).await?;
         let first = self.once(&source, offer.clone(), contents.clone()).await?;
         let Ended::Differs = first else {
-            return first.into_fate();
+            return first.concluded();
         };
         // What was there was part of something else, and is thrown away by now.
         self.stream = new_stream();
-        self.once(&source, offer, contents).await?.into_fate()
+        self.once(&source, offer, contents).await?.concluded()
     }
 
     async fn once(
@@ -209,7 +208,7 @@ impl Offering {
             .request(stream, peer.clone(), offer.into(), extensions);
         let opening = self.passage.opening(peer);
         let asked = tokio::select! {
-            () = self.passage.stop.cancelled() => None,
+            () = self.passage.stop.ordered() => None,
             asked = opening.ask(request) => Some(asked),
         };
         let Some(asked) = asked else {
@@ -244,18 +243,18 @@ impl Offering {
 enum Ended {
     /// What the receiver had was not the beginning of this file.
     Differs,
-    Sent(Sent),
+    Sent(Settled<Sent>),
 }
 
 impl Ended {
-    fn into_fate(self) -> Result<Fate, Fate> {
+    fn concluded(self) -> Result<Concluded, Fate> {
         match self {
             // Twice is too often.
             Self::Differs => Err(failure::internal().into()),
-            Self::Sent(Sent { sum, certainty }) => Ok(Fate::Delivered(Delivered {
+            Self::Sent(settled) => Ok(Concluded::delivered(settled, |sent| Delivered {
                 path: None,
-                sha256: sum.map(|sum| sum.to_string()),
-                certainty,
+                sha256: sent.sum.map(|sum| sum.to_string()),
+                certainty: sent.certainty,
             })),
         }
     }

@@ -1,5 +1,6 @@
 //! Receivers whose disk is busy: whoever gives up says so all the same, and lets go of the part.
 
+use tokio::task::yield_now;
 use tubes_files::BeginError;
 use tubes_protocol::file::Md5;
 
@@ -12,7 +13,7 @@ async fn who_gives_up_says_so_before_the_disk_is_done() {
     let receiving = receive(errand, busy.partial(), Wanted::default());
     let stopping = async {
         other.write_all(&[7; 4096]).await.unwrap();
-        stop.cancel();
+        assert!(stop.order());
         assert_eq!(last_word(&mut other).await, "failed cancelled\n");
         assert!(busy.is_busy());
         other.shutdown().await.unwrap();
@@ -22,6 +23,34 @@ async fn who_gives_up_says_so_before_the_disk_is_done() {
     assert!(matches!(received, Err(ReceiveError::Stopped)));
     // Whoever sends it again finds it free.
     assert!(!busy.is_busy());
+}
+
+/// Everything was said, and the file is not in its place yet.
+#[tokio::test]
+async fn a_file_that_is_given_up_before_it_is_in_its_place_will_not_be() {
+    let busy = Busy::with(Algorithm::Sha256);
+    let (errand, mut other, stop) = errand(Dialect::Ours);
+    let counter = errand.counter.clone();
+    let receiving = receive(errand, busy.partial(), Wanted::default());
+    let stopping = async {
+        let rest = usize::try_from(busy.offered.size - LARGE).unwrap();
+        other.write_all(&vec![7; rest]).await.unwrap();
+        other
+            .write_all(busy.stage.sum_line().as_bytes())
+            .await
+            .unwrap();
+        other.shutdown().await.unwrap();
+        while counter.bytes() < busy.offered.size {
+            yield_now().await;
+        }
+        assert!(stop.order() && busy.is_busy());
+        assert_eq!(last_word(&mut other).await, "failed cancelled\n");
+    };
+    let ending = async { tokio::join!(receiving, stopping) };
+    let (received, ()) = timeout(PATIENCE, ending).await.unwrap();
+    assert!(matches!(received, Err(ReceiveError::Stopped)));
+    assert!(!busy.stage.arrived().exists());
+    assert_eq!(busy.partial().offset(), busy.offered.size);
 }
 
 #[tokio::test]
@@ -34,7 +63,7 @@ async fn others_are_left_before_the_disk_is_done() {
     };
     let receiving = receive(errand, busy.partial(), wanted);
     let stopping = async {
-        stop.cancel();
+        assert!(stop.order());
         assert_eq!(other.read(&mut [0]).await.unwrap(), 0);
         assert!(busy.is_busy());
     };

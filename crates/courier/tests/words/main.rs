@@ -14,12 +14,11 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tubes_courier::{
-    Certainty, Counter, Dialect, Errand, Existing, ReceiveError, Received, SendError, Sent, Wanted,
-    compare, receive, send,
+    Certainty, Counter, Dialect, Errand, Existing, ReceiveError, Received, SendError, Sent,
+    Settled, Wanted, compare, receive, send,
 };
-use tubes_files::{Algorithm, Destination, Offered, Partial, SafeName, Source, Version};
+use tubes_files::{Algorithm, Destination, Offered, Partial, SafeName, Source, Stop, Version};
 use tubes_protocol::file::{Range, Reason, Sha256};
 use tubes_transport::Bytestream;
 
@@ -76,11 +75,11 @@ impl Stage {
 }
 
 /// One side of a bytestream, and the other in hand.
-fn errand(dialect: Dialect) -> (Errand, DuplexStream, CancellationToken) {
+fn errand(dialect: Dialect) -> (Errand, DuplexStream, Stop) {
     let (own, other) = duplex(4096);
-    let stop = CancellationToken::new();
+    let stop = Stop::default();
     let errand = Errand {
-        stream: Bytestream::new(own, "memory"),
+        stream: Bytestream::new(own, "memory").with_receipt(),
         dialect,
         counter: Counter::default(),
         stop: stop.clone(),
@@ -103,7 +102,17 @@ async fn receives(
         let _ = other.read_to_string(&mut heard).await;
         heard
     };
-    tokio::join!(receive(errand, stage.partial(), wanted), saying)
+    let receiving = receive(errand, stage.partial(), wanted);
+    tokio::join!(to_the_end(receiving), saying)
+}
+
+/// Does it, and says farewell.
+async fn to_the_end<T, E>(errand: impl Future<Output = Result<Settled<T>, E>>) -> Result<T, E> {
+    let Settled { outcome, farewell } = errand.await?;
+    if let Some(farewell) = farewell {
+        farewell.say().await;
+    }
+    Ok(outcome)
 }
 
 async fn sends(stage: &Stage, range: Range, answer: &str) -> (Result<Sent, SendError>, Vec<u8>) {
@@ -115,7 +124,8 @@ async fn sends(stage: &Stage, range: Range, answer: &str) -> (Result<Sent, SendE
         other.shutdown().await.unwrap();
         heard
     };
-    tokio::join!(send(errand, stage.source(), range), hearing)
+    let sending = send(errand, stage.source(), range);
+    tokio::join!(to_the_end(sending), hearing)
 }
 
 #[tokio::test]
@@ -127,11 +137,11 @@ async fn a_file_goes_from_one_to_the_other() {
             stream: Bytestream::new(stream, "memory"),
             dialect: Dialect::Ours,
             counter: Counter::default(),
-            stop: CancellationToken::new(),
+            stop: Stop::default(),
         };
         let (sent, received) = tokio::join!(
-            send(errand(one), stage.source(), Range::default()),
-            receive(errand(other), stage.partial(), Wanted::default()),
+            to_the_end(send(errand(one), stage.source(), Range::default())),
+            to_the_end(receive(errand(other), stage.partial(), Wanted::default())),
         );
         let (sent, received) = (sent.unwrap(), received.unwrap());
         assert_eq!(sent.sum, Some(Sha256(stage.sum())));
@@ -199,7 +209,7 @@ async fn a_sender_that_is_stopped_ends_early() {
     let stopping = async {
         let mut first = [0; 100];
         other.read_exact(&mut first).await.unwrap();
-        stop.cancel();
+        assert!(stop.order());
         let mut rest = Vec::new();
         other.read_to_end(&mut rest).await.unwrap();
         rest.len()
@@ -236,6 +246,25 @@ async fn a_receiver_says_that_it_has_everything() {
     let (received, heard) = receives(&stage, &said, Dialect::Ours, wanted).await;
     assert_eq!(received.unwrap().certainty, Certainty::Verified);
     assert_eq!(heard, "received\n");
+}
+
+#[tokio::test]
+async fn a_file_is_received_before_the_sender_has_heard_of_it_and_whether_it_does_or_not() {
+    let stage = Stage::with(10_000);
+    let (errand, mut other, stop) = errand(Dialect::Ours);
+    let said = [&stage.content[..], stage.sum_line().as_bytes()].concat();
+    let saying = async {
+        other.write_all(&said).await.unwrap();
+        other.shutdown().await.unwrap();
+    };
+    let receiving = receive(errand, stage.partial(), Wanted::default());
+    let (received, ()) = tokio::join!(receiving, saying);
+    let Settled { outcome, farewell } = received.unwrap();
+    assert_eq!(outcome.certainty, Certainty::Verified);
+    assert_eq!(fs::read(outcome.path).unwrap(), stage.content);
+    assert!(!stop.order(), "it is there");
+    drop(farewell);
+    assert_eq!(last_word(&mut other).await, "");
 }
 
 #[tokio::test]
@@ -306,7 +335,7 @@ async fn a_file_that_is_there_is_compared() {
             other.read_to_string(&mut heard).await.unwrap();
             heard
         };
-        let comparing = compare(errand, existing, Arc::default());
+        let comparing = to_the_end(compare(errand, existing, Arc::default()));
         let (compared, heard) = tokio::join!(comparing, asking);
         assert_eq!(heard, verdict);
         assert_eq!(compared.is_ok(), verdict == "received\n");
@@ -327,7 +356,7 @@ async fn files_of_one_contact_are_compared_in_turn_and_that_can_be_given_up() {
             whole: stage.arrived(),
             size: 10_000,
         };
-        Box::pin(compare(errand, existing, Arc::clone(&turn)))
+        Box::pin(to_the_end(compare(errand, existing, Arc::clone(&turn))))
     };
     let (one, mut asking, stop) = errand(Dialect::Ours);
     let mut given_up = compare(one);
@@ -342,7 +371,7 @@ async fn files_of_one_contact_are_compared_in_turn_and_that_can_be_given_up() {
         let moment = timeout(Duration::from_millis(50), comparing).await;
         assert!(moment.is_err(), "it was not its turn");
     }
-    stop.cancel();
+    assert!(stop.order());
     let (given_up, heard) = tokio::join!(given_up, last_word(&mut asking));
     assert!(matches!(given_up, Err(ReceiveError::Stopped)));
     assert_eq!(heard, "failed cancelled\n");

@@ -31,7 +31,7 @@ async fn others_are_sent_the_bytes_alone_and_waited_for() {
     }
     assert!(heard == stage.content[1_000..3_000]);
     drop(other);
-    assert_eq!(sending.await.unwrap().certainty, Certainty::Carried);
+    assert_eq!(sending.await.unwrap().outcome.certainty, Certainty::Carried);
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn others_that_take_their_time_are_waited_for() {
         drop(other);
     };
     let (sent, ()) = tokio::join!(send(errand, stage.source(), Range::default()), ending);
-    assert_eq!(sent.unwrap().certainty, Certainty::Carried);
+    assert_eq!(sent.unwrap().outcome.certainty, Certainty::Carried);
     assert!(begun.elapsed() >= LONG);
 }
 
@@ -99,7 +99,8 @@ async fn of_others_that_never_end_it_is_not_known_whether_they_have_it() {
         read = other.read_to_end(&mut heard) => read.unwrap(),
     };
     assert!(heard == stage.content);
-    assert_eq!(sending.await.unwrap().certainty, Certainty::Unconfirmed);
+    let sent = sending.await.unwrap();
+    assert_eq!(sent.outcome.certainty, Certainty::Unconfirmed);
     drop(other);
 }
 
@@ -111,15 +112,15 @@ async fn others_that_end_before_everything_arrived_are_not_said_to_have_it() {
         (Rest::UnderWay, Certainty::Unconfirmed),
     ] {
         let (stream, other) = Kernel::holding(rest);
-        assert_eq!(sent_to(stream, other).await, certainty, "{rest:?}");
+        let sent = sent_to(stream.with_receipt(), other).await;
+        assert_eq!(sent, certainty, "{rest:?}");
     }
 }
 
 #[tokio::test]
-async fn of_others_behind_a_proxy_it_is_not_known_whether_they_have_it() {
+async fn where_a_transport_promises_nothing_it_is_not_known_whether_others_have_it() {
     let (stream, other) = Kernel::holding(Rest::Arrived);
-    let certainty = sent_to(stream.without_receipt(), other).await;
-    assert_eq!(certainty, Certainty::Unconfirmed);
+    assert_eq!(sent_to(stream, other).await, Certainty::Unconfirmed);
 }
 
 /// Sends a file to somebody who reads it to its end, and ends then.
@@ -129,7 +130,7 @@ async fn sent_to(stream: Bytestream, mut other: DuplexStream) -> Certainty {
         stream,
         dialect: Dialect::Plain,
         counter: Counter::default(),
-        stop: CancellationToken::new(),
+        stop: Stop::default(),
     };
     let hearing = async {
         let mut heard = Vec::new();
@@ -138,7 +139,7 @@ async fn sent_to(stream: Bytestream, mut other: DuplexStream) -> Certainty {
         drop(other);
     };
     let (sent, ()) = tokio::join!(send(errand, stage.source(), Range::default()), hearing);
-    sent.unwrap().certainty
+    sent.unwrap().outcome.certainty
 }
 
 #[tokio::test]
@@ -168,10 +169,10 @@ async fn others_that_end_in_the_middle_do_not_have_it() {
     let stage = Stage::with(300_000);
     let (own, mut other) = duplex(100_000);
     let errand = Errand {
-        stream: Bytestream::new(own, "memory"),
+        stream: Bytestream::new(own, "memory").with_receipt(),
         dialect: Dialect::Plain,
         counter: Counter::default(),
-        stop: CancellationToken::new(),
+        stop: Stop::default(),
     };
     let ending = async {
         let mut first = vec![0; 1_000];

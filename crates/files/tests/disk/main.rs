@@ -10,6 +10,7 @@ mod looking;
 mod names;
 mod receiving;
 mod sending;
+mod stopping;
 mod streaming;
 mod walking;
 

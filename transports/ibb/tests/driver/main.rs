@@ -92,7 +92,7 @@ async fn receive(mut from: impl AsyncRead + Unpin) -> Vec<u8> {
 async fn echoes() {
     let (mut a, mut b, _hub) = open(Ibb::new(), Kind::Ours).await;
     assert_eq!(a.label(), "ibb");
-    assert!(a.half_close());
+    assert!(a.half_close() && a.receipt());
     for word in ["one", "two", "three"] {
         a.write_all(word.as_bytes()).await.unwrap();
         let mut heard = vec![0; word.len()];
@@ -121,7 +121,7 @@ async fn one_direction_ends_before_the_other_between_our_own_kind() {
 #[tokio::test]
 async fn to_others_a_close_is_the_end_of_both_directions() {
     let (a, mut b, _hub) = open(Ibb::new(), Kind::Other).await;
-    assert!(!a.half_close());
+    assert!(!a.half_close() && a.receipt());
     let (a_in, a_out) = tokio::io::split(a);
     send(a_out, b"last".to_vec()).await;
     assert_eq!(receive(&mut b).await, b"last");
