@@ -46,6 +46,7 @@ impl Session {
         let account = with_resource(account);
         let resume_limit = account.resume_limit();
         let connector = Connector::new(account);
+        let cut_answers = connector.cut_answers();
         let Established {
             connection,
             server,
@@ -73,7 +74,8 @@ impl Session {
             Identity::new(features),
             rand::random(),
             switchboard,
-        );
+        )
+        .told_of(cut_answers);
         let pump = Pump {
             stream,
             reconnector,
