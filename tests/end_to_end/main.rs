@@ -10,6 +10,7 @@ mod stage;
 
 mod absence;
 mod api;
+mod bounds;
 mod breaks;
 mod bursts;
 mod closing;

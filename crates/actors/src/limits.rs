@@ -169,7 +169,8 @@ pub enum Limit {
     Occupants,
     /// Programs of one contact that are online at a time: those beyond are not seen.
     Resources,
-    /// Contacts in the roster: those beyond are taken for strangers.
+    /// Contacts in the roster: those beyond are taken for strangers, unless the application deals with them. Of
+    /// nobody, if the server's list was too long to be read as a whole at login.
     Roster,
     /// Bytes that wait to be read, of one contact or in all: connections that bring more are broken off.
     Unread,

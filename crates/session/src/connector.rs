@@ -14,7 +14,7 @@ use xmpp_parsers::jid::BareJid;
 use crate::account::{Account, Tls};
 use crate::dns::{self, Target};
 use crate::event::Terms;
-use crate::filter::LastWords;
+use crate::filter::{CutAnswers, LastWords};
 use crate::handshake::{self, LoggedIn, within};
 use crate::login_error::{LoginError, LoginFailure, Occasion};
 use crate::sasl::Security;
@@ -27,6 +27,7 @@ pub(crate) struct Connector {
     account: Arc<Account>,
     encryption: Arc<OnceCell<Encryption>>,
     succeeded: Arc<AtomicBool>,
+    cut_answers: CutAnswers,
 }
 
 /// An authenticated stream without a resource.
@@ -50,7 +51,13 @@ impl Connector {
             account: Arc::new(account),
             encryption: Arc::default(),
             succeeded: Arc::default(),
+            cut_answers: CutAnswers::default(),
         }
+    }
+
+    /// Which answers are not the whole, over all connections.
+    pub(crate) fn cut_answers(&self) -> CutAnswers {
+        self.cut_answers.clone()
     }
 
     /// Another program has taken the address over: nothing is to be tried again.
@@ -141,7 +148,7 @@ impl Connector {
             connection,
             last_words,
             terms,
-        } = handshake::log_in(io, &security, &self.account).await?;
+        } = handshake::log_in(io, &security, &self.account, self.cut_answers()).await?;
         allowance.lift();
         Ok(Established {
             connection,

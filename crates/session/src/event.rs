@@ -66,7 +66,8 @@ pub enum Bound {
     Carried(tubes_transport::Bound),
     /// Resources of one contact that are followed.
     Resources,
-    /// Contacts in the roster. Those beyond are taken for strangers.
+    /// Contacts in the roster. Those beyond are taken for strangers, unless the user named them. It is said of
+    /// nobody if the server's list was too long to be read as a whole at login.
     Roster,
 }
 

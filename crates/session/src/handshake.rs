@@ -19,7 +19,7 @@ use xmpp_parsers::stream_features::StreamFeatures;
 
 use crate::account::Account;
 use crate::event::{StreamManagement, Terms};
-use crate::filter::{LastWords, Line};
+use crate::filter::{CutAnswers, LastWords, Line};
 use crate::login_error::LoginFailure;
 use crate::sasl::{self, Names, Security};
 
@@ -29,7 +29,7 @@ pub(crate) async fn start_tls(
     account: &Account,
 ) -> Result<Box<dyn Io>, LoginFailure> {
     // RFC 6120 §4.7.1: who we are is nobody's business before the stream is encrypted.
-    let (features, mut stream) = open(io, header(account)).await?;
+    let (features, mut stream) = open(io, header(account), CutAnswers::default()).await?;
     if !features.can_starttls() {
         return Err(LoginFailure::NoEncryption);
     }
@@ -61,17 +61,19 @@ pub(crate) struct LoggedIn {
 }
 
 /// Authenticates, and restarts the stream up to the point where a resource can be bound.
-/// Done within 50 s. Beside the connection comes why it will have ended.
+/// Done within 50 s. Beside the connection comes why it will have ended; `cut` will know which answers are not
+/// the whole.
 pub(crate) async fn log_in(
     io: Box<dyn Io>,
     security: &Security,
     account: &Account,
+    cut: CutAnswers,
 ) -> Result<LoggedIn, LoginFailure> {
     let header = match security {
         Security::Loopback => header,
         Security::Tls(_) => identified,
     };
-    let (features, mut stream) = open(io, header(account)).await?;
+    let (features, mut stream) = open(io, header(account), cut).await?;
     let authenticated = sasl::authenticate(&mut stream, &features, security, account);
     let Names { mechanism, binding } =
         within(AUTHENTICATION, "authenticating", authenticated).await?;
@@ -112,7 +114,13 @@ pub(crate) async fn log_in(
 pub(crate) async fn ended() -> Option<Connection> {
     let (near, mut far) = tokio::io::duplex(2 * ENDED.len());
     far.write_all(ENDED.as_bytes()).await.ok()?;
-    let (features, stream) = open(Box::new(near), StreamHeader::default()).await.ok()?;
+    let (features, stream) = open(
+        Box::new(near),
+        StreamHeader::default(),
+        CutAnswers::default(),
+    )
+    .await
+    .ok()?;
     Some(Connection {
         stream: stream.box_stream(),
         features,
@@ -129,9 +137,11 @@ const ENDED: &str = "<stream:stream xmlns='jabber:client' \
 async fn open(
     io: Box<dyn Io>,
     header: StreamHeader<'_>,
+    cut: CutAnswers,
 ) -> Result<(StreamFeatures, XmppStream<Line>), LoginFailure> {
     within(STREAM, OPENING, async {
-        let pending = initiate_stream(Line::new(io), ns::JABBER_CLIENT, header, TIMEOUTS).await;
+        let line = Line::new(io, cut);
+        let pending = initiate_stream(line, ns::JABBER_CLIENT, header, TIMEOUTS).await;
         let pending = pending.map_err(LoginFailure::io(OPENING))?;
         let features = pending.recv_features().await;
         features.map_err(LoginFailure::features(OPENING))

@@ -29,7 +29,7 @@ pub(crate) struct Pump {
     pub(crate) reconnector: Reconnector,
     pub(crate) router: Router,
     pub(crate) outbox: Outbox,
-    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) notices: mpsc::Receiver<Notice>,
     pub(crate) events: mpsc::Sender<SessionEvent>,
     pub(crate) login: Login,
@@ -44,18 +44,25 @@ pub(crate) struct Pump {
     pub(crate) tick: Interval,
 }
 
+/// What the session's owner wants, and who is told that it is so.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) command: Command,
+    pub(crate) done: oneshot::Sender<()>,
+}
+
 /// What the session's owner wants.
 #[derive(Debug)]
 pub(crate) enum Command {
     Abandon(BareJid),
     Advertise(Vec<String>),
     Attend(BareJid),
-    Close(oneshot::Sender<()>),
+    Close,
     Consent(BareJid, Subscribe),
     Forsake(BareJid),
     Inquire(Inquiry),
     Present(Presence),
-    Share(oneshot::Sender<()>),
+    Share,
 }
 
 impl Pump {
@@ -112,9 +119,9 @@ impl Pump {
             Some((lane, outbound)) = self.outbox.next_up_to(widest), if room => {
                 self.say(lane, outbound).await;
             }
-            command = self.commands.recv() => match command {
-                Some(Command::Close(done)) => return Step::Close(done),
-                Some(command) => self.handle_command(command),
+            order = self.orders.recv() => match order {
+                Some(Order { command: Command::Close, done }) => return Step::Close(done),
+                Some(order) => self.handle_order(order),
                 None => return Step::End,
             },
             Some(notice) = self.notices.recv() => return self.handle_notice(notice),
@@ -220,7 +227,7 @@ impl Pump {
             .report(SessionEvent::Link(Link::Reset(self.login.clone())));
     }
 
-    fn handle_command(&mut self, command: Command) {
+    fn handle_order(&mut self, Order { command, done }: Order) {
         match command {
             Command::Advertise(features) => self.router.handle_identity(Identity::new(features)),
             Command::Consent(contact, subscribe) => {
@@ -231,14 +238,12 @@ impl Pump {
             Command::Attend(room) => self.router.handle_attend(room),
             Command::Forsake(room) => self.router.handle_forsake(&room),
             Command::Present(presence) => self.router.handle_present(presence),
-            Command::Share(done) => {
-                self.router.handle_share();
-                // Who asked may have lost interest.
-                let _ = done.send(());
-            }
+            Command::Share => self.router.handle_share(),
             Command::Inquire(inquiry) => inquiry.answer(&self.login, &self.router),
-            Command::Close(_) => {}
+            Command::Close => {}
         }
+        // Who ordered it may have lost interest.
+        let _ = done.send(());
     }
 
     fn handle_notice(&mut self, notice: Notice) -> Step {

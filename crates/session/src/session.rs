@@ -16,15 +16,18 @@ use crate::event::{Login, SessionEvent, StreamManagement};
 use crate::flight::Flight;
 use crate::identity::Identity;
 use crate::inquiry::Inquiry;
-use crate::pump::{self, Command, Pump};
+use crate::pump::{self, Command, Order, Pump};
 use crate::reconnect::{Reconnector, Stream};
 use crate::router::{Router, Subscribe};
 use crate::{Account, Contact, LoginError};
 
 /// One logged-in account. Dropping the last clone ends the session without ceremony.
+///
+/// What it is told to do is in force when that returns: whatever is heard from then on is heard accordingly,
+/// and what is said from then on is said after it.
 #[derive(Clone, Debug)]
 pub struct Session {
-    commands: mpsc::Sender<Command>,
+    orders: mpsc::Sender<Order>,
     jid: FullJid,
     stanzas: Stanzas,
 }
@@ -43,6 +46,7 @@ impl Session {
         let account = with_resource(account);
         let resume_limit = account.resume_limit();
         let connector = Connector::new(account);
+        let cut_answers = connector.cut_answers();
         let Established {
             connection,
             server,
@@ -57,7 +61,7 @@ impl Session {
         let (jid, stream_management) = bound(&mut stream).await?;
 
         let (stanzas, outbox, switchboard) = Stanzas::pair();
-        let (commands_tx, commands) = mpsc::channel(COMMANDS);
+        let (orders_tx, orders) = mpsc::channel(ORDERS);
         let (events, events_rx) = mpsc::channel(EVENTS);
         let login = Login {
             jid: jid.clone(),
@@ -70,13 +74,14 @@ impl Session {
             Identity::new(features),
             rand::random(),
             switchboard,
-        );
+        )
+        .told_of(cut_answers);
         let pump = Pump {
             stream,
             reconnector,
             router,
             outbox,
-            commands,
+            orders,
             notices,
             events,
             login,
@@ -89,7 +94,7 @@ impl Session {
         tokio::spawn(pump.run());
         Ok((
             Self {
-                commands: commands_tx,
+                orders: orders_tx,
                 jid,
                 stanzas,
             },
@@ -121,13 +126,9 @@ impl Session {
         self.command(Command::Consent(contact, subscribe)).await;
     }
 
-    /// Reports also messages that are not the tubes', and presences. When this returns it is so: what
-    /// arrives from then on is reported. Cancel safe.
+    /// Reports also messages that are not the tubes', and presences, from now on.
     pub async fn share(&self) {
-        let (done, shared) = oneshot::channel();
-        self.command(Command::Share(done)).await;
-        // A session that is gone has nothing to report any more.
-        let _ = shared.await;
+        self.command(Command::Share).await;
     }
 
     /// Hears what this room says of its occupants from now on. It is entered by a presence
@@ -181,10 +182,7 @@ impl Session {
 
     /// Says what is still to be said and logs out; done within two seconds.
     pub async fn close(&self) {
-        let (done, closed) = oneshot::channel();
-        self.command(Command::Close(done)).await;
-        // A session that is gone already is closed.
-        let _ = closed.await;
+        self.command(Command::Close).await;
     }
 
     async fn inquire<T>(
@@ -196,9 +194,14 @@ impl Session {
         answered.await.map_err(|_| Gone::Session)
     }
 
+    /// Waits until it is obeyed, and not only until the pump may hear of it: what arrives meanwhile could else
+    /// be handled before.
     async fn command(&self, command: Command) {
-        // A session that is gone has said so in an event.
-        let _ = self.commands.send(command).await;
+        let (done, obeyed) = oneshot::channel();
+        // A session that is gone has said so in an event, and obeys nobody.
+        if self.orders.send(Order { command, done }).await.is_ok() {
+            let _ = obeyed.await;
+        }
     }
 }
 
@@ -252,11 +255,56 @@ fn with_resource(account: Account) -> Account {
 /// Time for the server to bind a resource.
 const BIND: Duration = Duration::from_secs(30);
 
-/// Commands that wait for the pump.
-const COMMANDS: usize = 16;
+/// Orders that wait for the pump.
+const ORDERS: usize = 16;
 
 /// Events that wait for the owner. While it is busy the session reads no further.
 const EVENTS: usize = 64;
 
 /// Notices that wait for the pump.
 const NOTICES: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    /// Or what arrives meanwhile could be handled before.
+    #[tokio::test]
+    async fn nothing_that_is_ordered_returns_before_it_is_obeyed() {
+        let (orders, mut pump) = mpsc::channel(ORDERS);
+        let (stanzas, _outbox, _switchboard) = Stanzas::pair();
+        let jid: FullJid = "alice@example.org/r".parse().unwrap();
+        let session = Session {
+            orders,
+            jid: jid.clone(),
+            stanzas,
+        };
+        let room = || jid.to_bare();
+        let ordering: [Pin<Box<dyn Future<Output = ()>>>; 8] = [
+            Box::pin(session.abandon(room())),
+            Box::pin(session.advertise(Vec::new())),
+            Box::pin(session.attend(room())),
+            Box::pin(session.close()),
+            Box::pin(session.consent(room(), Subscribe::No)),
+            Box::pin(session.forsake(room())),
+            Box::pin(session.present(jid.clone(), String::new(), Showing::Available, Vec::new())),
+            Box::pin(session.share()),
+        ];
+        let context = &mut Context::from_waker(Waker::noop());
+        for ordering in ordering {
+            let mut ordering = pin!(ordering);
+            assert!(ordering.as_mut().poll(context).is_pending());
+            let Order { command, done } = pump.recv().await.unwrap();
+            assert!(ordering.as_mut().poll(context).is_pending(), "{command:?}");
+            done.send(()).unwrap();
+            assert!(ordering.as_mut().poll(context).is_ready(), "{command:?}");
+        }
+        drop(pump);
+        assert!(pin!(session.share()).poll(context).is_ready());
+    }
+}

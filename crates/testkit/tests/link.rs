@@ -138,6 +138,24 @@ async fn reorders_duplicates_replaces_and_garbles() {
 }
 
 #[tokio::test]
+async fn says_something_of_its_own_after_the_next_stanza_in_that_direction() {
+    let (link, mut client, mut server) = connected().await;
+    let own: Element = "<iq xmlns='jabber:client' id='own'/>".parse().unwrap();
+    let mut written = Vec::new();
+    own.write_to(&mut written).unwrap();
+    link.interject(Heading::ToServer, [own]);
+    let back = HEADER.to_owned() + "<iq id='1'/>";
+    server.write_all(back.as_bytes()).await.unwrap();
+    assert_eq!(heard(&mut client, back.len()).await, back);
+    client.write_all(HEADER.as_bytes()).await.unwrap();
+    let said = b"<r/><iq id='2'/><iq id='3'/>";
+    client.write_all(said).await.unwrap();
+    let own = String::from_utf8(written).unwrap();
+    let expected = format!("{HEADER}<r/><iq id='2'/>{own}<iq id='3'/>");
+    assert_eq!(heard(&mut server, expected.len()).await, expected);
+}
+
+#[tokio::test]
 async fn delays_a_stanza_and_all_that_follows_it() {
     let befalls = |element: &Element| match element.attr("id") {
         Some("late") => Fate::Delay(LONG),

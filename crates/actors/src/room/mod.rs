@@ -22,7 +22,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use actix::{
     Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, MessageResult, SpawnHandle,
-    WrapFuture,
 };
 use tokio::sync::{oneshot, watch};
 use tubes_protocol::room::{Board, Entry, Listing, Occupant, Step, Told};
@@ -31,6 +30,7 @@ use tubes_session::{RoomSays, Session};
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 pub(crate) use self::orders::{Leave, Publish, Rename, Reset, WhoIs, Withdraw};
+use self::talk::Saying;
 
 use crate::env::Env;
 use crate::event::{Event, Failure, TubeId};
@@ -179,9 +179,9 @@ impl RoomActor {
             .iter()
             .any(|step| matches!(step, Step::Enter { .. } | Step::EnterLater))
         {
-            // What was under way in a former stay must not go on with whoever has the names now.
-            let (session, room) = (self.session.clone(), self.room.clone());
-            ctx.wait(async move { session.abandon(room).await }.into_actor(self));
+            // What was under way in a former stay must not go on with whoever has the names now. It comes to
+            // nothing before anything is said.
+            sayings.push(Saying::Abandon);
         }
         if let [
             Step::Left { .. },

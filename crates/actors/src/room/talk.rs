@@ -18,13 +18,18 @@ use xmpp_parsers::ping::Ping;
 use super::{Names, RoomActor, Stands};
 use crate::event::{Audience, Direction, Event};
 
-/// A presence for the room.
+/// What is done about the room, one after the other.
 #[derive(Debug)]
-pub(super) struct Saying {
-    to: FullJid,
-    id: String,
-    showing: Showing,
-    payloads: Vec<Element>,
+pub(super) enum Saying {
+    /// What is under way with whoever is, or was, there comes to nothing.
+    Abandon,
+    /// A presence for the room.
+    Presence {
+        to: FullJid,
+        id: String,
+        showing: Showing,
+        payloads: Vec<Element>,
+    },
 }
 
 impl RoomActor {
@@ -58,7 +63,7 @@ impl RoomActor {
         if let Some(password) = &self.password {
             wish = wish.append(Element::builder("password", ns::MUC).append(password.as_str()));
         }
-        Some(Saying {
+        Some(Saying::Presence {
             to: self.occupant(nick)?,
             id: self.wish(),
             showing: Showing::Available,
@@ -116,7 +121,7 @@ impl RoomActor {
     /// What is offered, said under this name: another one than the own is the wish to have it.
     pub(super) fn listing_at(&self, to: FullJid) -> Saying {
         let offers = self.offers.values().map(|offered| offered.offer.clone());
-        Saying {
+        Saying::Presence {
             to,
             id: self.stay.clone(),
             showing: Showing::Available,
@@ -132,7 +137,7 @@ impl RoomActor {
     }
 
     pub(super) fn farewell(&self) -> Saying {
-        Saying {
+        Saying::Presence {
             to: self.address.borrow().clone(),
             id: self.stay.clone(),
             showing: Showing::Unavailable,
@@ -146,16 +151,19 @@ impl RoomActor {
         if sayings.is_empty() {
             return;
         }
-        let session = self.session.clone();
+        let (session, room) = (self.session.clone(), self.room.clone());
+        // One future: of several that are waited for, actix runs the last one first.
         let saying = async move {
-            for Saying {
-                to,
-                id,
-                showing,
-                payloads,
-            } in sayings
-            {
-                session.present(to, id, showing, payloads).await;
+            for saying in sayings {
+                match saying {
+                    Saying::Abandon => session.abandon(room.clone()).await,
+                    Saying::Presence {
+                        to,
+                        id,
+                        showing,
+                        payloads,
+                    } => session.present(to, id, showing, payloads).await,
+                }
             }
         };
         ctx.wait(saying.into_actor(self));

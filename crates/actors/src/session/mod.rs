@@ -17,7 +17,7 @@ mod sharing;
 use std::collections::{BTreeMap, HashMap};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, System};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tubes_protocol::disco::{Abilities, service_feature};
 use tubes_protocol::tube::{Setting, TubeNumber, Whose};
 use tubes_session::{Link, Session, SessionEvent};
@@ -140,11 +140,17 @@ impl SessionActor {
         self.features.iter().cloned().chain(services).collect()
     }
 
-    fn advertise(&self, ctx: &mut Context<Self>) {
+    /// Says what this account can do now; returns what ends when that is so. Nothing else is handled before.
+    fn advertise(&self, ctx: &mut Context<Self>) -> oneshot::Receiver<()> {
         let session = self.session.clone();
         let features = self.all_features();
-        let advertising = async move { session.advertise(features).await };
+        let (until_said, said) = oneshot::channel();
+        let advertising = async move {
+            session.advertise(features).await;
+            drop(until_said);
+        };
         ctx.wait(actix::fut::wrap_future(advertising));
+        said
     }
 
     fn add(&mut self, tube: TubeId, entry: Tube) {

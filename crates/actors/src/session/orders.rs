@@ -47,11 +47,15 @@ impl Handler<Consent> for SessionActor {
 pub(crate) struct Welcome(pub(crate) Vec<String>);
 
 impl Handler<Welcome> for SessionActor {
-    type Result = ();
+    type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, Welcome(services): Welcome, ctx: &mut Self::Context) {
+    fn handle(&mut self, Welcome(services): Welcome, ctx: &mut Self::Context) -> Self::Result {
         self.welcome = services;
-        self.advertise(ctx);
+        let said = self.advertise(ctx);
+        Box::pin(async move {
+            // Its end is the word.
+            let _ = said.await;
+        })
     }
 }
 

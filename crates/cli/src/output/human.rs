@@ -138,13 +138,23 @@ fn whom(party: &Party) -> String {
 }
 
 fn reached(limit: &str, peer: Option<&Who>) -> String {
-    let who = peer.map_or_else(|| "programs".to_owned(), Who::to_string);
     let what = limit.replace('_', " ");
+    let who = match (limit, peer) {
+        ("roster", None) => {
+            return "the contact list is too long to be read as a whole: who stands in the rest of it is \
+                    taken for a stranger, unless a command names them"
+                .to_owned();
+        }
+        (_, None) => "programs".to_owned(),
+        (_, Some(peer)) => peer.to_string(),
+    };
     match limit {
         "capabilities" => format!("too many {what}: {who} is asked again what it can do"),
         "handshakes" => "too many direct connections at once: some are sent away".to_owned(),
         "occupants" | "resources" => format!("too many {what}: not all of {who} are seen"),
-        "roster" => format!("too many contacts: {who} is taken for a stranger"),
+        "roster" => {
+            format!("too many contacts: {who} is taken for a stranger, unless a command names them")
+        }
         "unread" => format!("too much waits to be read: connections of {who} are broken off"),
         _ if limit.starts_with("invitations") || limit.starts_with("files") => {
             format!("too many {what}: what else {who} offers is not heard")
@@ -344,6 +354,22 @@ mod tests {
             lines(&report),
             "connection 2 of tube 7 broke off (the peer went offline): 10 B sent, 2.0 KiB received"
         );
+    }
+
+    #[test]
+    fn a_contact_list_that_is_too_long_is_told_with_what_to_do() {
+        let reached = |peer| {
+            let limit = "roster";
+            lines(&Report::LimitReached { limit, peer })
+        };
+        for line in [
+            reached(None),
+            reached(Some(Who::new("fernand@example.net"))),
+        ] {
+            assert!(line.contains("contact"), "{line}");
+            assert!(line.ends_with("unless a command names them"), "{line}");
+        }
+        assert!(reached(None).starts_with("the contact list is too long"));
     }
 
     #[test]

@@ -129,17 +129,12 @@ impl Filter {
         for &byte in excess {
             let continues = byte & 0xc0 == 0x80;
             if !self.stanza.in_reference && !continues {
+                self.losses += 1;
                 return self.fill();
             }
             self.stanza.in_reference &= byte != b';';
             self.pass(&[byte], output);
         }
-    }
-
-    /// Ends the stanza's content here.
-    fn fill(&mut self) {
-        self.stanza.full = true;
-        self.losses += 1;
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tracing::{debug, warn};
 use tubes_transport::Io;
 
-use crate::filter::{Filter, FilterError, LastWords};
+use crate::filter::{CutAnswers, Filter, FilterError, LastWords};
 
 /// What a stream runs over: `io`, of which only what a parser can take is read.
 pub(crate) struct Line {
@@ -25,11 +25,12 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(io: Box<dyn Io>) -> Self {
+    /// Notes in `cut` what is not passed on as a whole.
+    pub(crate) fn new(io: Box<dyn Io>, cut: CutAnswers) -> Self {
         Self {
             io,
             raw: vec![0; RECORD].into_boxed_slice(),
-            filter: Filter::new(),
+            filter: Filter::noting(cut),
             clean: Vec::new(),
             read: 0,
             failed: None,

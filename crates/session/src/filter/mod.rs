@@ -19,9 +19,10 @@
 //! - [`Filter`]: which elements stay
 //! - `content.rs`: how much of the text stays; `tag.rs`: which attributes
 //! - [`Line`]: the filter over a connection (`line.rs`); [`LastWords`]: why the server ended it
-//!   (`farewell.rs`)
+//!   (`farewell.rs`); [`CutAnswers`]: what is not the whole (`cut.rs`)
 
 mod content;
+mod cut;
 mod farewell;
 mod line;
 mod tag;
@@ -33,6 +34,7 @@ use self::content::MOST_BYTES;
 use self::farewell::Farewell;
 use self::tag::{Progress, Shape, Tag};
 
+pub(crate) use self::cut::CutAnswers;
 pub(crate) use self::farewell::LastWords;
 pub(crate) use self::line::Line;
 
@@ -49,6 +51,7 @@ pub(crate) struct Filter {
     hidden: usize,
     stanza: Stanza,
     farewell: Farewell,
+    cut: CutAnswers,
     restarts: u8,
     losses: u64,
 }
@@ -56,6 +59,8 @@ pub(crate) struct Filter {
 /// What is passed on of the current stanza.
 #[derive(Debug, Default)]
 struct Stanza {
+    /// Of an answer that somebody may wait for.
+    id: Option<String>,
     bytes: usize,
     elements: usize,
     /// Only its end tags are passed on any more.
@@ -97,6 +102,11 @@ pub(crate) enum FilterError {
 
 impl Filter {
     pub(crate) fn new() -> Self {
+        Self::noting(CutAnswers::default())
+    }
+
+    /// One that notes here what it cuts.
+    pub(crate) fn noting(cut: CutAnswers) -> Self {
         Self {
             spot: Spot::Text,
             tag: Tag::new(),
@@ -104,6 +114,7 @@ impl Filter {
             hidden: 0,
             stanza: Stanza::default(),
             farewell: Farewell::Unsaid,
+            cut,
             restarts: 0,
             losses: 0,
         }
@@ -212,8 +223,9 @@ impl Filter {
             0 | 1 => return self.opened_outside(shape, output),
             depth => {
                 let bytes = self.weight(shape);
-                self.stanza.full |=
-                    self.stanza.bytes + bytes > MOST_BYTES || self.stanza.elements == MOST_ELEMENTS;
+                if self.stanza.bytes + bytes > MOST_BYTES || self.stanza.elements == MOST_ELEMENTS {
+                    self.fill();
+                }
                 if self.stanza.full || depth >= DEEPEST || !self.tag.stands() {
                     self.losses += 1;
                     self.hide(shape);
@@ -257,10 +269,19 @@ impl Filter {
             Shape::Open => {
                 self.depth += 1;
                 self.stanza.bytes = self.weight(shape);
+                self.stanza.id = cut::id(&self.tag);
             }
             Shape::Empty => self.stanza = Stanza::default(),
         }
         Ok(())
+    }
+
+    /// Nothing more of the stanza is passed on but what ends it.
+    fn fill(&mut self) {
+        self.stanza.full = true;
+        if let Some(id) = self.stanza.id.take() {
+            self.cut.note(id);
+        }
     }
 
     /// The bytes of the element's tags. Its end tag is passed on however full the stanza is.

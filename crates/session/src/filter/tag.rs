@@ -3,7 +3,7 @@
 use std::mem;
 use std::ops::Range;
 
-use memchr::memchr3;
+use memchr::{memchr, memchr3};
 
 /// A start tag in the making, without what has to be left out.
 #[derive(Debug)]
@@ -147,15 +147,20 @@ impl Tag {
         name.rsplit(|&byte| byte == b':').next().unwrap_or(name)
     }
 
+    /// The attributes that stay, as they are written: each its name, and what follows the `=`.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let ranges = self.kept.iter().cloned();
+        let attributes = ranges.filter_map(|range| self.held.get(range));
+        attributes.filter_map(|attribute| {
+            let (key, value) = attribute.split_at(memchr(b'=', attribute)?);
+            Some((key.trim_ascii(), value.get(1..)?))
+        })
+    }
+
     /// Whether this is the `<failed/>` of XEP-0198 without a count. Nothing else of that name
     /// stands outside of stanzas once a client is authenticated.
     pub(super) fn is_uncounted_failure(&self) -> bool {
-        let is_count = |range: &Range<usize>| {
-            let attribute = self.held.get(range.clone()).unwrap_or_default();
-            let key = attribute.split(|&byte| byte == b'=').next();
-            key.is_some_and(|key| key.trim_ascii() == b"h")
-        };
-        self.element() == b"failed" && !self.kept.iter().any(is_count)
+        self.element() == b"failed" && !self.attributes().any(|(key, _)| key == b"h")
     }
 
     /// The tag with a count that says nothing: what a session that is gone has handled matters

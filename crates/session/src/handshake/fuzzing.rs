@@ -10,6 +10,7 @@ use tubes_transport::Io;
 
 use super::{log_in, start_tls};
 use crate::account::Account;
+use crate::filter::CutAnswers;
 use crate::sasl::{Binding, Security};
 
 /// Says the bytes to a client that asks for encryption, and to one that logs in: both come to an
@@ -21,7 +22,8 @@ pub fn login(data: &[u8]) {
             let _ = start_tls(server(data), &account).await;
             let bound = Security::Tls(vec![Binding::EndPoint(vec![1])]);
             for security in [Security::Loopback, bound] {
-                if let Ok(logged_in) = log_in(server(data), &security, &account).await {
+                let cut = CutAnswers::default();
+                if let Ok(logged_in) = log_in(server(data), &security, &account, cut).await {
                     assert!(logged_in.connection.features.can_bind());
                 }
             }

@@ -12,9 +12,9 @@ use xmpp_parsers::roster::{Item, Roster};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use super::Router;
-use crate::SessionEvent;
 use crate::contacts::Described;
 use crate::tracker::Asker;
+use crate::{Bound, SessionEvent};
 
 impl Router {
     pub(super) fn handle_iq(&mut self, iq: Iq, now: Instant) {
@@ -104,11 +104,7 @@ impl Router {
             (Asker::Features(jid), outcome) => {
                 self.handle_features(jid, outcome.ok().flatten(), now)
             }
-            (Asker::Roster, Ok(Some(roster))) => {
-                self.contacts
-                    .updated(roster_push(&roster).unwrap_or_default());
-                self.renew_subscriptions();
-            }
+            (Asker::Roster, Ok(Some(roster))) => self.handle_roster(id, &roster),
             // A client that does not know pings may say so in the words of a server that does
             // not know the client (XEP-0199 §4.4); its presence tells the one from the other.
             (Asker::Ping(peer), Err(error))
@@ -118,6 +114,18 @@ impl Router {
             }
             (asker, outcome) => tracing::debug!(?asker, ?outcome, "an answer of no consequence"),
         }
+    }
+
+    fn handle_roster(&mut self, id: &str, roster: &Element) {
+        let mut items = roster_push(roster).unwrap_or_default();
+        if self.cut_answers.take(id) {
+            // The last one may end within a word: in another group than it is in.
+            items.pop();
+            let (bound, who) = (Bound::Roster, None);
+            self.events.push_back(SessionEvent::Exceeded { bound, who });
+        }
+        self.contacts.updated(items);
+        self.renew_subscriptions();
     }
 
     fn handle_features(&mut self, jid: FullJid, info: Option<Element>, now: Instant) {

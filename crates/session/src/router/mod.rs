@@ -27,6 +27,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 use xmpp_parsers::{ns, ping::Ping};
 
 use crate::contacts::Contacts;
+use crate::filter::CutAnswers;
 use crate::identity::Identity;
 use crate::rooms::Rooms;
 use crate::tracker::{Asker, Tracker, fail_all};
@@ -48,6 +49,7 @@ pub(crate) struct Router {
     /// Other resources of the own account, which nobody has asked for yet.
     siblings: HashMap<FullJid, Announced>,
     tracker: Tracker,
+    cut_answers: CutAnswers,
     switchboard: Switchboard,
     history: History,
     /// What this client has to say itself, ahead of everything else.
@@ -73,11 +75,18 @@ impl Router {
             sharing: Sharing::Alone,
             siblings: HashMap::new(),
             tracker: Tracker::new(prefix),
+            cut_answers: CutAnswers::default(),
             switchboard,
             history: History::Fresh,
             out: VecDeque::new(),
             events: VecDeque::new(),
         }
+    }
+
+    /// Learns here which answers are not the whole.
+    pub(crate) fn told_of(mut self, cut_answers: CutAnswers) -> Self {
+        self.cut_answers = cut_answers;
+        self
     }
 
     /// The next stanza to send before anything else.

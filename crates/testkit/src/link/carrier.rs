@@ -160,6 +160,13 @@ impl Intake<'_> {
             for bytes in self.held_back.release() {
                 self.pass(bytes, Duration::ZERO).await;
             }
+            for stanza in self.shared.take_interjections(self.heading) {
+                let mut written = Vec::new();
+                // Likewise.
+                if stanza.write_to(&mut written).is_ok() {
+                    self.pass(written, Duration::ZERO).await;
+                }
+            }
         }
         ending
     }

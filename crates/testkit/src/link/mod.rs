@@ -6,7 +6,7 @@ mod splitter;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -44,6 +44,7 @@ impl Link {
             conduct: watch::Sender::default(),
             count: AtomicUsize::new(0),
             filter: Mutex::default(),
+            interjections: Mutex::default(),
             scissors: broadcast::Sender::new(1),
         });
         let (attending, attended) = watch::channel(Door::Open);
@@ -101,6 +102,14 @@ impl Link {
     /// authenticates, acknowledges and resumes. Those of encrypted sessions are not seen.
     pub fn set_filter(&self, filter: impl Fn(Heading, &Element) -> Fate + Send + Sync + 'static) {
         *self.shared.filter() = Some(Arc::new(filter));
+    }
+
+    /// Says these, too, right after the next stanza that arrives in this direction, as if whoever sent that
+    /// had said them. Of encrypted sessions no stanza is seen; and where stanzas are counted (XEP-0198), these
+    /// are too many.
+    pub fn interject(&self, heading: Heading, stanzas: impl IntoIterator<Item = Element>) {
+        let stanzas = stanzas.into_iter().map(|stanza| (heading, stanza));
+        self.shared.interjections().extend(stanzas);
     }
 }
 
@@ -176,14 +185,28 @@ struct Shared {
     conduct: watch::Sender<Conduct>,
     count: AtomicUsize,
     filter: Mutex<Option<Arc<Filter>>>,
+    interjections: Mutex<Vec<(Heading, Element)>>,
     scissors: broadcast::Sender<Ending>,
 }
 
 type Filter = dyn Fn(Heading, &Element) -> Fate + Send + Sync;
 
 impl Shared {
-    fn filter(&self) -> std::sync::MutexGuard<'_, Option<Arc<Filter>>> {
+    fn filter(&self) -> MutexGuard<'_, Option<Arc<Filter>>> {
         self.filter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn interjections(&self) -> MutexGuard<'_, Vec<(Heading, Element)>> {
+        self.interjections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be said in this direction, too.
+    fn take_interjections(&self, heading: Heading) -> Vec<Element> {
+        let mut waiting = self.interjections();
+        let taken = waiting.extract_if(.., |(towards, _)| *towards == heading);
+        taken.map(|(_, stanza)| stanza).collect()
     }
 
     fn fate(&self, heading: Heading, element: &Element) -> Fate {

@@ -131,6 +131,27 @@ fn a_roster_without_end_is_told_of_and_no_more_of_it_is_known() {
     assert_eq!(bench.contact("fernand@example.org").sight, Sight::Visible);
 }
 
+/// What was cut away says nothing of who stands there.
+#[test]
+fn a_roster_that_was_cut_is_told_of_and_its_last_contact_is_left_out() {
+    let answers = CutAnswers::default();
+    let mut bench = Bench::told_of(answers.clone());
+    let id = bench.sent()[0].attr("id").unwrap().to_owned();
+    answers.note(id.clone());
+    bench.receive(&format!(
+        "<iq type='result' id='{id}'><query xmlns='jabber:iq:roster'>\
+         <item jid='fernand@example.org' subscription='both'/>\
+         <item jid='last@example.org' subscription='both'><group>fam</group></item></query></iq>"
+    ));
+    let told = bench.events().into_iter().filter_map(|event| match event {
+        SessionEvent::Exceeded { bound, who } => Some((bound, who)),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [(Bound::Roster, None)]);
+    assert_eq!(bench.contact("fernand@example.org").sight, Sight::Visible);
+    assert_eq!(bench.contact("last@example.org").sight, Sight::Hidden);
+}
+
 /// Each one true: it hashes to what was announced.
 #[test]
 fn capabilities_without_end_push_out_those_of_who_has_them_and_are_asked_for_again() {

@@ -20,20 +20,26 @@ struct Bench {
 }
 
 impl Bench {
-    /// A session that has just begun, with this roster.
-    fn new(roster: &str) -> Self {
+    /// A session that has just begun, and whose roster is yet to come.
+    fn told_of(cut_answers: CutAnswers) -> Self {
         let (stanzas, outbox, switchboard) = Stanzas::pair();
         let identity = Identity::new(["urn:example".to_owned()]);
         let own: FullJid = "alice@example.org/r".parse().unwrap();
-        let mut router = Router::new(own.clone(), identity, 7, switchboard);
+        let router = Router::new(own.clone(), identity, 7, switchboard);
+        let mut router = router.told_of(cut_answers);
         let now = Instant::now();
         router.handle_reset(own, now);
-        let mut bench = Self {
+        Self {
             router,
             stanzas,
             outbox,
             now,
-        };
+        }
+    }
+
+    /// A session that has just begun, with this roster.
+    fn new(roster: &str) -> Self {
+        let mut bench = Self::told_of(CutAnswers::default());
         let asked = bench.sent();
         assert_eq!(asked.len(), 2, "{asked:?}");
         let id = asked[0].attr("id").unwrap().to_owned();
