@@ -163,7 +163,9 @@ async fn loses_patience_with_who_is_not_activated_and_frees_the_name() {
 
 #[tokio::test]
 async fn closes_everything_when_it_is_dropped() {
-    let proxy = proxy().await;
+    // No other test listens at this host, so its port stays free.
+    let anywhere = SocketAddr::from((Ipv4Addr::new(127, 7, 7, 7), 0));
+    let proxy = Proxy::start(anywhere).await.unwrap();
     let address = proxy.address();
     let shaking = greet(address).await;
     let waiting = connect(address, &name("waiting")).await;
