@@ -10,7 +10,7 @@ use tubes::local::{PEER_TLV, Permissions};
 use tubes::{Access, Address, Command, Export, FailureKind, FullJid, Listener, Offer};
 use tubes_server::Server;
 
-use crate::stage::{Family, Person, Service, Stream, connect, echo, pair, patiently};
+use crate::stage::{Family, Person, Service, Stream, connect, echo, own_port, pair, patiently};
 
 crate::on_server!(
     embedded,
@@ -105,7 +105,7 @@ async fn a_tube_is_accepted_at_sockets_that_listen_already(server: &Server) {
     let service = Service::listen(Family::Tcp).await.unwrap().serve(echo);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
-    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let tcp = std::net::TcpListener::bind(own_port()).unwrap();
     let unix = UnixListener::bind(&path).unwrap().into_std().unwrap();
     let shared = Address::unix(folder.path().join("shared")).unwrap();
     let permissions = Permissions::default().with_mode("0660".parse().unwrap());
@@ -133,7 +133,7 @@ async fn a_tube_is_accepted_once_only(server: &Server) {
     let (alice, mut fernand) = pair(server).await;
     offered(&alice, &mut fernand, Command::new("cat").into()).await;
     let tube = *fernand.tubes.state().tubes.keys().next().unwrap();
-    let given = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let given = std::net::TcpListener::bind(own_port()).unwrap();
     let at = Address::of(&given).unwrap();
     let listener = Listener::of(given, Access::Localhost).unwrap();
     let error = fernand.tubes.accept_at(tube, listener).await.unwrap_err();

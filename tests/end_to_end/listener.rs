@@ -1,10 +1,10 @@
 //! A listening socket that fails.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::net::Ipv4Addr;
+use std::os::fd::RawFd;
 
-use rustix::net::{self, Shutdown, sockopt};
+use rustix::net::{self, Shutdown};
 use rustix::process::{self, PidfdFlags, PidfdGetfdFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tubes::{Address, Event, FailureKind, Offer};
@@ -66,23 +66,44 @@ fn break_listener(address: &Address) {
     let Address::Tcp { host, port } = address else {
         panic!("only sockets of TCP are found by their address");
     };
-    let wanted = format!("{host}:{port}").parse().unwrap();
-    let is_it = |fd: &OwnedFd| {
-        let name = net::getsockname(fd).map(SocketAddr::try_from);
-        name == Ok(Ok(wanted)) && sockopt::socket_acceptconn(fd) == Ok(true)
-    };
-    // There may be several handles of it: other tests look through the descriptors, too.
-    let listener = descriptors().find(is_it).unwrap();
+    let host: Ipv4Addr = host.parse().unwrap();
+    // What the kernel tells in pieces may lack something when sockets come and go meanwhile.
+    let inode = (0..LOOKS).find_map(|_| listener_at(host, *port)).unwrap();
+    let number = descriptor_of(&inode).unwrap();
+    let own = process::pidfd_open(process::getpid(), PidfdFlags::empty()).unwrap();
+    // Of this one alone: another handle of another test's listener would keep that open.
+    let listener = process::pidfd_getfd(own, number, PidfdGetfdFlags::empty()).unwrap();
     net::shutdown(listener, Shutdown::Both).unwrap();
 }
 
-/// Another handle for each of this process's descriptors, one after the other: what is held here stays open,
-/// whatever another test closes meanwhile.
-fn descriptors() -> impl Iterator<Item = OwnedFd> {
-    let own = process::pidfd_open(process::getpid(), PidfdFlags::empty()).unwrap();
-    let names = fs::read_dir("/proc/self/fd").unwrap();
-    let numbers = names.filter_map(|name| name.ok()?.file_name().to_str()?.parse().ok());
-    // Some are closed meanwhile, by other tests.
-    numbers
-        .filter_map(move |number| process::pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok())
+/// What the socket that listens there is called by the kernel.
+fn listener_at(host: Ipv4Addr, port: u16) -> Option<String> {
+    let host = u32::from_ne_bytes(host.octets());
+    let wanted = format!("{host:08X}:{port:04X}");
+    let sockets = fs::read_to_string("/proc/self/net/tcp").unwrap();
+    sockets.lines().find_map(|socket| {
+        let told: Vec<_> = socket.split_whitespace().collect();
+        match told.as_slice() {
+            [_, local, _, LISTENS, _, _, _, _, _, inode, ..] if *local == wanted => {
+                Some(format!("socket:[{inode}]"))
+            }
+            _ => None,
+        }
+    })
 }
+
+/// This process's descriptor of what the kernel calls so.
+fn descriptor_of(what: &str) -> Option<RawFd> {
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    // Some are closed meanwhile, by other tests.
+    let mut wanted = descriptors.filter(|descriptor| {
+        fs::read_link(descriptor.path()).is_ok_and(|name| name.as_os_str() == what)
+    });
+    wanted.next()?.file_name().to_str()?.parse().ok()
+}
+
+/// The state of a socket that listens, in the kernel's table.
+const LISTENS: &str = "0A";
+
+/// How often the kernel's table is read at most.
+const LOOKS: usize = 100;

@@ -27,6 +27,8 @@ use tracing::warn;
 pub(crate) struct Supervised {
     shell: Child,
     folder: TempDir,
+    /// How often the server was started.
+    starts: u32,
 }
 
 impl Supervised {
@@ -55,7 +57,12 @@ impl Supervised {
             // A terminal's interrupt is for us, not for the server.
             .process_group(0)
             .spawn()?;
-        Ok(Self { shell, folder })
+        let starts = 1;
+        Ok(Self {
+            shell,
+            folder,
+            starts,
+        })
     }
 
     /// The folder; it is gone when this is dropped.
@@ -65,25 +72,27 @@ impl Supervised {
 
     /// Whether the server has ended by itself.
     pub(crate) fn has_ended(&self) -> bool {
-        self.folder().join(ENDED).exists()
+        self.folder().join(ended(self.starts)).exists()
     }
 
     /// Kills the server (SIGKILL) and waits for its end; its folder stays.
     pub(crate) async fn kill(&mut self) -> io::Result<()> {
         self.order("kill")?;
-        let ended = async {
-            while !self.has_ended() {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        let ended = tokio::time::timeout(PATIENCE, ended).await;
+        let ended = tokio::time::timeout(PATIENCE, self.end()).await;
         ended.map_err(|_| io::ErrorKind::TimedOut.into())
+    }
+
+    async fn end(&self) {
+        while !self.has_ended() {
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// Starts the server again that was killed.
     pub(crate) fn start_again(&mut self) -> io::Result<()> {
-        std::fs::remove_file(self.folder().join(ENDED))?;
-        self.order("start")
+        self.order("start")?;
+        self.starts += 1;
+        Ok(())
     }
 
     fn order(&mut self, what: &str) -> io::Result<()> {
@@ -129,11 +138,18 @@ impl Drop for Supervised {
     }
 }
 
-/// `ended` says that the server has ended, by itself or not; its log stays until we have read
-/// it. The process number comes through a pipe of its own, so that nobody is ever killed before
-/// it is known who.
+/// What a start's end is told by, in the folder. It stays when the server is started again: the shell
+/// may not have read yet that it is to kill what has ended, and the number may be somebody else's by now.
+fn ended(start: u32) -> String {
+    format!("ended-{start}")
+}
+
+/// `ended-1` says that the server has ended, by itself or not, after its first start; its log stays until
+/// we have read it. The process number comes through a pipe of its own, so that nobody is ever killed
+/// before it is known who.
 const SCRIPT: &str = r#"
 folder=$1; shift
+starts=0
 exec 3<&0 </dev/null
 mkfifo "$folder/number"
 exec 4<>"$folder/number"
@@ -141,14 +157,15 @@ run() {
     "$@" 3<&- 4<&- &
     echo "$!" >&4
     wait "$!"
-    : >"$folder/ended"
+    : >"$folder/ended-$starts"
 }
 start() {
+    starts=$((starts + 1))
     run "$@" 3<&- & runner=$!
     read -r server <&4
 }
 stop() {
-    [ -e "$folder/ended" ] || kill -KILL "$server"
+    [ -e "$folder/ended-$starts" ] || kill -KILL "$server"
     wait "$runner"
 }
 start "$@"
@@ -162,9 +179,6 @@ stop
 rm -rf "$folder"
 "#;
 
-/// Says in the folder that the server has ended.
-const ENDED: &str = "ended";
-
 /// Where the server's output goes, in its folder.
 const LOG: &str = "log";
 
@@ -176,3 +190,28 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The kernel has no wait with a deadline.
 const POLL: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use rustix::process::kill_process;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_has_ended_is_killed_and_started_again_and_nobody_else_is_hit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Supervised::start(folder, Path::new("true"), &[], &[]).unwrap();
+        tokio::time::timeout(PATIENCE, server.end()).await.unwrap();
+        let shell = Pid::from_child(&server.shell);
+        // It reads both orders only when they are both there.
+        kill_process(shell, Signal::STOP).unwrap();
+        server.kill().await.unwrap();
+        server.start_again().unwrap();
+        kill_process(shell, Signal::CONT).unwrap();
+        tokio::time::timeout(PATIENCE, server.end()).await.unwrap();
+        // A shell that kills who is not there complains.
+        assert_eq!(server.log(), "");
+    }
+}

@@ -121,11 +121,15 @@ async fn what_becomes_of_a_tube_before_the_server_knows_it_is_heard_all_the_same
     // It is asked for, and the answer waits.
     let asking = async move { offering.offer(&account, audience, SERVICE).await };
     let mut offering = None;
+    let account = alice.tubes.clone();
     let begun = stalling.run(async {
         offering = Some(tokio::spawn(asking));
-        for _ in 0..3 {
-            tokio::task::yield_now().await;
-        }
+        let known = async {
+            while account.state().tubes.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        patiently("the account knows the tube", known).await;
     });
     begun.await;
     let offering = offering.unwrap();

@@ -97,17 +97,8 @@ async fn two_programs_that_come_at_the_same_time_part(server: &Server) {
     enter(&host, &room, "host").await;
     for _ in 0..TIMES {
         let [mut one, mut other] = both_of(server, "alice").await;
-        let (mut first, mut second) =
-            tokio::join!(enter(&one, &room, "alice"), enter(&other, &room, "alice"));
-        if first == second {
-            // ejabberd shows it to the first one, when the second one is there.
-            let moved = room.with_resource_str("alice-2").unwrap();
-            tokio::select! {
-                () = one.is_called(&moved) => first = moved.clone(),
-                () = other.is_called(&moved) => second = moved.clone(),
-            }
-        }
-        assert_ne!(first, second);
+        tokio::join!(enter(&one, &room, "alice"), enter(&other, &room, "alice"));
+        let [first, second] = parted(&room, &mut one, &mut other).await;
         shares(&mut one, &first, &mut other).await;
         shares(&mut other, &second, &mut one).await;
         other.leave().await;
@@ -131,6 +122,31 @@ async fn both_of(server: &Server, name: &str) -> [Person; 2] {
     let one = Person::with(credentials(server, &account)).await.unwrap();
     let other = Person::with(credentials(server, &account)).await.unwrap();
     [one, other]
+}
+
+/// What both are called when they have parted. ejabberd shows to the first one that they share a name,
+/// when the second one is there; it may take either more than one move.
+async fn parted(room: &BareJid, one: &mut Person, other: &mut Person) -> [FullJid; 2] {
+    loop {
+        let names = [&*one, &*other].map(|person| {
+            let rooms = person.tubes.state().rooms;
+            rooms.get(room).and_then(|room| room.own.clone())
+        });
+        if let [Some(first), Some(second)] = names
+            && first != second
+        {
+            return [first, second];
+        }
+        tokio::select! {
+            () = is_named(one) => {}
+            () = is_named(other) => {}
+        }
+    }
+}
+
+async fn is_named(person: &mut Person) {
+    let named = |event: &Event| matches!(event, Event::RoomEntered { .. }).then_some(());
+    person.event(named).await;
 }
 
 /// What the one offers the other one uses.

@@ -37,7 +37,7 @@ pub(crate) use self::relay::{Relay, until_known};
 pub(crate) use self::room::{enter, fresh_room};
 pub(crate) use self::service::{Service, Serving, at_end, echo, exchange, until_served};
 pub(crate) use self::shared::{Shared, share, share_as, share_between};
-pub(crate) use self::socket::{Family, Place, Stream, connect, own_addresses};
+pub(crate) use self::socket::{Family, Place, Stream, connect, own_addresses, own_port};
 pub(crate) use self::tap::{Meddling, Tap};
 pub(crate) use self::tripwire::trip;
 

@@ -1,9 +1,9 @@
 //! The sockets of programs and services, of every family.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use tempfile::TempDir;
 use tokio::net::{TcpStream, UnixStream};
@@ -27,7 +27,7 @@ impl Family {
     pub(crate) fn place(self) -> Place {
         match self {
             Self::Abstract => Place::at(format!("abstract:tubes-test-{}", unique())),
-            Self::Tcp => Place::at("tcp:127.0.0.1:0".to_owned()),
+            Self::Tcp => Place::at(format!("tcp:{}", own_port())),
             Self::TcpOverIpv6 => Place::at("tcp:[::1]:0".to_owned()),
             Self::Unix => {
                 let folder = tempfile::tempdir().unwrap();
@@ -55,6 +55,26 @@ impl Place {
         }
     }
 }
+
+/// A port of this machine that is given to nobody else, so that it stays free when it is closed. No other
+/// process has this host, and the kernel gives such ports only to who asks for them.
+pub(crate) fn own_port() -> SocketAddr {
+    static COUNT: AtomicU16 = AtomicU16::new(0);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let host = Ipv4Addr::new(127, 64 | high, middle, low);
+    let is_free = |at: &SocketAddr| TcpListener::bind(at).is_ok();
+    // Somebody may have one of them at every host.
+    let mut free = (0..OWN_PORTS)
+        .map(|_| FIRST_OWN_PORT + COUNT.fetch_add(1, Ordering::Relaxed) % OWN_PORTS)
+        .map(|port| SocketAddr::from((host, port)))
+        .filter(is_free);
+    free.next().unwrap()
+}
+
+/// Below those that the tests' servers draw, and those that Linux gives away.
+const FIRST_OWN_PORT: u16 = 2000;
+
+const OWN_PORTS: u16 = 8000;
 
 /// Connects as a program does.
 pub(crate) async fn connect(address: &Address) -> io::Result<Stream> {

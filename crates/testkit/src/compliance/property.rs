@@ -180,8 +180,9 @@ fn within_a_runtime(check: impl AsyncFnOnce() -> Result<(), Breach>) -> Result<(
         why,
     })?;
     let checked = runtime.block_on(check());
-    // A transport whose task blocks must not keep the test from its verdict.
-    runtime.shutdown_background();
+    // What its tasks hold is closed before the next one counts. A transport whose task blocks must not
+    // keep the test from its verdict.
+    runtime.shutdown_timeout(CLEARING_UP);
     checked
 }
 
@@ -196,3 +197,40 @@ static COUNTING: RwLock<()> = RwLock::new(());
 
 /// For all settings of one property; each step has a deadline of its own, which says more.
 const DEADLINE: Duration = Duration::from_secs(240);
+
+/// Much longer than tasks take that do not block.
+const CLEARING_UP: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_a_task_holds_is_gone_when_it_is_judged() {
+        let is_gone = Arc::new(AtomicBool::new(false));
+        let holding = Slow(Arc::clone(&is_gone));
+        within_a_runtime(async move || {
+            tokio::spawn(async move {
+                let _holding = holding;
+                std::future::pending::<()>().await;
+            });
+            Ok(())
+        })
+        .unwrap();
+        assert!(is_gone.load(Ordering::Relaxed));
+    }
+
+    /// Takes its time to let go.
+    struct Slow(Arc<AtomicBool>);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            std::thread::sleep(Duration::from_millis(50));
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
