@@ -1,13 +1,14 @@
 //! Who connects to the port where direct connections are waited for, and says nothing, little, or nonsense.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::net::TcpStream;
 
 use crate::plan::{Plan, Standing};
+use crate::program::free_port;
 use crate::withstanding::Sign;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,11 +106,6 @@ async fn besieged(sign: Sign, words: &[&str], says: impl Fn(u64, usize) -> Vec<u
     let entered = entered.load(Ordering::Relaxed);
     eprintln!("{entered} strangers were let in");
     assert!(entered > 0);
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Programs that come and go at a time: enough that somebody is expected most of the time.
