@@ -21,7 +21,7 @@ async fn proves_it(kind: ServerKind) {
 }
 
 async fn proves_it_directly(kind: ServerKind) {
-    // A direct connection has a head start of a second: a busy machine may be late now and then.
+    // A direct connection has a head start of 1.2 seconds: a busy machine may be late now and then.
     for _ in 0..3 {
         let transport = proves_it_over(kind, &[]).await;
         if transport == "socks5-direct" {

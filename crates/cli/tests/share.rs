@@ -82,7 +82,7 @@ async fn shares(kind: ServerKind) {
     assert!(offered["peer"].as_str().unwrap().starts_with(&alice.jid));
     let tube = address(&accepting.event("listening").await);
 
-    // A direct connection has a head start of a second: a busy machine may be late now and then.
+    // A direct connection has a head start of 1.2 seconds: a busy machine may be late now and then.
     for connection in 1.. {
         assert_eq!(ask(tube, b"stressed").await, b"desserts");
         let opened = offering.event("connection_opened").await;

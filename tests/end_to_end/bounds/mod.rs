@@ -1,4 +1,4 @@
-//! What others can make an account hold has a bound that nobody sets. Who goes beyond is named, a tube that
+//! What others can make an account hold has a bound that nobody sets. Who goes beyond is named (where somebody did), a tube that
 //! works goes on working, and what was held is given back.
 
 mod answers;

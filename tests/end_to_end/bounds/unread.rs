@@ -149,7 +149,7 @@ const NOTHING: &str = "<nothing xmlns='urn:example:nothing'/>";
 /// Bytes in a block: as many as there may be.
 const BLOCK: usize = 65_535;
 
-/// Streams that hold half a mebibyte each: more than the 32 of a contact.
+/// Streams that hold half a mebibyte each: together more than the 32 MiB of a contact.
 const STREAMS: usize = 70;
 
 /// Blocks in each: beside what is held, what a socket and the copying take.

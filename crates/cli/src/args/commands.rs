@@ -127,8 +127,8 @@ pub(crate) struct Man {
     pub(crate) into: Option<PathBuf>,
 }
 
-/// How long `tubes connect` waits for an offer. On a busy server a login, a subscription both ways and
-/// what the contact has to ask before it offers take most of it.
+/// How long `tubes connect` waits for an offer once it is online. On a busy server a subscription both
+/// ways, and what the contact has to ask before it offers, take most of it.
 pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A demo of a tebibyte in-band would run for a week; more is a slip of the finger. In bytes.

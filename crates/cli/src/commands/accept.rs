@@ -35,7 +35,8 @@ pub(crate) async fn run(
         )));
     }
     let mut output = Output::new(global.output);
-    // From here on: programs that know the port must not meet another program there between two tubes.
+    // From here on: programs that know the port must not meet one there that was given any, between two
+    // tubes.
     let reservation = Reservation::of(&accept.listen).await?;
     if accept.listen == Address::Stdio {
         output = output.beside_stdio()?;

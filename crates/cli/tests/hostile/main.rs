@@ -19,9 +19,10 @@
 //! ```
 //!
 //! [`withstands`](scene::Scene::withstands) does the rest: it has the honest tube used in short rounds, has
-//! Carol strike in a burst and then at a pace, and judges memory, throughput, output, and whether she is
-//! forgotten afterwards, so that she gets what anybody gets when she behaves. What it needs of a misbehaviour is only that closure, so that she may as well
-//! be a proxy, a server or a neighbour of the test's: the closure has them, and leaves Carol alone.
+//! Carol strike in a burst and then at a pace, and judges memory, output, if it is measured throughput, and
+//! whether she is forgotten afterwards, so that she gets what anybody gets when she behaves. What it needs
+//! of a misbehaviour is only that closure, so that she may as well be a proxy, a server or a neighbour of
+//! the test's: the closure has them, and leaves Carol alone.
 //! What she has to have before she begins (a stream, a name in a room) a test gets between `set` and
 //! `withstands`; what is to be seen in the end it looks for in what `withstands` returns.
 //!
@@ -35,8 +36,8 @@
 //! - whom she would harm beside Alice and Fernand: a [`Witness`](witness::Witness), by hand, too
 //! - misbehaviours: one file for each noun that they are about
 //!
-//! Throughput is measured with `./test --full` ([why](measuring)); then these tests run one at a time. Memory is read from `/proc`, so
-//! that there are no such tests elsewhere than on Linux.
+//! Throughput is measured with `./test --full` ([why](measuring)); then these tests run one at a time.
+//! Memory is read from `/proc`, so that there are no such tests elsewhere than on Linux.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]

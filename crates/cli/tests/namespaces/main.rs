@@ -42,7 +42,7 @@ async fn goes_straight_over_ipv6() {
     way.print("direct over IPv6");
 }
 
-/// The first connection that goes straight. A direct one has a head start of a second: a busy machine
+/// The first connection that goes straight. A direct one has a head start of 1.2 seconds: a busy machine
 /// may be late now and then.
 async fn straight(tube: &mut Tube) -> Way {
     for _ in 0..2 {

@@ -163,7 +163,7 @@ async fn a_direct_connection_is_preferred_to_a_proxy() {
     for kind in [Kind::Ours, Kind::Other] {
         let (mut _peers, mut outcomes) = meet_beside_a_proxy(kind).await;
         for _ in 0..2 {
-            // Its head start of a second is not enough on a busy machine now and then.
+            // Its head start of 1.2 seconds is not enough on a busy machine now and then.
             if !is_over(&outcomes, "socks5-direct") {
                 println!("{kind:?}: once more");
                 (_peers, outcomes) = meet_beside_a_proxy(kind).await;
