@@ -97,7 +97,9 @@ impl Ejabberd {
     pub(crate) async fn kill(&mut self) -> io::Result<()> {
         if !self.process.has_ended() {
             // It is killed even if it is too busy to write, or to be told anything.
-            let _ = time::timeout(WRITTEN, self.written()).await;
+            if !matches!(time::timeout(WRITTEN, self.written()).await, Ok(Ok(()))) {
+                time::sleep(UNHURRIED).await;
+            }
         }
         self.process.kill().await
     }
@@ -108,7 +110,10 @@ impl Ejabberd {
         let log = self.process.folder().join("spool").join("LATEST.LOG");
         loop {
             let mark = format!("mark-{:032x}", rand::random::<u128>());
-            self.register(&mark, &mark).await?;
+            let (status, body) = self.register(&mark, &mark).await?;
+            if status != "200" {
+                return Err(io::Error::other(format!("{status} {body}")));
+            }
             if time::timeout(MARKED, contains(&log, &mark)).await.is_ok() {
                 return Ok(());
             }
@@ -340,6 +345,9 @@ const CONFIG: &str = "ejabberd.yml";
 
 /// How long the API may take; it takes a few milliseconds, and many times that on a busy machine.
 const ANSWER: Duration = Duration::from_secs(30);
+
+/// How long it is left to write what it was told, if it cannot be seen whether it has.
+const UNHURRIED: Duration = Duration::from_millis(2500);
 
 /// Erlang's `disk_log` writes what it has cached every two seconds, and on a busy machine later; there is no
 /// asking it to.

@@ -81,7 +81,7 @@ impl Pump {
                 Step::End => {
                     self.router.handle_lost();
                     self.outbox.clear();
-                    self.report_rest().await;
+                    report_rest(self.orders, self.router, self.events).await;
                     return;
                 }
             }
@@ -320,12 +320,18 @@ impl Pump {
             self.say(Lane::Bulk, outbound).await;
         }
     }
+}
 
-    async fn report_rest(mut self) {
-        while let Some(event) = self.router.take_event() {
-            if self.events.send(event).await.is_err() {
-                return;
-            }
+/// Says how a lost session ended. Orders are obeyed no more: whoever waits for one may be whom this is said to.
+async fn report_rest(
+    orders: mpsc::Receiver<Order>,
+    mut router: Router,
+    events: mpsc::Sender<SessionEvent>,
+) {
+    drop(orders);
+    while let Some(event) = router.take_event() {
+        if events.send(event).await.is_err() {
+            return;
         }
     }
 }
@@ -358,3 +364,6 @@ const FLUSH: Duration = Duration::from_millis(700);
 
 /// Time for the server to take note of the end.
 const LEAVE: Duration = Duration::from_millis(700);
+
+#[cfg(test)]
+mod tests;

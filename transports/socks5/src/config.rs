@@ -94,7 +94,8 @@ impl Reveal {
     }
 }
 
-/// Whether a proxy that is known to withhold the end of a burst, or a host that is slow, is better than none.
+/// Whether a proxy that is known to withhold the end of a burst, or a host or a search that is slow, is better
+/// than none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LastResort {
     /// Another transport follows.
@@ -180,7 +181,7 @@ impl Socks5 {
     }
 
     /// How long all hosts together may take to be reached, before the next transport has its
-    /// turn. If not said otherwise 5 seconds; between two of our own kind 18, if there is no other
+    /// turn. If not said otherwise 5 seconds; between two of our own kind 15, if there is no other
     /// transport.
     pub fn with_budget(mut self, budget: Duration) -> Self {
         self.budget = Some(budget);
@@ -281,7 +282,7 @@ const BUDGET: Duration = Duration::from_secs(5);
 
 /// Where nothing follows a slow connection is better than none. With the wait for proxies that are being
 /// looked for it stays below the half minute for which our own kind waits for the answer.
-const LAST_BUDGET: Duration = Duration::from_secs(18);
+const LAST_BUDGET: Duration = Duration::from_secs(15);
 
 /// A burst of which nothing more comes for so long stands still.
 const STILLNESS: Duration = Duration::from_millis(1500);

@@ -158,10 +158,11 @@ impl FileActor {
     }
 
     /// Ends it at once, for this reason unless it is known by now what became of it. The last step into its
-    /// place is not interrupted: what comes of that is known in a moment.
-    fn abort(&mut self, why: Fate) {
+    /// place is not interrupted: as soon as it is known what came of that, the rest is.
+    fn abort(&mut self, why: Fate, ctx: &mut Context<Self>) {
         if self.end.known.fate().is_none() {
             if !self.stop.order() {
+                ctx.run_later(GLANCE, |actor, ctx| actor.abort(why, ctx));
                 return;
             }
             self.given_up = why;
@@ -185,6 +186,8 @@ impl Actor for FileActor {
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
+        // Or it might get into its place yet, and nobody would say so.
+        self.stop.order();
         self.abort.abort();
     }
 }
@@ -252,7 +255,7 @@ impl Handler<GiveUp> for FileActor {
 
     fn handle(&mut self, GiveUp: GiveUp, ctx: &mut Self::Context) -> Self::Result {
         self.stop.order();
-        ctx.run_later(FAREWELL, |actor, _| actor.abort(Fate::GivenUp));
+        ctx.run_later(FAREWELL, |actor, ctx| actor.abort(Fate::GivenUp, ctx));
         let (until_gone, gone) = oneshot::channel();
         self.waiting.push(until_gone);
         MessageResult(gone)
@@ -267,9 +270,9 @@ pub(crate) struct Unattended(pub(crate) Failure);
 impl Handler<Unattended> for FileActor {
     type Result = ();
 
-    fn handle(&mut self, Unattended(why): Unattended, _: &mut Self::Context) {
+    fn handle(&mut self, Unattended(why): Unattended, ctx: &mut Self::Context) {
         if let Some(Cue::Destination(_)) = self.cue {
-            self.abort(why.into());
+            self.abort(why.into(), ctx);
         }
     }
 }
@@ -282,9 +285,9 @@ pub(crate) struct Withdrawn(pub(crate) Failure);
 impl Handler<Withdrawn> for FileActor {
     type Result = ();
 
-    fn handle(&mut self, Withdrawn(why): Withdrawn, _: &mut Self::Context) {
+    fn handle(&mut self, Withdrawn(why): Withdrawn, ctx: &mut Self::Context) {
         if let Some(why) = self.hearsay.hear(why) {
-            self.abort(why.into());
+            self.abort(why.into(), ctx);
         }
     }
 }
@@ -297,10 +300,13 @@ pub(crate) struct Lost(pub(crate) Failure);
 impl Handler<Lost> for FileActor {
     type Result = ();
 
-    fn handle(&mut self, Lost(why): Lost, _: &mut Self::Context) {
-        self.abort(why.into());
+    fn handle(&mut self, Lost(why): Lost, ctx: &mut Self::Context) {
+        self.abort(why.into(), ctx);
     }
 }
+
+/// How soon an order is repeated that came during the last step.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// Time to tell the other side that a file is given up.
 const FAREWELL: Duration = Duration::from_millis(2500);

@@ -7,7 +7,8 @@ use super::tag::Tag;
 
 /// The latest answers of which only the beginning is passed on, by their ids. Clones share them.
 ///
-/// Nobody but who was asked knows the id of an answer that somebody here waits for.
+/// Contacts can guess ids, so what stands here counts for what the server itself is asked, and not for what
+/// is asked later: see [`forget`](Self::forget).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CutAnswers(Arc<Mutex<VecDeque<String>>>);
 
@@ -17,6 +18,11 @@ impl CutAnswers {
         let mut ids = self.ids();
         let found = ids.iter().position(|cut| cut == id);
         found.and_then(|at| ids.remove(at)).is_some()
+    }
+
+    /// What was noted by now is not the answer to what is asked next.
+    pub(crate) fn forget(&self) {
+        self.ids().clear();
     }
 
     pub(crate) fn note(&self, id: String) {
@@ -32,20 +38,24 @@ impl CutAnswers {
     }
 }
 
-/// The id of an IQ, if it may be one of this session's own.
+/// The id of an answer, if it may be one to this session's own questions.
 pub(super) fn id(tag: &Tag) -> Option<String> {
-    if tag.local_name() != b"iq" {
+    if tag.local_name() != b"iq" || value(tag, b"type")? != b"result" {
         return None;
     }
-    let (_, quoted) = tag.attributes().find(|(key, _)| *key == b"id")?;
-    let (_, id) = quoted.trim_ascii().split_first()?;
-    let (_, id) = id.split_last().filter(|(_, id)| id.len() <= LONGEST_ID)?;
+    let id = value(tag, b"id").filter(|id| id.len() <= LONGEST_ID)?;
     String::from_utf8(id.to_vec()).ok()
+}
+
+fn value<'a>(tag: &'a Tag, name: &[u8]) -> Option<&'a [u8]> {
+    let (_, quoted) = tag.attributes().find(|(key, _)| *key == name)?;
+    let (_, value) = quoted.trim_ascii().split_first()?;
+    value.split_last().map(|(_, value)| value)
 }
 
 /// Answers that are remembered. Of those that anybody awaits few are under way at a time, and each that is
 /// cut takes many records.
-const MOST: usize = 16;
+const MOST: usize = 64;
 
 /// Twice as long as the ids of this session's questions.
 const LONGEST_ID: usize = 64;

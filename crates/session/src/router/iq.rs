@@ -117,12 +117,16 @@ impl Router {
     }
 
     fn handle_roster(&mut self, id: &str, roster: &Element) {
-        let mut items = roster_push(roster).unwrap_or_default();
-        if self.cut_answers.take(id) {
-            // The last one may end within a word: in another group than it is in.
-            items.pop();
+        let items = roster_push(roster);
+        let is_cut = self.cut_answers.take(id);
+        if is_cut || items.is_none() {
             let (bound, who) = (Bound::Roster, None);
             self.events.push_back(SessionEvent::Exceeded { bound, who });
+        }
+        let mut items = items.unwrap_or_default();
+        if is_cut {
+            // The last one may end within a word: in another group than it is in.
+            items.pop();
         }
         self.contacts.updated(items);
         self.renew_subscriptions();

@@ -126,6 +126,7 @@ impl Router {
         self.own = own;
         self.lives += 1;
         self.history = History::Fresh;
+        self.cut_answers.forget();
         let roster = Roster {
             ver: None,
             items: Vec::new(),

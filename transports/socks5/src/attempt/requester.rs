@@ -17,6 +17,7 @@ use xmpp_parsers::minidom::Element;
 
 use super::promise::Promise;
 use super::{activate, is_in_room, open};
+use crate::config::LastResort;
 use crate::dial::{Candidate, Errand, dial, tune};
 use crate::listener::Guest;
 use crate::{Destination, Query, Secret, Socks5, Streamhost, Used, Way, own};
@@ -111,7 +112,13 @@ impl Requester {
             return self.note(Way::Proxy, "only our own kind uses proxies in rooms");
         }
         let proxies = self.socks5.proxies();
-        let told = proxies.to_tell(&self.socks5, &self.plan.account, self.plan.kind);
+        // With addresses of its own it does not wait for long.
+        let resort = match self.own.is_empty() {
+            true => self.socks5.last_resort,
+            false => LastResort::No,
+        };
+        let account = &self.plan.account;
+        let told = proxies.to_tell(&self.socks5, account, self.plan.kind, resort);
         self.proxies = told.await;
         if self.proxies.is_empty() {
             self.note(Way::Proxy, "no proxy that works is known");
@@ -341,7 +348,7 @@ const MANY: usize = 8;
 /// Addresses told to others.
 const FEW: usize = 3;
 
-/// For our own kind to answer. It takes five seconds, and where there is no other transport up to 29, if its
+/// For our own kind to answer. It takes five seconds, and where there is no other transport up to 26, if its
 /// user did not say otherwise.
 const OURS: Duration = Duration::from_secs(30);
 

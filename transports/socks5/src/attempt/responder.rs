@@ -111,8 +111,13 @@ impl Responder {
         if !foreign.is_empty() {
             // Who has just come online does not know its own server's yet.
             let are_known = |roll: &Roll| foreign.iter().all(|host| roll.contains(host));
+            // What can be dialled meanwhile does not wait for long.
+            let resort = match foreign.len() == query.streamhosts.len() {
+                true => self.socks5.last_resort,
+                false => LastResort::No,
+            };
             let (proxies, account) = (self.socks5.proxies(), &self.plan.account);
-            proxies.settle(&self.socks5, account, are_known).await;
+            proxies.settle(resort, account, are_known).await;
         }
         let mut refused = Vec::new();
         let mut candidates = Vec::new();

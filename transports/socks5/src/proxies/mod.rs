@@ -80,7 +80,10 @@ impl Proxies {
         let search = discovery::discover(account, &socks5.named_proxies, stanzas, tell).await;
         let found = search.found.clone();
         self.entry(account, |entry| match search.unanswered {
-            true => entry.roll.add(found),
+            true => {
+                entry.roll.add(found.clone());
+                entry.roll.arrange(&found);
+            }
             false => entry.roll.set(found),
         });
         search
@@ -109,6 +112,7 @@ impl Proxies {
         socks5: &Socks5,
         account: &FullJid,
         kind: Kind,
+        resort: LastResort,
     ) -> Vec<Streamhost> {
         let at_any_price = socks5.last_resort == LastResort::Yes;
         let told = |roll: &Roll| {
@@ -116,7 +120,7 @@ impl Proxies {
             roll.to_tell(kind, at_any_price, Instant::now().into_std())
         };
         let is_enough = |roll: &Roll| !told(roll).is_empty();
-        self.settle(socks5, account, is_enough).await;
+        self.settle(resort, account, is_enough).await;
         let told = self.entry(account, |entry| told(&entry.roll));
         for proxy in told
             .iter()
@@ -185,13 +189,13 @@ impl Proxies {
     /// a stream that may go another way; one that may not waits until there is enough, or no hope.
     pub(crate) async fn settle(
         &self,
-        socks5: &Socks5,
+        resort: LastResort,
         account: &FullJid,
         is_enough: impl Fn(&Roll) -> bool,
     ) {
         let is_over = |entry: &Entry| entry.exploring == 0;
         let over = timeout(SEARCH, self.until(account, is_over)).await;
-        if over.is_err() && socks5.last_resort == LastResort::Yes {
+        if over.is_err() && resort == LastResort::Yes {
             let is_settled = |entry: &Entry| is_over(entry) || is_enough(&entry.roll);
             let _ = timeout(LONG_SEARCH, self.until(account, is_settled)).await;
         }

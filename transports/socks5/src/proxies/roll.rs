@@ -117,6 +117,14 @@ impl Roll {
         self.known.drain(..beyond);
     }
 
+    /// These come first, in their order: they are told as they answer, and named ones come before others.
+    pub(crate) fn arrange(&mut self, found: &[Streamhost]) {
+        self.known.sort_by_key(|known| {
+            let place = found.iter().position(|host| *host == known.proxy.host);
+            place.unwrap_or(found.len())
+        });
+    }
+
     /// Those of the account's that failed when they were tried out.
     pub(crate) fn failing(&self) -> Vec<Streamhost> {
         let fails = |known: &&Known| matches!(known.proxy.verdict, Verdict::Fails(_));
