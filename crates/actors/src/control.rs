@@ -18,6 +18,7 @@ use crate::env::Env;
 use crate::file::Claims;
 use crate::limits::Limits;
 use crate::negotiator::NegotiatorActor;
+use crate::notices::Notices;
 use crate::obituary::Obituary;
 use crate::seats::Seats;
 use crate::session::{Leave, Report, SessionActor, Silent};
@@ -66,12 +67,19 @@ pub(crate) async fn start(crew: Crew) -> io::Result<Running> {
 
 fn launch(crew: Crew, runtime: Handle) -> Addr<SessionActor> {
     let (local, jid) = watch::channel(crew.jid);
-    let seats = Seats::new(crew.limits, crew.announcer.clone());
-    let negotiator = NegotiatorActor::new(crew.signallings, runtime.clone(), seats.clone());
+    let notices = Notices::new(crew.announcer.clone());
+    let negotiator = NegotiatorActor::new(
+        crew.signallings,
+        runtime.clone(),
+        &crew.limits,
+        notices.clone(),
+    );
+    let seats = Seats::new(crew.limits, notices.clone());
     let env = Env {
         runtime: runtime.clone(),
         announcer: crew.announcer,
         negotiator: negotiator.start(),
+        notices,
         seats,
         claims: Claims::default(),
         complaints: Complaints::new(runtime.clone()),

@@ -11,6 +11,7 @@ use crate::announcer::Announcer;
 use crate::complaints::Complaints;
 use crate::file::Claims;
 use crate::negotiator::NegotiatorActor;
+use crate::notices::Notices;
 use crate::seats::Seats;
 
 /// The surroundings of an account's actors; cheap to clone.
@@ -21,6 +22,7 @@ pub(crate) struct Env {
     pub(crate) runtime: Handle,
     pub(crate) announcer: Announcer,
     pub(crate) negotiator: Addr<NegotiatorActor>,
+    pub(crate) notices: Notices,
     pub(crate) stanzas: Stanzas,
     pub(crate) seats: Seats,
     pub(crate) claims: Claims,

@@ -13,6 +13,7 @@ use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 
 pub use self::failure::{Failure, FailureKind, Remedy};
 
+use crate::disregarded::Disregarded;
 use crate::file::{Delivered, FileId, Particulars, Progress};
 use crate::limits::Limit;
 use crate::traffic::Traffic;
@@ -82,6 +83,14 @@ pub enum Event {
         source: Option<String>,
         /// Whether somebody on the way can read or change it.
         protection: Protection,
+    },
+    /// Somebody said something, or asked for it, and nothing follows: it was passed over, or refused. Comes at
+    /// most once a minute for each of these and peer, and where many do it, not for each of them.
+    Disregarded {
+        /// What.
+        what: Disregarded,
+        /// Who: a contact or a stranger without the resource, somebody in a room by the name there.
+        peer: Jid,
     },
     /// A file was sent. Comes exactly once for each, or [`FileFailed`](Self::FileFailed) does.
     FileDone {

@@ -21,7 +21,9 @@
 //! - [`Event`]: what it learns (`event.rs`), how (`announcer.rs`), and what that amounts to
 //!   ([`State`], `state/`)
 //! - `session/`, `negotiator.rs`, `room/`, `tube/`, `endpoint.rs`, `bytestream/`: the actors
-//! - [`Limits`]: how much of everything (`limits.rs`); `seats.rs`: the places for connections
+//! - [`Limits`]: how much of everything (`limits.rs`); `seats.rs`: the places for connections;
+//!   [`Disregarded`]: what nothing follows from; `notices.rs`: that the application is told of both, and not
+//!   again and again
 //! - `control.rs`: the thread; `env.rs`: what surrounds every actor
 
 mod account;
@@ -29,6 +31,7 @@ mod announcer;
 mod bytestream;
 mod complaints;
 mod control;
+mod disregarded;
 mod endpoint;
 mod env;
 mod event;
@@ -36,6 +39,7 @@ mod failure;
 mod file;
 mod limits;
 mod negotiator;
+mod notices;
 mod obituary;
 mod opening;
 mod room;
@@ -47,6 +51,7 @@ mod tube;
 
 pub use self::account::{Account, OfferError, Start, StartError};
 pub use self::announcer::Events;
+pub use self::disregarded::Disregarded;
 pub use self::event::{Audience, Decision, Direction, Event, Failure, FailureKind, Remedy, TubeId};
 pub use self::file::{AcceptFileError, Delivered, FileId, Particulars, Progress};
 pub use self::limits::{Limit, Limits};

@@ -16,7 +16,7 @@ use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::limits::{self, Limit, Limits};
-use crate::seats::Seats;
+use crate::notices::Notices;
 
 /// Agrees with peers on bytestreams, by any of its signallings.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct NegotiatorActor {
     exploring: Option<DropGuard>,
     asking: Quota,
     answering: Quota,
-    seats: Seats,
+    notices: Notices,
 }
 
 impl NegotiatorActor {
@@ -34,20 +34,21 @@ impl NegotiatorActor {
     pub(crate) fn new(
         signallings: Vec<Arc<dyn Signalling>>,
         runtime: Handle,
-        seats: Seats,
+        limits: &Limits,
+        notices: Notices,
     ) -> Self {
         let Limits {
             negotiations,
             negotiations_per_contact,
             ..
-        } = seats.limits;
+        } = *limits;
         Self {
             signallings,
             runtime,
             exploring: None,
             asking: Quota::new(limits::ASKED, limits::ASKED_PER_CONTACT),
             answering: Quota::new(negotiations, negotiations_per_contact),
-            seats,
+            notices,
         }
     }
 }
@@ -154,7 +155,7 @@ impl Handler<ReadAsk> for NegotiatorActor {
                 Reading::Foreign(back) => ask = back,
                 Reading::Proposal(proposal) => {
                     let Some(place) = self.answering.queue(asker.clone()).try_enter() else {
-                        self.seats.reached(Limit::Negotiations, Some(asker));
+                        self.notices.reached(Limit::Negotiations, Some(asker));
                         let condition = DefinedCondition::ResourceConstraint;
                         proposal.ask.refuse_with(ErrorType::Wait, condition);
                         return MessageResult(Read::Answered);

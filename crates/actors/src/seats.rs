@@ -2,20 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use xmpp_parsers::jid::Jid;
 
-use crate::announcer::Announcer;
-use crate::event::Event;
 use crate::limits::{Limit, Limits};
+use crate::notices::Notices;
 
 /// The seats of an account; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Seats {
     pub(crate) limits: Limits,
-    announcer: Announcer,
+    notices: Notices,
     /// For tubes that others offer in rooms.
     in_rooms: Arc<Semaphore>,
     state: Arc<Mutex<State>>,
@@ -25,33 +23,6 @@ pub(crate) struct Seats {
 struct State {
     /// Of those who have connections, or had them a moment ago.
     contacts: HashMap<Jid, Weak<Semaphore>>,
-    told: Told,
-}
-
-/// When the application was last told of each limit, and of whom.
-#[derive(Debug, Default)]
-struct Told(HashMap<(Limit, Option<Jid>), Instant>);
-
-impl Told {
-    /// Whether it is to be told now.
-    fn note(&mut self, limit: Limit, peer: Option<&Jid>, now: Instant) -> bool {
-        let is_recent = |at: &Instant| now.saturating_duration_since(*at) < RESPITE;
-        let mut key = (limit, peer.cloned());
-        if self.0.get(&key).is_some_and(is_recent) {
-            return false;
-        }
-        self.0.retain(|_, at| is_recent(at));
-        let of_limit = self.0.keys().filter(|(known, _)| *known == limit);
-        if of_limit.count() >= PEERS {
-            // The rest of them share one place.
-            key.1 = None;
-            if self.0.contains_key(&key) {
-                return false;
-            }
-        }
-        self.0.insert(key, now);
-        true
-    }
 }
 
 /// A connection's place; free again when dropped.
@@ -80,11 +51,11 @@ pub(crate) struct TubeSeats {
 }
 
 impl Seats {
-    pub(crate) fn new(limits: Limits, announcer: Announcer) -> Self {
+    pub(crate) fn new(limits: Limits, notices: Notices) -> Self {
         let in_rooms = limits.invitations.min(Semaphore::MAX_PERMITS);
         Self {
             limits,
-            announcer,
+            notices,
             in_rooms: Arc::new(Semaphore::new(in_rooms)),
             state: Arc::default(),
         }
@@ -113,16 +84,6 @@ impl Seats {
         }
     }
 
-    /// Tells the application that there was no more of something; not again and again, as whoever goes
-    /// beyond a limit does so often.
-    pub(crate) fn reached(&self, limit: Limit, peer: Option<Jid>) {
-        if !self.state().told.note(limit, peer.as_ref(), Instant::now()) {
-            return;
-        }
-        tracing::warn!(%limit, peer = peer.as_ref().map(ToString::to_string), "too many");
-        self.announcer.announce(Event::LimitReached { limit, peer });
-    }
-
     fn of_contact(&self, contact: Jid) -> Arc<Semaphore> {
         let mut state = self.state();
         if let Some(seats) = state.contacts.get(&contact).and_then(Weak::upgrade) {
@@ -145,16 +106,20 @@ impl TubeSeats {
     /// A seat for a connection that a contact, or somebody in a room, asks for.
     pub(crate) fn for_peer(&self, peer: Jid) -> Option<Seat> {
         let Ok(tube) = Arc::clone(&self.of_tube).try_acquire_owned() else {
-            self.seats.reached(Limit::ConnectionsPerTube, Some(peer));
+            self.seats
+                .notices
+                .reached(Limit::ConnectionsPerTube, Some(peer));
             return None;
         };
         let of_contact = self.seats.of_contact(peer.clone());
         let Ok(contact) = of_contact.try_acquire_owned() else {
-            self.seats.reached(Limit::ConnectionsPerContact, Some(peer));
+            self.seats
+                .notices
+                .reached(Limit::ConnectionsPerContact, Some(peer));
             return None;
         };
         let Ok(all) = Arc::clone(&self.seats.limits.connections).try_acquire_owned() else {
-            self.seats.reached(Limit::Connections, Some(peer));
+            self.seats.notices.reached(Limit::Connections, Some(peer));
             return None;
         };
         Some(Seat {
@@ -167,11 +132,11 @@ impl TubeSeats {
     /// A seat for a connection of one's own, if there is one.
     pub(crate) fn for_own(&self) -> Option<Seat> {
         let Ok(tube) = Arc::clone(&self.of_tube).try_acquire_owned() else {
-            self.seats.reached(Limit::ConnectionsPerTube, None);
+            self.seats.notices.reached(Limit::ConnectionsPerTube, None);
             return None;
         };
         let Ok(all) = Arc::clone(&self.seats.limits.connections).try_acquire_owned() else {
-            self.seats.reached(Limit::Connections, None);
+            self.seats.notices.reached(Limit::Connections, None);
             return None;
         };
         Some(Seat {
@@ -205,17 +170,10 @@ impl TubeSeats {
         if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
             return Some(seat);
         }
-        self.seats.reached(limit, None);
+        self.seats.notices.reached(limit, None);
         seats.acquire_owned().await.ok()
     }
 }
-
-/// How often the application is told of one limit and one peer.
-const RESPITE: Duration = Duration::from_secs(60);
-
-/// Peers of whom the application is told in that time, for each limit: enough to see who it is, and no
-/// flood of events where somebody has many names.
-const PEERS: usize = 16;
 
 /// Contacts whose seats are remembered before those who have no connections are forgotten.
 const REMEMBERED: usize = 1024;
@@ -228,10 +186,11 @@ mod tests {
     use std::task::{Context, Waker};
 
     use super::*;
+    use crate::announcer::Announcer;
 
     fn of(limits: Limits) -> Seats {
         let (announcer, _) = Announcer::new();
-        Seats::new(limits, announcer)
+        Seats::new(limits, Notices::new(announcer))
     }
 
     /// Or tubes that nobody uses would use up the places of all others.
@@ -269,38 +228,6 @@ mod tests {
         let second = next.await.unwrap();
         drop(second);
         assert!(seats.place().is_some());
-    }
-
-    #[test]
-    fn each_who_goes_beyond_a_limit_is_told_once_in_a_while() {
-        let mut told = Told::default();
-        let now = Instant::now();
-        let jid = |name: &str| -> Jid { format!("{name}@example.org").parse().unwrap() };
-        let (alice, fernand) = (jid("alice"), jid("fernand"));
-        assert!(told.note(Limit::Unread, Some(&alice), now));
-        assert!(!told.note(Limit::Unread, Some(&alice), now));
-        assert!(told.note(Limit::Unread, Some(&fernand), now));
-        assert!(told.note(Limit::Answers, Some(&alice), now));
-        assert!(told.note(Limit::Unread, None, now));
-        assert!(!told.note(Limit::Unread, None, now));
-        let later = now + RESPITE;
-        assert!(told.note(Limit::Unread, Some(&alice), later));
-        // What is over is forgotten.
-        assert_eq!(told.0.len(), 1);
-    }
-
-    #[test]
-    fn whoever_has_many_names_is_told_of_a_few_times() {
-        let mut told = Told::default();
-        let now = Instant::now();
-        let mut heard = 0;
-        for number in 0..10_000 {
-            let peer = format!("hall@rooms.example.org/{number}").parse().unwrap();
-            heard += usize::from(told.note(Limit::Unread, Some(&peer), now));
-        }
-        assert_eq!(heard, PEERS + 1);
-        assert_eq!(told.0.len(), PEERS + 1);
-        assert!(told.note(Limit::Answers, None, now));
     }
 
     #[test]

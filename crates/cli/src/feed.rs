@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tubes::{Event, Events, FullJid, Limit, State, TubeId, Tubes};
+use tubes::{Disregarded, Event, Events, FullJid, Limit, State, TubeId, Tubes};
 
 use crate::exit::{Kind, Stop};
 use crate::output::{
@@ -153,6 +153,10 @@ impl Feed {
                 source,
                 protection: protection.into(),
             },
+            Event::Disregarded { what, peer } => Report::Disregarded {
+                what: disregarded(what)?,
+                peer: Who::new(peer),
+            },
             Event::LimitReached { limit, peer } => Report::LimitReached {
                 limit: limited(limit)?,
                 peer: peer.map(Who::new),
@@ -225,6 +229,23 @@ impl Feed {
     fn number(&self, tube: TubeId) -> u32 {
         self.state.tubes.get(&tube).map_or(0, |tube| tube.number)
     }
+}
+
+/// The name of what nobody heeded, for programs; none for what a later version may tell apart.
+fn disregarded(what: Disregarded) -> Option<&'static str> {
+    Some(match what {
+        Disregarded::Announcement => "announcement",
+        Disregarded::Answer => "answer",
+        Disregarded::Capabilities => "capabilities",
+        Disregarded::File => "file",
+        Disregarded::Initiation => "initiation",
+        Disregarded::Message => "message",
+        Disregarded::Offer => "offer",
+        Disregarded::Presence => "presence",
+        Disregarded::Stream => "stream",
+        Disregarded::Subscription => "subscription",
+        _ => return None,
+    })
 }
 
 /// The name of a limit, for programs; none for what a later version may limit.

@@ -1,5 +1,6 @@
 //! The people this account knows: roster, consent, and which of their resources do what.
 
+mod haste;
 mod known;
 mod roster;
 
@@ -12,9 +13,10 @@ use xmpp_parsers::disco::DiscoInfoResult;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::roster::{Item, Subscription};
 
+use self::haste::Haste;
 use self::known::{KnownCaps, Place};
 use self::roster::Roster;
-use crate::Bound;
+use crate::{Bound, Ignored, SessionEvent};
 
 /// Everybody this account deals with.
 #[derive(Debug, Default)]
@@ -26,8 +28,9 @@ pub(crate) struct Contacts {
     subscribing: HashSet<BareJid>,
     resources: HashMap<BareJid, HashMap<FullJid, Life>>,
     known: KnownCaps,
-    /// Of what there was no more, and for whom; not reported yet.
-    excesses: Vec<(Bound, BareJid)>,
+    haste: Haste,
+    /// Of what there was no more, and what nothing follows from; not reported yet.
+    news: Vec<SessionEvent>,
 }
 
 impl Contacts {
@@ -74,16 +77,23 @@ impl Contacts {
         }
     }
 
-    /// Of what there was no more since this was asked for, and for whom.
-    pub(crate) fn take_excesses(&mut self) -> Vec<(Bound, BareJid)> {
-        std::mem::take(&mut self.excesses)
+    /// Of what there was no more since this was asked for, and what nothing followed from.
+    pub(crate) fn take_news(&mut self) -> Vec<SessionEvent> {
+        std::mem::take(&mut self.news)
     }
 
     /// Many may have no room for the same reason, and one of them is enough to be told.
     fn exceeded(&mut self, bound: Bound, who: BareJid) {
-        if !self.excesses.iter().any(|(known, _)| *known == bound) {
-            self.excesses.push((bound, who));
+        let is_same = |news: &SessionEvent| matches!(news, SessionEvent::Exceeded { bound: known, .. } if *known == bound);
+        if !self.news.iter().any(is_same) {
+            let who = Some(who.into());
+            self.news.push(SessionEvent::Exceeded { bound, who });
         }
+    }
+
+    fn ignored(&mut self, what: Ignored, who: &FullJid) {
+        let who = who.clone().into();
+        self.news.push(SessionEvent::Ignored { what, who });
     }
 
     /// Notes that a resource is online, in this life and with these capabilities.
@@ -95,6 +105,7 @@ impl Contacts {
     ) -> Online {
         let bare = jid.to_bare();
         if !self.knows(&bare) {
+            self.ignored(Ignored::Presence, jid);
             return Online::Unchanged;
         }
         let resources = self.resources.entry(bare).or_default();
@@ -133,6 +144,10 @@ impl Contacts {
             abilities,
         };
         resources.insert(jid.clone(), life);
+        let is_unknown = !matches!(outcome, Online::Able(_));
+        if is_unknown && self.haste.announced(jid.to_bare()) {
+            self.ignored(Ignored::Announcement, jid);
+        }
         outcome
     }
 
@@ -170,6 +185,7 @@ impl Contacts {
         let Some(resource) = resources.and_then(|resources| resources.get_mut(jid)) else {
             return Described::Gone;
         };
+        self.haste.answered(&jid.to_bare());
         let inquiry = std::mem::take(&mut resource.inquiry);
         if let Inquiry::Asking { stale: true, .. } = inquiry {
             let known = resource.key.as_ref().and_then(|key| self.known.get(key));
@@ -181,12 +197,15 @@ impl Contacts {
         if let (Some(caps), Some(key)) = (&resource.caps, &resource.key) {
             // XEP-0115 §5.4: what does not hash to what was announced holds for nobody else.
             let hash = caps::hash_caps(&caps::compute_disco(info), caps.hash.clone());
-            if hash.is_ok_and(|hash| hash.hash == caps.ver) && known::is_unambiguous(info) {
-                let teller = jid.to_bare();
-                let known = self.known.insert(key.clone(), abilities.clone(), teller);
-                if known == Place::Lacking {
-                    self.exceeded(Bound::Capabilities, jid.to_bare());
-                }
+            let is_true = hash.is_ok_and(|hash| hash.hash == caps.ver);
+            if !is_true || !known::is_unambiguous(info) {
+                self.ignored(Ignored::Capabilities, jid);
+                return Described::Able(abilities);
+            }
+            let teller = jid.to_bare();
+            let known = self.known.insert(key.clone(), abilities.clone(), teller);
+            if known == Place::Lacking {
+                self.exceeded(Bound::Capabilities, jid.to_bare());
             }
         }
         Described::Able(abilities)
@@ -199,6 +218,7 @@ impl Contacts {
         let Some(resource) = resources.and_then(|resources| resources.get_mut(jid)) else {
             return Described::Gone;
         };
+        self.haste.answered(&jid.to_bare());
         match std::mem::take(&mut resource.inquiry) {
             Inquiry::Asking { stale: true, .. } => Described::Stale,
             // If it changes, it is asked again.
@@ -247,6 +267,7 @@ impl Contacts {
     /// lost. Consent stays.
     pub(crate) fn lost(&mut self) -> Vec<FullJid> {
         self.roster.clear();
+        self.haste.clear();
         self.resources
             .drain()
             .flat_map(|(_, resources)| resources.into_keys())

@@ -23,6 +23,13 @@ pub enum SessionEvent {
         /// Who wanted it: a contact, or somebody in a room; nobody that this side knows, if none.
         who: Option<Jid>,
     },
+    /// Somebody said something that nothing follows from. Comes each time.
+    Ignored {
+        /// What.
+        what: Ignored,
+        /// Who.
+        who: Jid,
+    },
     /// The link to the server changed.
     Link(Link),
     /// A message that is not the tubes'. Comes only to who [shares](crate::Session::share) the session.
@@ -69,6 +76,25 @@ pub enum Bound {
     /// Contacts in the roster. Those beyond are taken for strangers, unless the user named them. It is said of
     /// nobody if the server's list was too long to be read as a whole at login.
     Roster,
+}
+
+/// What nothing follows from, whoever says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ignored {
+    /// Presence after presence announces that it can do something else, and no question what that is has been
+    /// answered meanwhile: one was asked.
+    Announcement,
+    /// An answer that nobody waits for: whoever gives it was not asked, or too long ago.
+    Answer,
+    /// What somebody can do is not what it announced, so that it is believed for nobody else (XEP-0115 §5.4).
+    Capabilities,
+    /// A message for people, where the application does not [share](crate::Session::share) the session.
+    Message,
+    /// The presence of a stranger.
+    Presence,
+    /// A request to see when this account is online, of somebody to whom the user has not granted it.
+    Subscription,
 }
 
 /// Whether somebody is known.

@@ -48,7 +48,9 @@ mod tracker;
 
 pub use self::account::{Account, AccountError, Password, Tls};
 pub use self::contacts::{Contact, Resource, Sight};
-pub use self::event::{Acquaintance, Bound, Link, Login, SessionEvent, StreamManagement, Terms};
+pub use self::event::{
+    Acquaintance, Bound, Ignored, Link, Login, SessionEvent, StreamManagement, Terms,
+};
 pub use self::login_error::{CertificateFault, LoginError, LoginErrorKind, LoginFailure, Refusal};
 pub use self::rooms::RoomSays;
 pub use self::router::Subscribe;

@@ -71,10 +71,10 @@ pub use self::stream_tube::{
 pub use self::tubes::Tubes;
 
 pub use tubes_actors::{
-    AcceptError, AcceptFileError, Audience, Certainty, Decision, Delivered, Direction, EnterError,
-    Event, Events, Failure, FailureKind, FileId, Heard, Limit, Limits, OfferError, Particulars,
-    Progress, Remedy, SendFileError, ShareError, SharedSession, StartError, State, Traffic, TubeId,
-    state,
+    AcceptError, AcceptFileError, Audience, Certainty, Decision, Delivered, Direction, Disregarded,
+    EnterError, Event, Events, Failure, FailureKind, FileId, Heard, Limit, Limits, OfferError,
+    Particulars, Progress, Remedy, SendFileError, ShareError, SharedSession, StartError, State,
+    Traffic, TubeId, state,
 };
 pub use tubes_files as files;
 pub use tubes_files::{Destination, Overwrite};

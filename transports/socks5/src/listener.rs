@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -198,7 +199,7 @@ impl Seat {
     fn clear(&self) -> Vec<TcpStream> {
         let mut places = self.lock();
         places.most = 0;
-        std::mem::take(&mut places.streams)
+        mem::take(&mut places.streams)
     }
 }
 
@@ -253,12 +254,16 @@ async fn accept_one(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr
 }
 
 async fn greet(mut stream: TcpStream, from: SocketAddr, expected: Expected) {
+    let silent = Silent(from);
     let mut server = Server::default();
     let greeting = converse(&mut stream, |heard| server.step(heard));
-    let destination = match timeout(HANDSHAKE, greeting).await {
-        Ok(Ok(destination)) => destination,
-        Ok(Err(why)) => return debug!(%from, %why, "a client was sent away"),
-        Err(_) => return debug!(%from, "a client took too long to say what it wants"),
+    let Ok(greeting) = timeout(HANDSHAKE, greeting).await else {
+        return;
+    };
+    silent.has_spoken();
+    let destination = match greeting {
+        Ok(destination) => destination,
+        Err(why) => return debug!(%from, %why, "a client was sent away"),
     };
     let seat = expected.lock().get(&destination).cloned();
     match seat {
@@ -267,6 +272,22 @@ async fn greet(mut stream: TcpStream, from: SocketAddr, expected: Expected) {
             debug!(%from, "a client wants a stream that nobody expects");
             say(&stream, &handshake::REFUSED);
         }
+    }
+}
+
+/// A client that has not said what it wants. When dropped, it had no more time, had to make room, or the port is
+/// closed.
+struct Silent(SocketAddr);
+
+impl Silent {
+    fn has_spoken(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        debug!(from = %self.0, "a client has not said what it wants");
     }
 }
 
@@ -279,7 +300,7 @@ fn say(stream: &TcpStream, bytes: &[u8]) {
 
 /// Whether the other end has neither ended nor broken the connection.
 fn is_there(stream: &TcpStream) -> bool {
-    let mut byte = [std::mem::MaybeUninit::uninit()];
+    let mut byte = [mem::MaybeUninit::uninit()];
     match SockRef::from(stream).peek(&mut byte) {
         Ok(peeked) => peeked > 0,
         Err(why) => why.kind() == io::ErrorKind::WouldBlock,

@@ -302,7 +302,7 @@ impl RoomActor {
                     self.seek_place(ctx);
                 } else if !is_own && self.entry.is_full() {
                     let room = self.room.clone().into();
-                    self.env.seats.reached(Limit::Occupants, Some(room));
+                    self.env.notices.reached(Limit::Occupants, Some(room));
                 }
                 news
             }

@@ -5,6 +5,7 @@ use tubes_protocol::room::{Change, Listing};
 use tubes_protocol::tube::Ended;
 
 use super::{News, RoomActor};
+use crate::disregarded::Disregarded;
 use crate::limits::Limit;
 use crate::seats::Place;
 use crate::session::RoomNews;
@@ -12,7 +13,10 @@ use crate::session::RoomNews;
 impl RoomActor {
     /// An occupant says what it offers, if anything.
     pub(super) fn listed(&mut self, nick: &str, listing: Option<Listing>) -> Vec<News> {
-        let Some(left_out) = listing.as_ref().map(Listing::left_out) else {
+        let Some((left_out, senseless)) = listing
+            .as_ref()
+            .map(|listing| (listing.left_out(), listing.senseless()))
+        else {
             return Vec::new();
         };
         let changes = self.board.handle_presence(nick, listing);
@@ -20,10 +24,13 @@ impl RoomActor {
         let who = || self.occupant(nick).map(Into::into);
         if left_out > 0 {
             let limit = Limit::InvitationsPerOccupant;
-            self.env.seats.reached(limit, who());
+            self.env.notices.reached(limit, who());
+        }
+        if let (1.., Some(who)) = (senseless, who()) {
+            self.env.notices.disregarded(Disregarded::Offer, who);
         }
         if self.board.keeps_waiting(nick) {
-            self.env.seats.reached(Limit::InvitationsInRooms, who());
+            self.env.notices.reached(Limit::InvitationsInRooms, who());
         }
         news
     }

@@ -16,6 +16,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use super::{Phase, SessionActor};
 use crate::complaints::Complaint;
+use crate::disregarded::Disregarded;
 use crate::failure;
 use crate::file::{
     FileActor, FileId, Found, GiveUp, Lost, Receiving, Sending, Taker, Withdrawn, withdrawn,
@@ -132,14 +133,18 @@ impl SessionActor {
             if self.env.complaints.is_news(Complaint::StrangersFile, None) {
                 tracing::info!(%peer, "a stranger's file is declined");
             }
+            self.disregarded(Disregarded::File, &peer);
             return proposed.decline(SiError::Declined.to_stanza_error());
         }
         let receiving = match Receiving::read(proposed) {
             Ok(receiving) => receiving,
-            Err((proposed, why)) => return proposed.decline(why.to_stanza_error()),
+            Err((proposed, why)) => {
+                self.disregarded(Disregarded::File, &peer);
+                return proposed.decline(why.to_stanza_error());
+            }
         };
         if let Some(limit) = self.limit_of_files(&peer.to_bare()) {
-            self.env.seats.reached(limit, Some(peer.to_bare().into()));
+            self.env.notices.reached(limit, Some(peer.to_bare().into()));
             let condition = DefinedCondition::ResourceConstraint;
             let why =
                 StanzaError::new(ErrorType::Wait, condition, "en", "too many files at a time");

@@ -15,6 +15,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 
 use super::{Heard, Party, SessionActor, Tube};
 use crate::complaints::Complaint;
+use crate::disregarded::Disregarded;
 use crate::limits::Limit;
 use crate::negotiator::{Proposed, Read, ReadAsk};
 use crate::room::{RoomActor, WhoIs};
@@ -42,6 +43,9 @@ impl SessionActor {
                 };
                 if self.stays.contains_key(&from.to_bare()) {
                     // In a room it is presences that say what is offered.
+                    if payload.is("tube", ns::TUBES) {
+                        self.disregarded(Disregarded::Offer, &from.into());
+                    }
                     return Box::pin(async {});
                 }
                 if payload.is("close", ns::TUBES) {
@@ -57,6 +61,9 @@ impl SessionActor {
                     if self.env.complaints.is_news(Complaint::StrangersOffer, None) {
                         tracing::info!(%from, "a stranger's offer is ignored");
                     }
+                    self.disregarded(Disregarded::Offer, &from.into());
+                } else if payload.attr("sid").is_some() {
+                    self.disregarded(Disregarded::Stream, &from.into());
                 }
                 Box::pin(async {})
             }
@@ -110,6 +117,7 @@ impl SessionActor {
         let stream = match StreamFor::try_from(&proposed.proposal.purpose) {
             Ok(stream) => stream,
             Err(error) => {
+                self.disregarded(Disregarded::Initiation, &proposed.proposal.peer);
                 proposed.decline(error.to_stanza_error());
                 return None;
             }
@@ -129,6 +137,7 @@ impl SessionActor {
             Some(tube) => Some((tube.addr.clone(), Propose(proposed))),
             None => {
                 tracing::debug!(peer = %proposed.proposal.peer, tube = %stream.number, "no such tube for this contact");
+                self.disregarded(Disregarded::Initiation, &proposed.proposal.peer);
                 decline(*proposed, &DefinedCondition::BadRequest);
                 None
             }
@@ -198,7 +207,7 @@ impl SessionActor {
 
     fn offered_anew(&mut self, offer: &TubeOffer, from: FullJid, ctx: &Context<Self>) {
         if let Some(limit) = self.limit_of_invitations(&from.to_bare()) {
-            self.env.seats.reached(limit, Some(from.to_bare().into()));
+            self.env.notices.reached(limit, Some(from.to_bare().into()));
             return;
         }
         self.invited(offer, from, ctx);
@@ -260,6 +269,7 @@ impl SessionActor {
         if self.env.complaints.is_news(Complaint::Nonsense, of) {
             tracing::warn!(%from, %error, "an offer makes no sense");
         }
+        self.disregarded(Disregarded::Offer, &from.clone().into());
         let close = error.to_close();
         let stanzas = self.env.stanzas.clone();
         Box::pin(async move {
@@ -282,10 +292,20 @@ impl Tube {
 }
 
 impl SessionActor {
+    /// Nothing follows from what somebody said.
+    pub(super) fn disregarded(&self, what: Disregarded, who: &Jid) {
+        let peer = match self.stays.contains_key(&who.to_bare()) {
+            true => who.clone(),
+            false => who.to_bare().into(),
+        };
+        self.env.notices.disregarded(what, peer);
+    }
+
     /// Nobody here knows what it means; the application may. With a `sid` it belongs to a bytestream
     /// that is not there (XEP-0047 §2.2, XEP-0065 §5.3).
     fn foreign(&mut self, ask: Ask) {
         if ask.payload().attr("sid").is_some() {
+            self.disregarded(Disregarded::Stream, ask.from());
             ask.refuse_with(ErrorType::Cancel, DefinedCondition::ItemNotFound);
         } else {
             // Without anybody to hear it, it is refused by that.

@@ -38,6 +38,7 @@ use self::sharing::Share;
 pub(crate) use self::sharing::ShareSession;
 pub use self::sharing::{Heard, ShareError, SharedSession};
 
+use crate::disregarded::Disregarded;
 use crate::env::Env;
 use crate::event::{Event, TubeId};
 use crate::failure;
@@ -253,7 +254,12 @@ impl Handler<Report> for SessionActor {
         match event {
             SessionEvent::Exceeded { bound, who } => {
                 if let Some(limit) = Limit::of_session(bound) {
-                    self.env.seats.reached(limit, who);
+                    self.env.notices.reached(limit, who);
+                }
+            }
+            SessionEvent::Ignored { what, who } => {
+                if let Some(what) = Disregarded::of_session(what) {
+                    self.disregarded(what, &who);
                 }
             }
             SessionEvent::Link(link) => self.link(link),

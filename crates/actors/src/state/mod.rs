@@ -157,7 +157,8 @@ impl State {
                     tube.handle(event);
                 }
             }
-            Event::LimitReached { .. }
+            Event::Disregarded { .. }
+            | Event::LimitReached { .. }
             | Event::Missed(_)
             | Event::Throttled { .. }
             | Event::TrustDecided { .. } => {}

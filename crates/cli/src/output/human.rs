@@ -7,9 +7,9 @@ use super::report::{
     Device, Direction, FellBack, Party, Proof, Protection, Report, Resource, Trust, Typed, Verdict,
 };
 
-/// The report as a sentence, or a few lines.
-pub(crate) fn lines(report: &Report) -> String {
-    match report {
+/// The report as a sentence, or a few lines; none where people look into the log.
+pub(crate) fn lines(report: &Report) -> Option<String> {
+    Some(match report {
         Report::Check {
             name,
             verdict,
@@ -56,6 +56,7 @@ pub(crate) fn lines(report: &Report) -> String {
             protected(protection),
         ),
         Report::Device(device) => device_line(device),
+        Report::Disregarded { .. } => return None,
         Report::Error(why) => format!("error: {why}"),
         Report::FileDone(done) => done.line(),
         Report::FileFailed(failed) => failed.line(),
@@ -120,7 +121,7 @@ pub(crate) fn lines(report: &Report) -> String {
             }
         }
         Report::TubeOpened { tube } => format!("tube {tube} is open"),
-    }
+    })
 }
 
 pub(super) fn protected(protection: &Protection) -> &'static str {
@@ -293,7 +294,12 @@ const PARAMETERS: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::super::report::Why;
+    use super::lines as lines_if_any;
     use super::*;
+
+    fn lines(report: &Report) -> String {
+        lines_if_any(report).unwrap_or_default()
+    }
 
     #[test]
     fn sizes_are_in_units_one_can_grasp() {

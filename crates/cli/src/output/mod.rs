@@ -99,9 +99,9 @@ impl Output {
         }
         let line = match self.format {
             Format::Human => human::lines(report),
-            Format::Json => json::line(report)?,
+            Format::Json => Some(json::line(report)?),
         };
-        self.write(&line)
+        line.map_or(Ok(()), |line| self.write(&line))
     }
 
     /// Tells a human what the command is doing; programs learn from events alone.

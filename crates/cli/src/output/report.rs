@@ -44,6 +44,10 @@ pub(crate) enum Report {
     },
     /// A device of a contact's, or of this account.
     Device(Device),
+    Disregarded {
+        what: &'static str,
+        peer: Who,
+    },
     Error(Why),
     FileDone(file::Done),
     FileFailed(file::Failed),

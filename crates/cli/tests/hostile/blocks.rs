@@ -163,11 +163,11 @@ async fn acknowledgements_for_blocks_of_others_are_none() {
         .await;
     let mut witness = Witness::with_stream(&scene).await;
     let alice = scene.alice.clone();
-    let silence = Sign::Silence("who was not asked is not heard");
+    let sign = Sign::Disregarded("answer");
     let mut asked = Vec::new();
     let mut heard = 0;
     let said = scene
-        .withstands(silence, async move |carol, blow| {
+        .withstands(sign, async move |carol, blow| {
             if asked.is_empty() {
                 asked = leaves_unacknowledged(&mut witness).await;
                 assert!(!asked.is_empty());

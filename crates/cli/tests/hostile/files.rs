@@ -81,11 +81,9 @@ async fn sizes_that_cannot_be_are_no_files() {
     let scene = plan(Standing::Contact).with_heavy_strikes(64).set().await;
     let tablet = scene.tablet.clone().unwrap();
     let received = scene.received();
-    let silence = Sign::Silence(
-        "what makes no sense is refused with the reason, and nobody else needs to know",
-    );
+    let sign = Sign::Disregarded("file");
     scene
-        .withstands(silence, async |carol, blow| {
+        .withstands(sign, async |carol, blow| {
             let size = IMPOSSIBLE[usize::try_from(blow).unwrap() % IMPOSSIBLE.len()];
             let si = file(&format!("f{blow}"), &format!("name='file' {size}"), "");
             let refused = carol.ask(&tablet, "set", &si).await;

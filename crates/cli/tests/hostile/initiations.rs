@@ -8,9 +8,9 @@ use crate::words::{IBB, Through, initiation, open, set};
 async fn a_strangers_flood_of_stream_initiations_costs_little() {
     let scene = Plan::new(Standing::Stranger).by("ibb").set().await;
     let (alice, tube) = (scene.alice.clone(), scene.number);
-    let silence = Sign::Silence("who has no tube is told so, and nobody else needs to know");
+    let sign = Sign::Disregarded("initiation");
     scene
-        .withstands(silence, async |carol, blow| {
+        .withstands(sign, async |carol, blow| {
             let si = initiation(&format!("s{blow}"), Through::Contact, tube, &[IBB]);
             carol.say(set(&alice, &format!("si{blow}"), &si)).await;
         })
@@ -19,16 +19,13 @@ async fn a_strangers_flood_of_stream_initiations_costs_little() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contacts_flood_of_stream_initiations_for_the_tube_of_another_costs_little() {
-    let scene = Plan::new(Standing::Contact).with(&["-v"]).set().await;
+    let scene = Plan::new(Standing::Contact).set().await;
     let (alice, tube) = (scene.alice.clone(), scene.number);
     scene
-        .withstands(
-            Sign::Log("no such tube for this contact"),
-            async |carol, blow| {
-                let si = initiation(&format!("s{blow}"), Through::Contact, tube, &[IBB]);
-                carol.say(set(&alice, &format!("si{blow}"), &si)).await;
-            },
-        )
+        .withstands(Sign::Disregarded("initiation"), async |carol, blow| {
+            let si = initiation(&format!("s{blow}"), Through::Contact, tube, &[IBB]);
+            carol.say(set(&alice, &format!("si{blow}"), &si)).await;
+        })
         .await;
 }
 
@@ -61,10 +58,9 @@ async fn a_flood_of_stream_initiations_under_one_identifier_opens_one() {
 async fn a_flood_of_opens_for_streams_that_nobody_asked_for_costs_little() {
     let scene = Plan::new(Standing::Contact).by("ibb").set().await;
     let alice = scene.alice.clone();
-    let silence =
-        Sign::Silence("who opens nothing of ours is told so, and nobody else needs to know");
+    let sign = Sign::Disregarded("stream");
     scene
-        .withstands(silence, async |carol, blow| {
+        .withstands(sign, async |carol, blow| {
             let open = open(&format!("s{blow}"), 4096);
             carol.say(set(&alice, &format!("open{blow}"), &open)).await;
         })

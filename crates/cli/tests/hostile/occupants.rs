@@ -55,7 +55,7 @@ async fn giant_parameters_of_an_occupant_make_no_offer() {
     let (scene, me) = in_the_room().await;
     let giant = "a".repeat(200 * 1024);
     let parameter = format!("<parameter type='str' name='giant'>{giant}</parameter>");
-    let sign = Sign::Silence("what makes no sense is no offer");
+    let sign = Sign::Disregarded("offer");
     let said = scene
         .withstands(sign, async |carol, blow| {
             if blow % SELDOM == 0 {
@@ -73,9 +73,9 @@ async fn giant_parameters_of_an_occupant_make_no_offer() {
 async fn an_offer_that_is_shouted_into_the_room_is_none() {
     let (scene, _) = in_the_room().await;
     let room = scene.room.clone().unwrap();
-    let silence = Sign::Silence("rooms are offered tubes by presences only");
+    let sign = Sign::Disregarded("offer");
     scene
-        .withstands(silence, async |carol, blow| {
+        .withstands(sign, async |carol, blow| {
             let offer = offer(blow + 1, "x-echo", "");
             let shout = tell(&room, &offer).replace("<message", "<message type='groupchat'");
             carol.say(shout).await;

@@ -22,9 +22,9 @@ async fn presences_of_many_resources_of_a_stranger_are_passed_over() {
         let resource = format!("resource{resource}");
         crowd.push(Attacker::log_in(scene.server, &account, &scene.password, &resource).await);
     }
-    let silence = Sign::Silence("a stranger's presence is nobody's business");
+    let sign = Sign::Disregarded("presence");
     scene
-        .withstands(silence, async move |_, blow| {
+        .withstands(sign, async move |_, blow| {
             let one = usize::try_from(blow).unwrap() % crowd.len();
             let whom = &both[usize::try_from(blow).unwrap() % both.len()];
             crowd[one].say(presence(whom, &able(blow))).await;
@@ -35,9 +35,9 @@ async fn presences_of_many_resources_of_a_stranger_are_passed_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_that_is_able_of_something_else_all_the_time_is_asked_one_question() {
     let scene = Plan::new(Standing::Contact).by("ibb").set().await;
-    let silence = Sign::Silence("what a contact is able of is told once it has said so");
+    let sign = Sign::Disregarded("announcement");
     scene
-        .withstands(silence, async |carol, blow| {
+        .withstands(sign, async |carol, blow| {
             carol
                 .say(format!("<presence>{}</presence>", able(blow)))
                 .await;
@@ -56,9 +56,9 @@ async fn a_contact_that_is_able_of_something_else_all_the_time_is_asked_one_ques
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_that_lies_about_what_it_can_do_is_not_believed_for_others() {
     let scene = Plan::new(Standing::Contact).set().await;
-    let silence = Sign::Silence("nobody has asked what Carol can do");
+    let sign = Sign::Disregarded("capabilities");
     scene
-        .outlives(silence, Deed::Spares, async |scene: &mut Scene| {
+        .outlives(sign, Deed::Spares, async |scene: &mut Scene| {
             let alice = scene.alice.clone();
             let nothing = able_of(["urn:xmpp:ping"]);
             // She was asked as she came.
@@ -105,9 +105,9 @@ async fn a_flood_of_capabilities_that_are_true_leaves_no_list() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_that_begins_a_new_life_with_each_presence_costs_little() {
     let scene = Plan::new(Standing::Contact).by("ibb").set().await;
-    let silence = Sign::Silence("whoever was never able of tubes is not missed");
+    let sign = Sign::Disregarded("announcement");
     scene
-        .withstands(silence, async |carol, blow| {
+        .withstands(sign, async |carol, blow| {
             let life = format!("<session xmlns='urn:x-tubes:0' id='life-{blow}'/>");
             carol
                 .say(format!("<presence>{life}{}</presence>", able(blow % 2)))
@@ -120,9 +120,9 @@ async fn a_contact_that_begins_a_new_life_with_each_presence_costs_little() {
 async fn a_flood_of_subscription_requests_is_neither_granted_nor_costly() {
     let scene = Plan::new(Standing::Stranger).by("ibb").set().await;
     let both: Vec<_> = scene.names().iter().map(|jid| bare(jid)).collect();
-    let silence = Sign::Silence("who may see whom is decided elsewhere");
+    let sign = Sign::Disregarded("subscription");
     scene
-        .withstands(silence, async |carol, blow| {
+        .withstands(sign, async |carol, blow| {
             let whom = &both[usize::try_from(blow).unwrap() % both.len()];
             let kinds = [
                 "subscribe",
@@ -146,9 +146,9 @@ async fn a_flood_of_long_messages_is_passed_over() {
     let scene = Plan::new(Standing::Contact).by("ibb").set().await;
     let both = scene.names();
     let body = "x&#x202e;&#x9b;31m".repeat(512);
-    let silence = Sign::Silence("chat is for others");
+    let sign = Sign::Disregarded("message");
     scene
-        .withstands(silence, async |carol, blow| {
+        .withstands(sign, async |carol, blow| {
             let whom = &both[usize::try_from(blow).unwrap() % both.len()];
             let children = "<a xmlns='urn:example:a'/>".repeat(32);
             carol

@@ -51,10 +51,10 @@ async fn answers_to_questions_that_others_were_asked_are_not_heard() {
     // What carries the honest tube are questions, and their answers.
     let plan = Plan::new(Standing::Contact).by("ibb");
     let scene = plan.with_heavy_strikes(64).set().await;
-    let silence = Sign::Silence("who was not asked is not heard");
+    let sign = Sign::Disregarded("answer");
     let told = Cell::new(0);
     scene
-        .withstands(silence, async |carol, blow| {
+        .withstands(sign, async |carol, blow| {
             carol.say(announcement(blow)).await;
             // To be asked something is enough to know which numbers questions have at present.
             for asked in carol.rest() {
@@ -103,8 +103,7 @@ async fn meddling(sign: Sign, said: impl Fn(&Scene, &str, u64) -> (String, Strin
     assert_eq!(ended[0]["error"]["kind"], "gone", "{ended:?}");
 }
 
-const NO_PEER: Sign =
-    Sign::Silence("who is not the peer is told so, and nobody else needs to know");
+const NO_PEER: Sign = Sign::Disregarded("stream");
 
 /// Questions before the one that Carol was asked, and after it, that she answers, too.
 const BEFORE: u64 = 8;

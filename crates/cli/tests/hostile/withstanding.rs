@@ -4,7 +4,6 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::attacker::Attacker;
-use crate::behaving::AGAIN;
 use crate::honest::Honest;
 use crate::measuring::{Storm, is_measured};
 use crate::scene::Scene;
@@ -15,15 +14,14 @@ use crate::vitals::Vitals;
 pub(crate) enum Sign {
     /// What the test has waited for itself.
     Awaited,
+    /// `disregarded`, of Carol, by the name of what she did.
+    Disregarded(&'static str),
     /// An event of this name, in which this stands.
     Event(&'static str, &'static str),
     /// `limit_reached`, by the name of the limit.
     Limit(&'static str),
     /// A line on standard error, in which this stands.
     Log(&'static str),
-    /// Nothing: no process says anything about Carol, whatever she calls herself, because of this. What
-    /// they say when she [behaves](crate::behaving) does not count.
-    Silence(&'static str),
 }
 
 /// What the processes have said, for what a test wants to know beside.
@@ -129,6 +127,12 @@ impl Said {
     pub(crate) fn assert_has(&self, sign: Sign) {
         let is_there = match sign {
             Sign::Awaited => true,
+            Sign::Disregarded(what) => self.events().any(|(event, _)| {
+                let peer = event["peer"].as_str();
+                event["event"] == "disregarded"
+                    && event["what"] == what
+                    && peer.is_some_and(|peer| peer.contains("carol"))
+            }),
             Sign::Event(name, words) => self
                 .events()
                 .any(|(event, line)| event["event"] == name && line.contains(words)),
@@ -136,14 +140,6 @@ impl Said {
                 .events()
                 .any(|(event, _)| event["event"] == "limit_reached" && event["limit"] == limit),
             Sign::Log(words) => self.complaints.iter().any(|said| said.contains(words)),
-            Sign::Silence(why) => {
-                eprintln!("nothing is said of it: {why}");
-                let mut lines = self.events.iter().flatten();
-                let again = [&format!("/{AGAIN}"), PLAIN];
-                let is_again = |line: &String| again.iter().any(|again| line.contains(*again));
-                let quiet = self.complaints.iter().all(String::is_empty);
-                quiet && !lines.any(|line| line.contains("carol") && !is_again(line))
-            }
         };
         let last = |lines: &Vec<String>| {
             let passed = lines.len().saturating_sub(SHOWN);
@@ -205,9 +201,6 @@ impl Before {
         (self.descriptors, self.vitals.descriptors())
     }
 }
-
-/// A file of hers is received as it is, which is said of her account.
-const PLAIN: &str = r#""decision":"plain""#;
 
 /// Events that are shown of each process if the sign is missing.
 const SHOWN: usize = 5;

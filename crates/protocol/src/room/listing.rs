@@ -14,6 +14,7 @@ use crate::tube::{TubeNumber, TubeOffer};
 pub struct Listing {
     offers: BTreeMap<TubeNumber, TubeOffer>,
     left_out: usize,
+    senseless: usize,
 }
 
 impl Listing {
@@ -23,6 +24,7 @@ impl Listing {
         Self {
             offers: numbered.collect(),
             left_out: 0,
+            senseless: 0,
         }
     }
 
@@ -32,11 +34,21 @@ impl Listing {
     pub fn among<'a>(payloads: impl IntoIterator<Item = &'a Element>) -> Option<Self> {
         let mut payloads = payloads.into_iter();
         let tubes = payloads.find(|payload| payload.is("tubes", ns::TUBES))?;
-        let offers = tubes.children().take(CHILDREN);
-        let mut offers = offers.filter_map(|tube| TubeOffer::try_from(tube).ok());
+        let mut senseless = 0;
+        let offers = tubes.children().take(CHILDREN).map(TubeOffer::try_from);
+        let mut offers = offers.filter_map(|offer| {
+            senseless += usize::from(matches!(&offer, Err(error) if error.is_nonsense()));
+            offer.ok()
+        });
         let mut listing = Self::new(offers.by_ref().take(TUBES));
         listing.left_out = offers.count() + tubes.children().skip(CHILDREN).count();
+        listing.senseless = senseless;
         Some(listing)
+    }
+
+    /// How many stream tubes are not among the offers, as they make no sense.
+    pub fn senseless(&self) -> usize {
+        self.senseless
     }
 
     /// How many are not among the offers, as there are too many. Not all of them need be tubes.

@@ -48,6 +48,11 @@ impl TubeError {
         StanzaError::new(ErrorType::Modify, condition, "en", self.to_string())
     }
 
+    /// Whether it is a fault of who said it, and not merely something else than a stream tube.
+    pub(crate) fn is_nonsense(&self) -> bool {
+        !matches!(self, Self::Foreign | Self::UnknownType(_))
+    }
+
     /// What an offer of this sort is answered with, if anything: Gabble closes a tube of an
     /// unknown type at once.
     pub fn to_close(&self) -> Option<TubeClose> {

@@ -167,6 +167,7 @@ impl Bench {
                 }
                 SessionEvent::Message(_) | SessionEvent::Presence(_) => panic!("nobody shares it"),
                 SessionEvent::Exceeded { .. }
+                | SessionEvent::Ignored { .. }
                 | SessionEvent::Unclaimed { .. }
                 | SessionEvent::Offline { .. } => {}
                 SessionEvent::Link(_) => panic!("that is the pump's to say"),

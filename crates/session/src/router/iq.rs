@@ -14,7 +14,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 use super::Router;
 use crate::contacts::Described;
 use crate::tracker::Asker;
-use crate::{Bound, SessionEvent};
+use crate::{Bound, Ignored, SessionEvent};
 
 impl Router {
     pub(super) fn handle_iq(&mut self, iq: Iq, now: Instant) {
@@ -93,6 +93,9 @@ impl Router {
             self.tracker.heard(from, now);
         }
         let Some(asker) = self.tracker.answered(from.as_ref(), &self.own, id) else {
+            if let Some(from) = from {
+                self.ignored(Ignored::Answer, from);
+            }
             return;
         };
         match (asker, outcome) {

@@ -31,7 +31,7 @@ use crate::filter::CutAnswers;
 use crate::identity::Identity;
 use crate::rooms::Rooms;
 use crate::tracker::{Asker, Tracker, fail_all};
-use crate::{Acquaintance, Bound, SessionEvent};
+use crate::{Acquaintance, Bound, Ignored, SessionEvent};
 
 /// Routes the stanzas of one session.
 #[derive(Debug)]
@@ -238,10 +238,7 @@ impl Router {
     /// A stanza arrived.
     pub(crate) fn handle_stanza(&mut self, stanza: Stanza, now: Instant) {
         self.dispatch(stanza, now);
-        for (bound, who) in self.contacts.take_excesses() {
-            let who = Some(who.into());
-            self.events.push_back(SessionEvent::Exceeded { bound, who });
-        }
+        self.events.extend(self.contacts.take_news());
     }
 
     fn dispatch(&mut self, stanza: Stanza, now: Instant) {
@@ -264,6 +261,8 @@ impl Router {
     }
 
     fn handle_message(&mut self, message: Message, now: Instant) {
+        // What is said in a room is said to others, too.
+        let is_talk = message.type_ != MessageType::Groupchat && !message.bodies.is_empty();
         if self.sharing == Sharing::Shared && !message.payloads.iter().any(is_of_tubes) {
             let message = Box::new(message.clone());
             self.events.push_back(SessionEvent::Message(message));
@@ -282,6 +281,9 @@ impl Router {
             .any(|payload| payload.is("delay", ns::DELAY));
         if delayed && self.history == History::Fresh {
             return;
+        }
+        if is_talk && self.sharing == Sharing::Alone {
+            self.ignored(Ignored::Message, from.clone());
         }
         for payload in message.payloads.into_iter().take(PAYLOADS) {
             self.deliver(
@@ -306,6 +308,10 @@ impl Router {
                 },
             });
         }
+    }
+
+    fn ignored(&mut self, what: Ignored, who: Jid) {
+        self.events.push_back(SessionEvent::Ignored { what, who });
     }
 
     fn ask(

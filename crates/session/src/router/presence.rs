@@ -13,10 +13,10 @@ use xmpp_parsers::minidom::rxml::xml_ncname;
 use xmpp_parsers::presence::{Presence, Type};
 
 use super::Router;
-use crate::SessionEvent;
 use crate::contacts::{Contact, Online, Sight};
 use crate::rooms::RoomSays;
 use crate::tracker::{Asker, fail_all};
+use crate::{Ignored, SessionEvent};
 
 impl Router {
     /// The user named somebody: follows their presence and, if `subscribe`, makes sure that
@@ -98,12 +98,10 @@ impl Router {
         }
         let Some(from) = presence.from else { return };
         match (presence.type_, from.clone().try_into_full()) {
-            (Type::Subscribe, _) => {
-                let granted = self.contacts.may_see(&from.to_bare());
-                if granted {
-                    self.presence_to(Type::Subscribed, from.to_bare());
-                }
-            }
+            (Type::Subscribe, _) => match self.contacts.may_see(&from.to_bare()) {
+                true => self.presence_to(Type::Subscribed, from.to_bare()),
+                false => self.ignored(Ignored::Subscription, from),
+            },
             (Type::None, Ok(jid)) if jid != self.own => {
                 self.resource_online(jid, presence.payloads, now);
             }

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use tubes_transport::{Outbox, Stanzas};
 
 mod contacts;
+mod ignored;
 mod losses;
 mod rooms;
 

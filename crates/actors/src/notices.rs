@@ -1,0 +1,128 @@
+//! Events that others can provoke as often as they like: each at most once a minute.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use xmpp_parsers::jid::Jid;
+
+use crate::announcer::Announcer;
+use crate::disregarded::Disregarded;
+use crate::event::Event;
+use crate::limits::Limit;
+
+/// What the application was told of a moment ago; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Notices {
+    announcer: Announcer,
+    told: Arc<Mutex<Told>>,
+}
+
+impl Notices {
+    pub(crate) fn new(announcer: Announcer) -> Self {
+        Self {
+            announcer,
+            told: Arc::default(),
+        }
+    }
+
+    /// Tells the application that there was no more of something.
+    pub(crate) fn reached(&self, limit: Limit, peer: Option<Jid>) {
+        if self.is_news(Topic::Reached(limit), peer.as_ref()) {
+            tracing::warn!(%limit, peer = peer.as_ref().map(ToString::to_string), "too many");
+            self.announcer.announce(Event::LimitReached { limit, peer });
+        }
+    }
+
+    /// Tells the application that nothing follows from what somebody said.
+    pub(crate) fn disregarded(&self, what: Disregarded, peer: Jid) {
+        if self.is_news(Topic::Disregarded(what), Some(&peer)) {
+            tracing::debug!(%what, %peer, "disregarded");
+            self.announcer.announce(Event::Disregarded { what, peer });
+        }
+    }
+
+    fn is_news(&self, topic: Topic, peer: Option<&Jid>) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.note(topic, peer, Instant::now())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Topic {
+    Disregarded(Disregarded),
+    Reached(Limit),
+}
+
+/// When the application was last told of each topic, and of whom.
+#[derive(Debug, Default)]
+struct Told(HashMap<(Topic, Option<Jid>), Instant>);
+
+impl Told {
+    /// Whether it is to be told now.
+    fn note(&mut self, topic: Topic, peer: Option<&Jid>, now: Instant) -> bool {
+        let is_recent = |at: &Instant| now.saturating_duration_since(*at) < RESPITE;
+        let mut key = (topic, peer.cloned());
+        if self.0.get(&key).is_some_and(is_recent) {
+            return false;
+        }
+        self.0.retain(|_, at| is_recent(at));
+        let of_topic = self.0.keys().filter(|(known, _)| *known == topic);
+        if of_topic.count() >= PEERS {
+            // The rest of them share one place.
+            key.1 = None;
+            if self.0.contains_key(&key) {
+                return false;
+            }
+        }
+        self.0.insert(key, now);
+        true
+    }
+}
+
+/// How often the application is told of one topic and one peer.
+const RESPITE: Duration = Duration::from_secs(60);
+
+/// Peers of whom the application is told in that time, for each topic: enough to see who it is, and no
+/// flood of events where somebody has many names.
+const PEERS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+    use super::*;
+
+    #[test]
+    fn each_is_told_of_once_in_a_while() {
+        let mut told = Told::default();
+        let now = Instant::now();
+        let jid = |name: &str| -> Jid { format!("{name}@example.org").parse().unwrap() };
+        let (alice, fernand) = (jid("alice"), jid("fernand"));
+        assert!(told.note(Topic::Reached(Limit::Unread), Some(&alice), now));
+        assert!(!told.note(Topic::Reached(Limit::Unread), Some(&alice), now));
+        assert!(told.note(Topic::Reached(Limit::Unread), Some(&fernand), now));
+        assert!(told.note(Topic::Reached(Limit::Answers), Some(&alice), now));
+        assert!(told.note(Topic::Disregarded(Disregarded::Answer), Some(&alice), now));
+        assert!(told.note(Topic::Reached(Limit::Unread), None, now));
+        assert!(!told.note(Topic::Reached(Limit::Unread), None, now));
+        let later = now + RESPITE;
+        assert!(told.note(Topic::Reached(Limit::Unread), Some(&alice), later));
+        // What is over is forgotten.
+        assert_eq!(told.0.len(), 1);
+    }
+
+    #[test]
+    fn whoever_has_many_names_is_told_of_a_few_times() {
+        let mut told = Told::default();
+        let now = Instant::now();
+        let mut heard = 0;
+        for number in 0..10_000 {
+            let peer = format!("hall@rooms.example.org/{number}").parse().unwrap();
+            heard += usize::from(told.note(Topic::Reached(Limit::Unread), Some(&peer), now));
+        }
+        assert_eq!(heard, PEERS + 1);
+        assert_eq!(told.0.len(), PEERS + 1);
+        assert!(told.note(Topic::Reached(Limit::Answers), None, now));
+    }
+}

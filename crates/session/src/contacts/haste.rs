@@ -1,0 +1,35 @@
+//! Who announces that it can do something else, again and again, before it has said what that is.
+
+use std::collections::HashMap;
+
+use xmpp_parsers::jid::BareJid;
+
+/// How often contacts have announced something since they last answered what they can do.
+#[derive(Debug, Default)]
+pub(super) struct Haste(HashMap<BareJid, u32>);
+
+impl Haste {
+    /// Notes an announcement that leads to a question, or to none as one is under way. Whether it is one too
+    /// many: programs that begin announce what they can do a few times at once.
+    pub(super) fn announced(&mut self, contact: BareJid) -> bool {
+        let count = self.0.entry(contact).or_default();
+        *count += 1;
+        let is_hasty = *count >= HASTY;
+        if is_hasty {
+            *count = 0;
+        }
+        is_hasty
+    }
+
+    /// Notes that one of its programs has said what it can do, or that it does not.
+    pub(super) fn answered(&mut self, contact: &BareJid) {
+        self.0.remove(contact);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Announcements of one contact, of all its programs, without an answer.
+const HASTY: u32 = 32;
