@@ -4,7 +4,7 @@ use super::*;
 
 /// What was ignored, and of whom.
 fn ignored(bench: &mut Bench) -> Vec<(Ignored, String)> {
-    let events = bench.events().into_iter();
+    let events = std::iter::from_fn(|| bench.router.take_event());
     let ignored = events.filter_map(|event| match event {
         SessionEvent::Ignored { what, who } => Some((what, who.to_string())),
         _ => None,

@@ -74,8 +74,11 @@ impl Bench {
             .collect()
     }
 
+    /// What something follows from.
     fn events(&mut self) -> Vec<SessionEvent> {
-        std::iter::from_fn(|| self.router.take_event()).collect()
+        let all = std::iter::from_fn(|| self.router.take_event());
+        all.filter(|event| !matches!(event, SessionEvent::Ignored { .. }))
+            .collect()
     }
 
     /// Fernand's laptop comes online with capabilities nobody knows; returns the question.
