@@ -1,6 +1,6 @@
 //! How fast a file goes, beside a tube on the same transport in the same run.
 //!
-//! `cargo bench --bench file_transfer`, or with a part of a name: `-- ibb/prosody`. Compare only
+//! `cargo bench --bench file_transfer`, or with a part of a name: `-- ibb/plain/prosody`. Compare only
 //! figures of the same run: machines differ, and so do their moods. Files are read from and
 //! received into the folder that `TUBES_BENCH_FOLDER` names; its disk is measured first: what it takes
 //! when one writes first and syncs then.

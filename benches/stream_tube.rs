@@ -1,6 +1,6 @@
 //! How fast bytes go through a tube and how fast a connection opens, by transport and server.
 //!
-//! `cargo bench --bench stream_tube`, or with a part of a name: `-- ibb/prosody`. Compare only
+//! `cargo bench --bench stream_tube`, or with a part of a name: `-- ibb/plain/prosody`. Compare only
 //! figures of the same run: machines differ, and so do their moods.
 #![allow(
     clippy::unwrap_used,

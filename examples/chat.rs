@@ -1,6 +1,6 @@
 //! A chat for contacts, within the program itself: greets each by name, and passes on what is said.
 //!
-//! `cargo run --example chat -- alice@example.org fernand@example.net carol@example.net`, with the
+//! `cargo run --example chat -- alice@example.org fernand@example.net`, with the
 //! password in the environment variable `PASSWORD`. Contacts accept the tube with any client, such as
 //! `tubes accept`, and connect with `nc`.
 

@@ -10,6 +10,7 @@ mod stage;
 
 mod absence;
 mod api;
+mod blameless;
 mod bounds;
 mod breaks;
 mod bursts;

@@ -6,20 +6,29 @@ use tubes_session::Ignored;
 
 /// What somebody said or asked for that nothing followed from: it was passed over, or refused.
 ///
-/// One of these now and then is no harm: an answer may come too late, data may cross the end of its
-/// bytestream. Many are somebody's attempt to do harm, or its mistake.
+/// Not all of it is meant to do harm: `Message`, `Presence` and `Subscription` are everyday, and an `Initiation` or
+/// what concerns a `Stream` may cross the end of what it is about. What does not stop is.
 ///
 /// ```
 /// use tubes_actors::{Disregarded, Event};
 ///
-/// /// Whether somebody tries what it has no business with.
-/// fn is_meddling(event: &Event) -> bool {
-///     matches!(event, Event::Disregarded { what: Disregarded::Stream | Disregarded::Answer, .. })
+/// /// Whether it may be somebody who does not mean it.
+/// fn is_everyday(what: Disregarded) -> bool {
+///     use Disregarded::{Message, Presence, Subscription};
+///     matches!(what, Message | Presence | Subscription)
 /// }
 ///
-/// let peer = "fernand@example.org".parse()?;
-/// assert!(!is_meddling(&Event::Disregarded { what: Disregarded::Message, peer }));
-/// assert_eq!(Disregarded::Offer.to_string(), "an offer of a tube");
+/// /// What a log says of it.
+/// fn line(event: &Event) -> Option<String> {
+///     match event {
+///         Event::Disregarded { what, peer } if !is_everyday(*what) => Some(format!("{peer}: {what}")),
+///         _ => None,
+///     }
+/// }
+///
+/// let (what, peer) = (Disregarded::Offer, "fernand@example.org".parse()?);
+/// let told = line(&Event::Disregarded { what, peer });
+/// assert_eq!(told.as_deref(), Some("fernand@example.org: an offer of a tube"));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,20 +36,23 @@ use tubes_session::Ignored;
 pub enum Disregarded {
     /// Announcements that it can do something else, one after the other, without an answer to the question what.
     Announcement,
-    /// An answer that nobody waits for: it was not asked, or too long ago.
+    /// An answer of somebody who was not asked, or so long ago that this is forgotten.
     Answer,
     /// What it can do is not what it announced: it is believed for nobody else (XEP-0115 §5.4).
     Capabilities,
-    /// An offer of a file, of a stranger, or that makes no sense.
+    /// An offer of a file, of a stranger, or that makes no sense; where files are received.
     File,
-    /// A bytestream to a tube that it was not offered.
+    /// A bytestream to a tube that it was not offered, or has declined.
     Initiation,
-    /// A message for people, where the application does not share the session.
+    /// A message for people. This one, `Presence` and `Subscription` come only where the application does not
+    /// [share](crate::SharedSession) the session, and so hears them itself.
     Message,
     /// An offer of a tube: of a stranger, in a room otherwise than by presence, or one that makes no sense.
     Offer,
     /// The presence of a stranger.
     Presence,
+    /// A change of the contact list, which is the server's to tell (RFC 6121 §2.1.6).
+    Roster,
     /// Something about a bytestream that it has no part in, or that is over.
     Stream,
     /// A request to see when this account is online.
@@ -56,6 +68,7 @@ impl Disregarded {
             Ignored::Capabilities => Self::Capabilities,
             Ignored::Message => Self::Message,
             Ignored::Presence => Self::Presence,
+            Ignored::Roster => Self::Roster,
             Ignored::Subscription => Self::Subscription,
             _ => return None,
         })
@@ -66,13 +79,14 @@ impl fmt::Display for Disregarded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Announcement => "announcements without an answer what they mean",
-            Self::Answer => "an answer that nobody waits for",
+            Self::Answer => "an answer to no question",
             Self::Capabilities => "capabilities that are not what was announced",
             Self::File => "an offer of a file",
             Self::Initiation => "a connection to a tube that is not offered there",
             Self::Message => "a message",
             Self::Offer => "an offer of a tube",
             Self::Presence => "a stranger's presence",
+            Self::Roster => "a change of the contact list",
             Self::Stream => "something about a bytestream that is not there",
             Self::Subscription => "a request to see when this account is online",
         })

@@ -141,7 +141,9 @@ pub enum Event {
     LimitReached {
         /// Of what there was no more.
         limit: Limit,
-        /// Who wanted it, if not a program of this side.
+        /// Who wanted it; the room, of [`Limit::Occupants`]. Nobody, if it was a program of this side, or a stranger
+        /// without a name ([`Limit::Handshakes`]), or if it is the server's list that is too long
+        /// ([`Limit::Roster`]).
         peer: Option<Jid>,
     },
     /// Whoever is at the other end of a connection goes by another name in the room.

@@ -114,7 +114,7 @@ impl Limits {
         self
     }
 
-    /// Files at a time that one contact offers or sends. Those beyond are told to wait.
+    /// Files at a time that one contact offers or sends. Those beyond are declined for the moment.
     pub fn with_files_per_contact(mut self, most: usize) -> Self {
         self.files_per_contact = most;
         self

@@ -242,6 +242,7 @@ fn disregarded(what: Disregarded) -> Option<&'static str> {
         Disregarded::Message => "message",
         Disregarded::Offer => "offer",
         Disregarded::Presence => "presence",
+        Disregarded::Roster => "roster",
         Disregarded::Stream => "stream",
         Disregarded::Subscription => "subscription",
         _ => return None,

@@ -1,5 +1,6 @@
 //! The people this account knows: roster, consent, and which of their resources do what.
 
+mod contact;
 mod haste;
 mod known;
 mod roster;
@@ -10,9 +11,11 @@ use std::time::Duration;
 use tubes_protocol::disco::Abilities;
 use xmpp_parsers::caps::{self, Caps};
 use xmpp_parsers::disco::DiscoInfoResult;
+use xmpp_parsers::hashes::Hash;
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::roster::{Item, Subscription};
 
+pub use self::contact::{Contact, Resource, Sight};
 use self::haste::Haste;
 use self::known::{KnownCaps, Place};
 use self::roster::Roster;
@@ -91,6 +94,13 @@ impl Contacts {
         }
     }
 
+    /// It is another one than before, or can do something that nobody knows.
+    fn announced(&mut self, jid: &FullJid) {
+        if self.haste.announced(jid.to_bare()) {
+            self.ignored(Ignored::Announcement, jid);
+        }
+    }
+
     fn ignored(&mut self, what: Ignored, who: &FullJid) {
         let who = who.clone().into();
         self.news.push(SessionEvent::Ignored { what, who });
@@ -105,8 +115,7 @@ impl Contacts {
     ) -> Online {
         let bare = jid.to_bare();
         if !self.knows(&bare) {
-            self.ignored(Ignored::Presence, jid);
-            return Online::Unchanged;
+            return Online::Stranger;
         }
         let resources = self.resources.entry(bare).or_default();
         if resources.len() >= RESOURCES && !resources.contains_key(jid) {
@@ -118,6 +127,7 @@ impl Contacts {
         let mut inquiry = Inquiry::default();
         if let Some(before) = before {
             if before.name.is_some() && before.name != life {
+                self.announced(jid);
                 return Online::Reborn;
             }
             if before.key == key {
@@ -144,9 +154,8 @@ impl Contacts {
             abilities,
         };
         resources.insert(jid.clone(), life);
-        let is_unknown = !matches!(outcome, Online::Able(_));
-        if is_unknown && self.haste.announced(jid.to_bare()) {
-            self.ignored(Ignored::Announcement, jid);
+        if !matches!(outcome, Online::Able(_)) {
+            self.announced(jid);
         }
         outcome
     }
@@ -197,15 +206,18 @@ impl Contacts {
         if let (Some(caps), Some(key)) = (&resource.caps, &resource.key) {
             // XEP-0115 §5.4: what does not hash to what was announced holds for nobody else.
             let hash = caps::hash_caps(&caps::compute_disco(info), caps.hash.clone());
+            // Forms may be summed up in more ways than one, and sums be of a sort that this side does not know.
+            let is_untrue = |hash: &Hash| hash.hash != caps.ver && info.extensions.is_empty();
+            let is_lie = hash.as_ref().is_ok_and(is_untrue);
             let is_true = hash.is_ok_and(|hash| hash.hash == caps.ver);
-            if !is_true || !known::is_unambiguous(info) {
+            if is_true && known::is_unambiguous(info) {
+                let teller = jid.to_bare();
+                let known = self.known.insert(key.clone(), abilities.clone(), teller);
+                if known == Place::Lacking {
+                    self.exceeded(Bound::Capabilities, jid.to_bare());
+                }
+            } else if is_lie {
                 self.ignored(Ignored::Capabilities, jid);
-                return Described::Able(abilities);
-            }
-            let teller = jid.to_bare();
-            let known = self.known.insert(key.clone(), abilities.clone(), teller);
-            if known == Place::Lacking {
-                self.exceeded(Bound::Capabilities, jid.to_bare());
             }
         }
         Described::Able(abilities)
@@ -275,58 +287,6 @@ impl Contacts {
     }
 }
 
-/// What is known of a contact.
-///
-/// ```
-/// use tubes_session::{Contact, Sight};
-///
-/// /// What a list of contacts says of this one.
-/// fn status(contact: &Contact) -> &'static str {
-///     let does_tubes = |resource: &tubes_session::Resource| {
-///         resource.abilities.as_ref().is_some_and(|abilities| abilities.tubes)
-///     };
-///     match contact.sight {
-///         Sight::Hidden => "has not allowed to be seen",
-///         Sight::Visible if contact.resources.iter().any(does_tubes) => "can be offered tubes",
-///         Sight::Visible => "is not online with a program that does tubes",
-///     }
-/// }
-/// # let _ = status;
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Contact {
-    /// Whether its presence is visible.
-    pub sight: Sight,
-    /// The groups of the roster that it is in.
-    pub groups: BTreeSet<String>,
-    /// Its resources that are online, in the order of their names. At most 32 are followed.
-    pub resources: Vec<Resource>,
-}
-
-/// Whether a contact lets this account see its presence (RFC 6121 §2.1.2.5).
-///
-/// See [`Contact`] for an example.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
-    /// It does not, or not yet: nobody can tell whether it is online.
-    Hidden,
-    /// It does.
-    Visible,
-}
-
-/// A contact's resource that is online.
-///
-/// See [`Contact`] for an example.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Resource {
-    /// Its address.
-    pub jid: FullJid,
-    /// What it can do; none while it has not said so.
-    pub abilities: Option<Abilities>,
-}
-
 /// What follows from a presence.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Online {
@@ -336,7 +296,9 @@ pub(crate) enum Online {
     Ask,
     /// What was known by this name is no more; take it for offline and look again.
     Reborn,
-    /// Nothing new, or nobody of interest.
+    /// Nobody that the user deals with.
+    Stranger,
+    /// Nothing new, or of no interest.
     Unchanged,
 }
 

@@ -85,15 +85,17 @@ pub enum Ignored {
     /// Presence after presence announces that it can do something else, and no question what that is has been
     /// answered meanwhile: one was asked.
     Announcement,
-    /// An answer that nobody waits for: whoever gives it was not asked, or too long ago.
+    /// An answer of somebody who was not asked, or so long ago that this is forgotten.
     Answer,
     /// What somebody can do is not what it announced, so that it is believed for nobody else (XEP-0115 §5.4).
     Capabilities,
-    /// A message for people, where the application does not [share](crate::Session::share) the session.
+    /// A message for people. Not where the application [shares](crate::Session::share) the session, and hears it.
     Message,
-    /// The presence of a stranger.
+    /// The presence of a stranger. Likewise.
     Presence,
-    /// A request to see when this account is online, of somebody to whom the user has not granted it.
+    /// A change of the contact list that did not come from the server (RFC 6121 §2.1.6).
+    Roster,
+    /// A request to see when this account is online, of somebody to whom the user has not granted it. Likewise.
     Subscription,
 }
 

@@ -3,7 +3,7 @@
 //! tokio-xmpp's own tracking has no deadlines, and forgets to fail what was under way when a
 //! session is lost. This one is a plain table: no clock, no I/O.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -21,6 +21,8 @@ pub(crate) struct Tracker {
     deadlines: BTreeSet<(Instant, String)>,
     /// When a peer that owes a patient answer, or holds a wire, was last heard.
     heard: HashMap<Jid, Instant>,
+    /// Questions that nobody waits for any more, whose answers may be on their way.
+    given_up: VecDeque<(String, Option<Jid>)>,
 }
 
 impl Tracker {
@@ -31,6 +33,7 @@ impl Tracker {
             pending: HashMap::new(),
             deadlines: BTreeSet::new(),
             heard: HashMap::new(),
+            given_up: VecDeque::new(),
         }
     }
 
@@ -78,7 +81,15 @@ impl Tracker {
         if !may_answer(asked, from, own) {
             return None;
         }
-        self.remove(id)
+        self.remove(id).map(|pending| pending.asker)
+    }
+
+    /// Whether `from` was asked this some time ago, and nobody waits for the answer any more.
+    pub(crate) fn gave_up(&self, from: &Jid, id: &str) -> bool {
+        let is_meant = |(asked, to): &(String, Option<Jid>)| {
+            asked == id && to.as_ref().is_none_or(|to| to == from)
+        };
+        self.given_up.iter().any(is_meant)
     }
 
     /// Notes that a peer is alive.
@@ -116,7 +127,7 @@ impl Tracker {
             if deadline > now {
                 break;
             }
-            askers.extend(self.remove(&id));
+            askers.extend(self.give_up(&id));
         }
         askers
     }
@@ -126,8 +137,16 @@ impl Tracker {
     /// silence.
     pub(crate) fn silent(&mut self, wired: HashSet<Jid>, now: Instant) -> Vec<Jid> {
         // Nobody waits for these any more, and they have no deadline to go by.
-        self.pending
-            .retain(|_, pending| pending.deadline.is_some() || !pending.asker.is_abandoned());
+        let is_of_nobody =
+            |pending: &Pending| pending.deadline.is_none() && pending.asker.is_abandoned();
+        let abandoned = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| is_of_nobody(pending));
+        let abandoned: Vec<_> = abandoned.map(|(id, _)| id.clone()).collect();
+        for id in abandoned {
+            self.give_up(&id);
+        }
         let owing: HashSet<&Jid> = self
             .pending
             .values()
@@ -157,25 +176,31 @@ impl Tracker {
             .filter(|(_, pending)| pending.to.as_ref() == Some(peer))
             .map(|(id, _)| id.clone())
             .collect();
-        ids.iter().filter_map(|id| self.remove(id)).collect()
+        ids.iter().filter_map(|id| self.give_up(id)).collect()
     }
 
     /// Takes out everything: the session is lost.
     pub(crate) fn lost_all(&mut self) -> Vec<Asker> {
-        self.deadlines.clear();
         self.heard.clear();
-        self.pending
-            .drain()
-            .map(|(_, pending)| pending.asker)
-            .collect()
+        let ids: Vec<_> = self.pending.keys().cloned().collect();
+        ids.iter().filter_map(|id| self.give_up(id)).collect()
     }
 
-    fn remove(&mut self, id: &str) -> Option<Asker> {
+    fn give_up(&mut self, id: &str) -> Option<Asker> {
+        let Pending { to, asker, .. } = self.remove(id)?;
+        self.given_up.push_back((id.to_owned(), to));
+        if self.given_up.len() > GIVEN_UP {
+            self.given_up.pop_front();
+        }
+        Some(asker)
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Pending> {
         let pending = self.pending.remove(id)?;
         if let Some(deadline) = pending.deadline {
             self.deadlines.remove(&(deadline, id.to_owned()));
         }
-        Some(pending.asker)
+        Some(pending)
     }
 }
 
@@ -243,6 +268,9 @@ pub(crate) fn fail_all(askers: Vec<Asker>, why: &Gone) {
         asker.fail(AskError::Gone(why.clone()));
     }
 }
+
+/// Questions that are remembered after nobody waits for them: as many as may be on their way at once.
+const GIVEN_UP: usize = 512;
 
 #[cfg(test)]
 mod tests {

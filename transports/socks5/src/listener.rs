@@ -235,7 +235,8 @@ async fn accept(listener: TcpListener, expected: Expected) {
                     reported = Some(Instant::now());
                     expected.report();
                 }
-                let greeting = tasks.spawn(greet(stream, from, expected.clone()));
+                let greeting = greet(stream, Silent(from), expected.clone());
+                let greeting = tasks.spawn(greeting);
                 greetings.push(from.ip(), greeting);
             }
             Err(why) => {
@@ -253,14 +254,13 @@ async fn accept_one(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr
     listener.accept().await
 }
 
-async fn greet(mut stream: TcpStream, from: SocketAddr, expected: Expected) {
-    let silent = Silent(from);
+async fn greet(mut stream: TcpStream, silent: Silent, expected: Expected) {
     let mut server = Server::default();
     let greeting = converse(&mut stream, |heard| server.step(heard));
     let Ok(greeting) = timeout(HANDSHAKE, greeting).await else {
         return;
     };
-    silent.has_spoken();
+    let from = silent.has_spoken();
     let destination = match greeting {
         Ok(destination) => destination,
         Err(why) => return debug!(%from, %why, "a client was sent away"),
@@ -280,8 +280,10 @@ async fn greet(mut stream: TcpStream, from: SocketAddr, expected: Expected) {
 struct Silent(SocketAddr);
 
 impl Silent {
-    fn has_spoken(self) {
+    fn has_spoken(self) -> SocketAddr {
+        let from = self.0;
         mem::forget(self);
+        from
     }
 }
 

@@ -11,6 +11,7 @@ use tubes_secure::{Occupant, Whom};
 use tubes_session::Acquaintance;
 use tubes_transport::{Ask, Inbound, Tell};
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
+use xmpp_parsers::minidom::Element;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 
 use super::{Heard, Party, SessionActor, Tube};
@@ -43,10 +44,7 @@ impl SessionActor {
                 };
                 if self.stays.contains_key(&from.to_bare()) {
                     // In a room it is presences that say what is offered.
-                    if payload.is("tube", ns::TUBES) {
-                        self.disregarded(Disregarded::Offer, &from.into());
-                    }
-                    return Box::pin(async {});
+                    return self.passed_over(&payload, from);
                 }
                 if payload.is("close", ns::TUBES) {
                     return self.told_close(TubeClose::try_from(&payload).ok(), from);
@@ -61,11 +59,8 @@ impl SessionActor {
                     if self.env.complaints.is_news(Complaint::StrangersOffer, None) {
                         tracing::info!(%from, "a stranger's offer is ignored");
                     }
-                    self.disregarded(Disregarded::Offer, &from.into());
-                } else if payload.attr("sid").is_some() {
-                    self.disregarded(Disregarded::Stream, &from.into());
                 }
-                Box::pin(async {})
+                self.passed_over(&payload, from)
             }
             _ => Box::pin(async {}),
         }
@@ -265,11 +260,14 @@ impl SessionActor {
         error: &tubes_protocol::tube::TubeError,
         from: FullJid,
     ) -> ResponseFuture<()> {
-        let of = Some(from.to_bare());
-        if self.env.complaints.is_news(Complaint::Nonsense, of) {
-            tracing::warn!(%from, %error, "an offer makes no sense");
+        // A tube of another type is a tube.
+        if error.is_nonsense() {
+            let of = Some(from.to_bare());
+            if self.env.complaints.is_news(Complaint::Nonsense, of) {
+                tracing::warn!(%from, %error, "an offer makes no sense");
+            }
+            self.disregarded(Disregarded::Offer, &from.clone().into());
         }
-        self.disregarded(Disregarded::Offer, &from.clone().into());
         let close = error.to_close();
         let stanzas = self.env.stanzas.clone();
         Box::pin(async move {
@@ -301,11 +299,23 @@ impl SessionActor {
         self.env.notices.disregarded(what, peer);
     }
 
+    /// Nothing follows from what a message says.
+    fn passed_over(&self, payload: &Element, from: FullJid) -> ResponseFuture<()> {
+        if payload.is("tube", ns::TUBES) {
+            self.disregarded(Disregarded::Offer, &from.into());
+        } else if is_of_bytestreams(payload) {
+            self.disregarded(Disregarded::Stream, &from.into());
+        }
+        Box::pin(async {})
+    }
+
     /// Nobody here knows what it means; the application may. With a `sid` it belongs to a bytestream
     /// that is not there (XEP-0047 §2.2, XEP-0065 §5.3).
     fn foreign(&mut self, ask: Ask) {
         if ask.payload().attr("sid").is_some() {
-            self.disregarded(Disregarded::Stream, ask.from());
+            if is_of_bytestreams(ask.payload()) {
+                self.disregarded(Disregarded::Stream, ask.from());
+            }
             ask.refuse_with(ErrorType::Cancel, DefinedCondition::ItemNotFound);
         } else {
             // Without anybody to hear it, it is refused by that.
@@ -329,6 +339,11 @@ async fn counted(asker: Jid, stay: Option<Addr<RoomActor>>) -> Jid {
         }))) => real.into(),
         _ => asker,
     }
+}
+
+/// Not of another protocol, which has a `sid` of its own.
+fn is_of_bytestreams(payload: &Element) -> bool {
+    payload.has_ns(ns::IBB) || payload.has_ns(ns::BYTESTREAMS)
 }
 
 /// How long a peer that makes no sense is worth waiting for.

@@ -2,7 +2,7 @@
 
 use actix::{Actor, Addr, Handler, Message};
 use tubes_local::Export;
-use tubes_protocol::tube::{Announce, Offerer, StreamFor, TubeClose, TubeOffer};
+use tubes_protocol::tube::{Announce, Offerer, Refusal, StreamFor, TubeClose, TubeOffer};
 use xmpp_parsers::jid::FullJid;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
@@ -10,6 +10,7 @@ use super::invitees::{Invitees, Phase};
 use super::{About, PeerOnline, Side, TubeActor, Venue};
 use crate::bytestream::Job;
 use crate::complaints::Complaint;
+use crate::disregarded::Disregarded;
 use crate::endpoint::ExportedEndpoint;
 use crate::env::Env;
 use crate::event::{Direction, Event};
@@ -130,6 +131,11 @@ impl Handler<Propose> for TubeActor {
                 let of = Some(peer.to_bare());
                 if self.env.complaints.is_news(Complaint::Refused, of) {
                     tracing::warn!(%peer, tube = %self.about.tube, %refusal, "connection refused");
+                }
+                // What was closed, or is not accepted yet, the peer may not know.
+                if refusal == Refusal::NotOffered {
+                    let asker = self.about.venue.named(&peer);
+                    self.env.notices.disregarded(Disregarded::Initiation, asker);
                 }
                 return decline(*proposed, &DefinedCondition::Forbidden);
             }

@@ -177,7 +177,7 @@ pub(crate) struct NamedDevice {
     /// Whose
     #[arg(value_name = "JID", value_parser = parse_contact)]
     pub(crate) contact: BareJid,
-    /// Its key, or as much of the beginning as is needed; none, if it is the only one
+    /// Its key, or as much of the beginning as is needed (with --same all of it); none, if it is the only one
     #[arg(value_name = "KEY", default_value = "")]
     pub(crate) key: String,
 }

@@ -98,7 +98,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    /// Say only what failed
+    /// Log errors only; what is said on standard output stays
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 }
@@ -107,7 +107,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Try everything out on this machine: a server, two accounts, a service used through a tube
     Demo(Demo),
-    /// Share the service that listens at an address with a contact, or with a chat room
+    /// Share the service that listens at an address, or a command, with a contact, or with a chat room
     Offer(Offer),
     /// Accept the tube that a contact, or somebody in a chat room, offers, and listen for the
     /// programs that use it

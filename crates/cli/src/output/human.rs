@@ -157,7 +157,11 @@ fn reached(limit: &str, peer: Option<&Who>) -> String {
             format!("too many contacts: {who} is taken for a stranger, unless a command names them")
         }
         "unread" => format!("too much waits to be read: connections of {who} are broken off"),
-        _ if limit.starts_with("invitations") || limit.starts_with("files") => {
+        "answers" => format!("too many answers wait: what else {who} asks is refused"),
+        _ if limit.starts_with("files") => {
+            format!("too many {what}: what else {who} offers is declined")
+        }
+        _ if limit.starts_with("invitations") => {
             format!("too many {what}: what else {who} offers is not heard")
         }
         _ => format!("too many {what}: {who} will have to wait"),

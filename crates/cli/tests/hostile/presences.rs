@@ -198,7 +198,7 @@ fn presence(to: &str, payload: &str) -> String {
 fn able(blow: u64) -> String {
     format!(
         "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:example:nobody' \
-         ver='AAAAAAAAAAAAAAAAAAAA{blow:07}='/>"
+         ver='AAAAAAAAAAAAAAAAAAAA{blow:08}'/>"
     )
 }
 

@@ -71,6 +71,12 @@ async fn nothing_that_a_contact_says_reaches_a_terminal_as_it_is() {
     for line in shown.iter().map(String::as_str).chain(said.lines()) {
         assert!(!line.chars().any(is_harmful), "{line:?}");
     }
-    let sign = Sign::Awaited;
-    scene.withstands(sign, async |_, _| ()).await;
+    // The two others were told nothing.
+    let said = scene.withstands(Sign::Awaited, async |_, _| ()).await;
+    for line in said.events.iter().flatten().chain(&said.complaints) {
+        assert!(
+            !line.contains("x-never") && !line.contains("makes no sense"),
+            "{line}"
+        );
+    }
 }

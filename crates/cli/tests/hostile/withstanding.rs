@@ -1,5 +1,7 @@
 //! What every misbehaviour has to leave as it was.
 
+use std::collections::HashMap;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -84,6 +86,7 @@ impl Scene {
         }
         let said = self.leave().await;
         said.assert_harmless();
+        said.assert_tells_seldom();
         said.assert_has(sign);
         said
     }
@@ -116,6 +119,26 @@ impl Said {
         }
     }
 
+    /// Each of what somebody does in vain is told once a minute, whoever it is.
+    pub(crate) fn assert_tells_seldom(&self) {
+        let mut told = HashMap::<_, usize>::new();
+        for disregarded in self.disregarded() {
+            *told.entry(disregarded).or_default() += 1;
+        }
+        assert!(told.values().all(|times| *times <= FEW), "{told:?}");
+    }
+
+    /// By which process, what, and of whom.
+    fn disregarded(&self) -> impl Iterator<Item = (usize, String, String)> {
+        let word = |event: &Value, name: &str| event[name].as_str().unwrap().to_owned();
+        let of_all = self.events.iter().enumerate();
+        of_all.flat_map(move |(process, lines)| {
+            let events = lines.iter().map(|line| serde_json::from_str(line).unwrap());
+            let disregarded = events.filter(|event: &Value| event["event"] == "disregarded");
+            disregarded.map(move |event| (process, word(&event, "what"), word(&event, "peer")))
+        })
+    }
+
     /// A flood may leave lines like this in the log, and must not flood it.
     pub(crate) fn assert_has_few(&self, words: &str) {
         for said in &self.complaints {
@@ -127,12 +150,9 @@ impl Said {
     pub(crate) fn assert_has(&self, sign: Sign) {
         let is_there = match sign {
             Sign::Awaited => true,
-            Sign::Disregarded(what) => self.events().any(|(event, _)| {
-                let peer = event["peer"].as_str();
-                event["event"] == "disregarded"
-                    && event["what"] == what
-                    && peer.is_some_and(|peer| peer.contains("carol"))
-            }),
+            Sign::Disregarded(what) => self
+                .disregarded()
+                .any(|(_, event, peer)| event == what && peer.contains("carol")),
             Sign::Event(name, words) => self
                 .events()
                 .any(|(event, line)| event["event"] == name && line.contains(words)),

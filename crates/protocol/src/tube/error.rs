@@ -49,7 +49,7 @@ impl TubeError {
     }
 
     /// Whether it is a fault of who said it, and not merely something else than a stream tube.
-    pub(crate) fn is_nonsense(&self) -> bool {
+    pub fn is_nonsense(&self) -> bool {
         !matches!(self, Self::Foreign | Self::UnknownType(_))
     }
 

@@ -1,4 +1,4 @@
-//! Who announces that it can do something else, again and again, before it has said what that is.
+//! Who announces that it is another one, or can do something else, again and again, before it has said what that is.
 
 use std::collections::HashMap;
 
@@ -9,9 +9,12 @@ use xmpp_parsers::jid::BareJid;
 pub(super) struct Haste(HashMap<BareJid, u32>);
 
 impl Haste {
-    /// Notes an announcement that leads to a question, or to none as one is under way. Whether it is one too
-    /// many: programs that begin announce what they can do a few times at once.
+    /// Notes an announcement. Whether it is one too many: programs that begin announce what they can do a few
+    /// times at once.
     pub(super) fn announced(&mut self, contact: BareJid) -> bool {
+        if self.0.len() >= REMEMBERED && !self.0.contains_key(&contact) {
+            self.0.clear();
+        }
         let count = self.0.entry(contact).or_default();
         *count += 1;
         let is_hasty = *count >= HASTY;
@@ -31,5 +34,8 @@ impl Haste {
     }
 }
 
-/// Announcements of one contact, of all its programs, without an answer.
-const HASTY: u32 = 32;
+/// Announcements of one contact, of all the programs that are followed, without an answer.
+const HASTY: u32 = 128;
+
+/// Contacts that are counted; then it begins anew.
+const REMEMBERED: usize = 4096;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tubes_transport::{Outbox, Stanzas, StreamId, Wire};
+use xmpp_parsers::ns;
 use xmpp_parsers::presence::Presence;
 
 use super::*;

@@ -65,6 +65,7 @@ impl Router {
         let own = self.own.to_bare();
         match from {
             Some(from) if from != own => {
+                self.ignored(Ignored::Roster, from.clone());
                 self.refuse(from, id, DefinedCondition::ServiceUnavailable);
             }
             from => {
@@ -93,7 +94,7 @@ impl Router {
             self.tracker.heard(from, now);
         }
         let Some(asker) = self.tracker.answered(from.as_ref(), &self.own, id) else {
-            if let Some(from) = from {
+            if let Some(from) = from.filter(|from| !self.tracker.gave_up(from, id)) {
                 self.ignored(Ignored::Answer, from);
             }
             return;

@@ -4,6 +4,7 @@
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod iq;
+mod message;
 mod presence;
 
 use self::presence::Announced;
@@ -13,18 +14,15 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use tokio_xmpp::Stanza;
-use tubes_protocol::ns as tubes_ns;
-use tubes_transport::{
-    AskError, Excess, Gone, Inbound, Outbound, Patience, Question, Switchboard, Tell,
-};
+use tubes_transport::{AskError, Excess, Gone, Inbound, Outbound, Patience, Question, Switchboard};
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::message::{Message, MessageType};
 use xmpp_parsers::minidom::Element;
+use xmpp_parsers::ping::Ping;
 use xmpp_parsers::presence::Presence;
 use xmpp_parsers::roster::Roster;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
-use xmpp_parsers::{ns, ping::Ping};
 
 use crate::contacts::Contacts;
 use crate::filter::CutAnswers;
@@ -260,42 +258,6 @@ impl Router {
         self.sharing = Sharing::Shared;
     }
 
-    fn handle_message(&mut self, message: Message, now: Instant) {
-        // What is said in a room is said to others, too.
-        let is_talk = message.type_ != MessageType::Groupchat && !message.bodies.is_empty();
-        if self.sharing == Sharing::Shared && !message.payloads.iter().any(is_of_tubes) {
-            let message = Box::new(message.clone());
-            self.events.push_back(SessionEvent::Message(message));
-        }
-        let Some(from) = message.from else { return };
-        self.tracker.heard(&from, now);
-        if message.type_ == MessageType::Error {
-            tracing::debug!(%from, "a message came back undelivered");
-            return;
-        }
-        // What was stored while this client was away is stale: offers and data are of the moment.
-        // Servers mark what they replay at a resumption likewise, and that must be delivered.
-        let delayed = message
-            .payloads
-            .iter()
-            .any(|payload| payload.is("delay", ns::DELAY));
-        if delayed && self.history == History::Fresh {
-            return;
-        }
-        if is_talk && self.sharing == Sharing::Alone {
-            self.ignored(Ignored::Message, from.clone());
-        }
-        for payload in message.payloads.into_iter().take(PAYLOADS) {
-            self.deliver(
-                &from.clone(),
-                Inbound::Tell(Tell {
-                    from: from.clone(),
-                    payload,
-                }),
-            );
-        }
-    }
-
     fn deliver(&mut self, from: &Jid, inbound: Inbound) {
         if let Err(inbound) = self.switchboard.route(from, inbound) {
             let account = from.to_bare();
@@ -312,6 +274,13 @@ impl Router {
 
     fn ignored(&mut self, what: Ignored, who: Jid) {
         self.events.push_back(SessionEvent::Ignored { what, who });
+    }
+
+    /// Ignored, unless the application hears it.
+    fn unheard(&mut self, what: Ignored, who: Jid) {
+        if self.sharing == Sharing::Alone {
+            self.ignored(what, who);
+        }
     }
 
     fn ask(
@@ -345,11 +314,6 @@ impl Router {
 enum Sharing {
     Alone,
     Shared,
-}
-
-/// What the application has no use for: offers, and data.
-fn is_of_tubes(payload: &Element) -> bool {
-    [tubes_ns::TUBES, tubes_ns::IBB].contains(&payload.ns().as_str())
 }
 
 /// Whether what is marked as delayed may be part of this session.
@@ -391,9 +355,6 @@ fn error_to(to: Jid, id: String, error: StanzaError) -> Stanza {
 
 /// Own stanzas that may wait before no more is read.
 const BACKLOG: usize = 64;
-
-/// Payloads of one message that are looked at.
-const PAYLOADS: usize = 16;
 
 #[cfg(test)]
 mod tests;

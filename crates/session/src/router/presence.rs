@@ -100,7 +100,7 @@ impl Router {
         match (presence.type_, from.clone().try_into_full()) {
             (Type::Subscribe, _) => match self.contacts.may_see(&from.to_bare()) {
                 true => self.presence_to(Type::Subscribed, from.to_bare()),
-                false => self.ignored(Ignored::Subscription, from),
+                false => self.unheard(Ignored::Subscription, from),
             },
             (Type::None, Ok(jid)) if jid != self.own => {
                 self.resource_online(jid, presence.payloads, now);
@@ -145,6 +145,7 @@ impl Router {
                     .push_back(SessionEvent::Online { jid, abilities });
             }
             Online::Ask => self.ask_features(jid, now),
+            Online::Stranger => self.unheard(Ignored::Presence, jid.into()),
             Online::Reborn | Online::Unchanged => {}
         }
     }

@@ -4,7 +4,7 @@ use super::*;
 
 /// What was ignored, and of whom.
 fn ignored(bench: &mut Bench) -> Vec<(Ignored, String)> {
-    let events = std::iter::from_fn(|| bench.router.take_event());
+    let events = bench.events().into_iter();
     let ignored = events.filter_map(|event| match event {
         SessionEvent::Ignored { what, who } => Some((what, who.to_string())),
         _ => None,
@@ -24,6 +24,41 @@ fn who_was_not_asked_is_told_of_when_it_answers() {
     assert_eq!(ignored(&mut bench), fernand);
 }
 
+/// The answer may have been on its way.
+#[test]
+fn who_answers_what_was_given_up_is_not_told_of() {
+    let mut bench = Bench::with_fernand();
+    let id = bench.fernand_online().attr("id").unwrap().to_owned();
+    bench.receive("<presence type='unavailable' from='fernand@example.org/laptop'/>");
+    let bounce = |from: &str| {
+        format!(
+            "<iq type='error' id='{id}' from='{from}'><error type='cancel'><service-unavailable \
+             xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+        )
+    };
+    bench.receive(&bounce("fernand@example.org/laptop"));
+    assert_eq!(ignored(&mut bench), []);
+    bench.receive(&bounce("carol@example.org/r"));
+    let carol = of(Ignored::Answer, "carol@example.org/r");
+    assert_eq!(ignored(&mut bench), carol);
+}
+
+#[test]
+fn who_would_change_the_roster_is_told_of() {
+    let mut bench = Bench::with_fernand();
+    let push = |from: &str| {
+        format!(
+            "<iq type='set' id='1' from='{from}'><query xmlns='jabber:iq:roster'>\
+             <item jid='carol@example.org' subscription='both'/></query></iq>"
+        )
+    };
+    bench.receive(&push("carol@example.org/r"));
+    let carol = of(Ignored::Roster, "carol@example.org/r");
+    assert_eq!(ignored(&mut bench), carol);
+    bench.receive(&push("alice@example.org"));
+    assert_eq!(ignored(&mut bench), []);
+}
+
 #[test]
 fn a_strangers_presence_and_what_it_asks_for_are_told() {
     let mut bench = Bench::with_fernand();
@@ -35,6 +70,10 @@ fn a_strangers_presence_and_what_it_asks_for_are_told() {
     assert_eq!(ignored(&mut bench), asked);
     bench.receive("<presence from='fernand@example.org/r'/>");
     assert_eq!(ignored(&mut bench), []);
+    bench.router.handle_share();
+    bench.receive("<presence from='carol@example.org/r'/>");
+    bench.receive("<presence type='subscribe' from='carol@example.org'/>");
+    assert_eq!(ignored(&mut bench), [], "the application hears it");
 }
 
 #[test]
@@ -45,6 +84,11 @@ fn talk_is_told_unless_it_is_of_a_room_or_the_application_hears_it() {
     };
     bench.receive(&says("groupchat"));
     bench.receive("<message from='fernand@example.org/r'/>");
+    bench.receive("<message from='example.org'><body>welcome</body></message>");
+    bench.receive(
+        "<message from='fernand@example.org/r'><body>a tube is offered</body>\
+         <tube xmlns='http://telepathy.freedesktop.org/xmpp/tubes'/></message>",
+    );
     assert_eq!(ignored(&mut bench), []);
     bench.receive(&says("chat"));
     let talk = of(Ignored::Message, "fernand@example.org/r");
@@ -66,9 +110,9 @@ fn whoever_changes_all_the_time_without_an_answer_is_told_of_now_and_then() {
     let mut told = 0;
     for number in 0..1000 {
         bench.receive(&announce(number));
-        // As many as a program may announce at its start.
+        // As many as all its programs may announce as they begin.
         let is_told = !ignored(&mut bench).is_empty();
-        assert!(!is_told || number > 16, "{number}");
+        assert!(!is_told || number > 2 * 32, "{number}");
         told += usize::from(is_told);
     }
     assert!((1..100).contains(&told), "{told}");

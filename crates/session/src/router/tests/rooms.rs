@@ -42,12 +42,12 @@ fn of_other_rooms_nothing_is_heard() {
     let mut bench = Bench::attending();
     bench.events();
     bench.receive("<presence from='other@rooms.example/fernand'/>");
-    assert!(bench.events().is_empty());
+    assert!(bench.consequences().is_empty());
     bench
         .router
         .handle_forsake(&"room@rooms.example".parse().unwrap());
     bench.receive("<presence from='room@rooms.example/fernand'/>");
-    assert!(bench.events().is_empty());
+    assert!(bench.consequences().is_empty());
 }
 
 #[test]
