@@ -1,6 +1,6 @@
 //! Who does what it should is never said to be disregarded.
 
-use tubes::Event;
+use tubes::{Event, FailureKind};
 use tubes_server::Server;
 
 use crate::stage::{Family, Person, Service, echo, enter, exchange, fresh_room, patiently, share};
@@ -20,7 +20,8 @@ async fn contacts_who_share_a_tube_are_blamed_for_nothing(server: &Server) {
         shared.fernand.connection_closed().await;
     }
     shared.fernand.tubes.close(shared.joined).await;
-    assert_eq!(shared.alice.tube_closed().await, None);
+    let told = shared.alice.tube_closed().await.unwrap();
+    assert_eq!(told.kind, FailureKind::Closed);
     let (of_alice, of_fernand) = shared.leave().await;
     assert_blameless(&of_alice);
     assert_blameless(&of_fernand);
