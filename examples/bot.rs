@@ -1,8 +1,8 @@
 //! A chat bot with a tube for its friends: answers what they say, and shares a service with who asks
 //! for it, all on one login.
 //!
-//! `cargo run --example bot -- alice@example.org 127.0.0.1:8000 fernand@example.net
-//! carol@example.net`, with the password in the environment variable `PASSWORD`. Friends say `hello`
+//! `cargo run --example bot -- alice@example.org 127.0.0.1:8000 fernand@example.net`,
+//! with the password in the environment variable `PASSWORD`. Friends say `hello`
 //! or `share` with any chat client, and accept the tube with `tubes accept`.
 
 use std::collections::BTreeSet;

@@ -254,9 +254,8 @@ async fn through(command: &[String], input: &[u8]) -> Vec<u8> {
 async fn connect_is_a_pipe_to_the_service() {
     let (alice, fernand) = friends(ServerKind::Embedded).await.unwrap();
     let mut offering = offer(&alice, &fernand, &service().await);
-    // It waits a minute for an offer.
     offering.event("online").await;
-    let command = fernand.with(&["connect", &alice.jid, "backwards"]);
+    let command = fernand.with(&["connect", &alice.jid, "backwards", "--wait", "60"]);
     assert_eq!(through(&command, b"parts").await, b"strap");
 }
 
@@ -315,13 +314,13 @@ async fn connect_gives_up_when_nothing_is_offered() {
     let said = String::from_utf8(output.stderr).unwrap();
     let last = said.lines().last().unwrap();
     assert!(
-        last.contains(&alice.jid) && last.contains("backwards"),
+        last.contains(&alice.jid) && last.contains("backwards within 30 s"),
         "{said}"
     );
 }
 
-/// For `connect` to wait a minute, and to log in and out.
-const GIVES_UP: Duration = Duration::from_secs(150);
+/// For `connect` to wait half a minute, and to log in and out.
+const GIVES_UP: Duration = Duration::from_secs(120);
 
 /// An address where nobody listens, as long as the socket keeps it from being given to others.
 fn nobody() -> (String, TcpSocket) {
@@ -354,7 +353,7 @@ async fn connect_says_that_the_service_is_unavailable() {
     let (nobody, _keeper) = nobody();
     let mut offering = offer(&alice, &fernand, &nobody);
     offering.event("online").await;
-    let command = fernand.with(&["connect", &alice.jid, "backwards"]);
+    let command = fernand.with(&["connect", &alice.jid, "backwards", "--wait", "60"]);
     let output = program::run(&words(&command)).await;
     assert_eq!(output.status.code(), Some(69), "{output:?}");
 }

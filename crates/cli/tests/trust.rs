@@ -28,7 +28,7 @@ async fn service() -> String {
     format!("tcp:{address}")
 }
 
-/// Offers it, and is online: `connect` waits a minute for an offer.
+/// Offers it, and is online.
 async fn offer(account: &Account, to: &Account, address: &str, more: &[&str]) -> Program {
     let command = ["offer", address, "--to", &to.jid, "--service", "greeting"];
     let mut offering = Program::start(&words(&account.with(&[&command, more].concat())));
@@ -38,7 +38,11 @@ async fn offer(account: &Account, to: &Account, address: &str, more: &[&str]) ->
 
 /// Uses the tube once; what came, or the complaint with which it ended with 77.
 async fn connect(account: &Account, to: &Account, more: &[&str]) -> Result<Vec<u8>, String> {
-    let command = [&["connect", to.jid.as_str(), "greeting"], more].concat();
+    let command = [
+        &["connect", to.jid.as_str(), "greeting", "--wait", "60"],
+        more,
+    ]
+    .concat();
     let output = run(&words(&account.with(&command))).await;
     match output.status.code() {
         Some(0) => Ok(output.stdout),
@@ -150,6 +154,8 @@ async fn a_plain_connection_says_so() {
         "connect",
         &alice.jid,
         "greeting",
+        "--wait",
+        "60",
         "--encryption",
         "preferred",
     ];

@@ -199,7 +199,7 @@ async fn ssh_through_a_proxy_command(kind: ServerKind) {
 }
 
 fn proxy_command(account: &Account, offerer: &str) -> String {
-    let words = account.with(&["connect", offerer, "ssh"]);
+    let words = account.with(&["connect", offerer, "ssh", "--wait", "60"]);
     let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
     format!("'{}' {}", env!("CARGO_BIN_EXE_tubes"), quoted.join(" "))
 }

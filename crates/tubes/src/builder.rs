@@ -263,9 +263,9 @@ fn ladder(names: &[TransportName], socks5: Socks5) -> Vec<Arc<dyn Transport>> {
     let mut socks5 = Some(socks5);
     let mut ladder: Vec<Arc<dyn Transport>> = Vec::new();
     for name in names {
-        match name.way() {
-            None => ladder.push(Arc::new(Ibb::new())),
-            Some(_) => {
+        match name {
+            TransportName::Ibb => ladder.push(Arc::new(Ibb::new())),
+            TransportName::Socks5Direct | TransportName::Socks5Proxy => {
                 if let Some(socks5) = socks5.take() {
                     ladder.push(Arc::new(socks5));
                 }

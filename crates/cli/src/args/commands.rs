@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Subcommand;
 use tubes::local::{Group, Mode, User};
@@ -103,6 +102,10 @@ pub(crate) struct Connect {
     #[arg(value_parser = parse_service)]
     pub(crate) service: Option<String>,
 
+    /// How long to wait for an offer once online, in seconds; longer where the server is slow
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) wait: u32,
+
     #[command(flatten)]
     pub(crate) bounds: Bounds,
 }
@@ -126,10 +129,6 @@ pub(crate) struct Man {
     #[arg(long, value_name = "DIR")]
     pub(crate) into: Option<PathBuf>,
 }
-
-/// How long `tubes connect` waits for an offer once it is online. On a busy server a subscription both
-/// ways, and what the contact has to ask before it offers, take most of it.
-pub(crate) const CONNECT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A demo of a tebibyte in-band would run for a week; more is a slip of the finger. In bytes.
 const LARGEST_DEMO: u64 = 1 << 40;
@@ -160,7 +159,7 @@ pub(crate) enum TrustCommand {
     },
     /// Trust a device that was refused, or one that was revoked
     Accept {
-        /// Whose
+        /// The contact
         #[arg(value_name = "JID", value_parser = parse_contact)]
         contact: BareJid,
         /// Its whole key, as the contact's own `tubes trust list` shows it

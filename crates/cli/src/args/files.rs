@@ -18,7 +18,7 @@ pub(crate) struct Send {
     #[arg(long, value_name = "TEXT", value_parser = parse_description)]
     pub(crate) description: Option<String>,
 
-    /// The contact to send it to, or one program of it: fernand@example.org/laptop
+    /// The contact to send it to, or one program of it: fernand@example.net/laptop
     #[arg(value_name = "JID", value_parser = parse_jid)]
     pub(crate) to: Jid,
 }
@@ -29,7 +29,7 @@ pub(crate) struct Receive {
     #[arg(long, value_name = "JID", value_parser = parse_contact)]
     pub(crate) from: Option<BareJid>,
 
-    /// The folder to put them into
+    /// The folder to put them into, which has to exist
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) into: PathBuf,
 

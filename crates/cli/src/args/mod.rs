@@ -12,8 +12,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use tubes::Jid;
 
 pub(crate) use self::commands::{
-    Accept, CONNECT_PATIENCE, Completions, Connect, Demo, Discover, Man, NamedDevice, Offer, Trust,
-    TrustCommand,
+    Accept, Completions, Connect, Demo, Discover, Man, NamedDevice, Offer, Trust, TrustCommand,
 };
 pub(crate) use self::files::{Receive, Send};
 pub(crate) use self::party::{Party, Room};
@@ -56,7 +55,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "PEM")]
     pub(crate) ca_file: Option<PathBuf>,
 
-    /// The ways to carry the bytes, best first; default: all
+    /// The ways to carry the bytes, best first; default: socks5-direct,socks5-proxy,ibb
     #[arg(long, global = true, value_name = "LIST", value_delimiter = ',')]
     pub(crate) transports: Option<Vec<Transport>>,
 

@@ -7,7 +7,7 @@ use tubes::{Socket, TubeId, Tubes};
 
 use super::accept::Offers;
 use super::{name, used_once};
-use crate::args::{CONNECT_PATIENCE, Connect, Global};
+use crate::args::{Connect, Global};
 use crate::exit::{Kind, Stop};
 use crate::feed::Feed;
 use crate::interrupt::Interrupt;
@@ -40,12 +40,18 @@ pub(crate) async fn run(
 async fn offered(feed: &mut Feed, connect: &Connect, output: Output) -> Result<TubeId, Stop> {
     let mut offers = Offers::new(&connect.peer, connect.service.as_deref());
     let begun = Instant::now();
+    let patience = Duration::from_secs(connect.wait.into());
     let mut silent = true;
     loop {
         if let Some(invitation) = offers.take() {
             return Ok(invitation.tube);
         }
-        let until = begun + if silent { SILENCE } else { CONNECT_PATIENCE };
+        let until = begun
+            + if silent {
+                SILENCE.min(patience)
+            } else {
+                patience
+            };
         match timeout_at(until, feed.next()).await {
             Ok(event) => offers.note(&event?),
             Err(_) if silent => {
@@ -68,7 +74,7 @@ fn nothing_offered(connect: &Connect) -> Stop {
             "{} did not offer {} within {} s: is `tubes offer` running there?",
             connect.peer,
             what(connect),
-            CONNECT_PATIENCE.as_secs(),
+            connect.wait,
         ),
     )
 }

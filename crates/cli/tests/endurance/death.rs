@@ -119,7 +119,7 @@ async fn connect_ends_when_the_offer_is_killed(kind: ServerKind) {
     assert_eq!(shared.accepting.exit().await, Some(0));
     let connect = shared
         .fernand
-        .with(&["connect", &shared.alice.jid, "x-test"]);
+        .with(&["connect", &shared.alice.jid, "x-test", "--wait", "60"]);
     let (mut child, mut stdin, mut stdout) = piped(&words(&connect));
     let served = timeout(PATIENCE, shared.service.accept()).await;
     let (mut served, _) = served.expect("a connection").unwrap();

@@ -42,7 +42,7 @@ pub(crate) async fn third_parties(bench: &Bench, role: Role) -> Result<(), Breac
 
 /// Somebody whom neither side knows.
 pub fn stranger() -> FullJid {
-    jid("mallory@tubes.example/cellar")
+    jid("stranger@tubes.example/cellar")
 }
 
 /// Another resource of this side's account.
