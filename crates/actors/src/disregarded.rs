@@ -6,8 +6,8 @@ use tubes_session::Ignored;
 
 /// What somebody said or asked for that nothing followed from: it was passed over, or refused.
 ///
-/// Not all of it is meant to do harm: `Message`, `Presence` and `Subscription` are everyday, and an `Initiation` or
-/// what concerns a `Stream` may cross the end of what it is about. What does not stop is.
+/// Not all of it is meant to do harm: `Message`, `Presence` and `Subscription` are everyday, and an `Initiation` may cross
+/// the end of the tube, or come of somebody who has not noticed it. What does not stop is.
 ///
 /// ```
 /// use tubes_actors::{Disregarded, Event};
@@ -36,26 +36,27 @@ use tubes_session::Ignored;
 pub enum Disregarded {
     /// Announcements that it can do something else, one after the other, without an answer to the question what.
     Announcement,
-    /// An answer of somebody who was not asked, or so long ago that this is forgotten.
+    /// An answer of somebody who was not asked, or so long ago that this is forgotten. Not an error: servers bounce.
     Answer,
     /// What it can do is not what it announced: it is believed for nobody else (XEP-0115 §5.4).
     Capabilities,
-    /// An offer of a file, of a stranger, or that makes no sense; where files are received.
+    /// An offer of a file, where files are received: of a stranger or an occupant, or one that makes no sense.
     File,
-    /// A bytestream to a tube that it was not offered, or has declined.
+    /// A bytestream to a tube that it was not offered, has declined, or that is gone.
     Initiation,
     /// A message for people. This one, `Presence` and `Subscription` come only where the application does not
     /// [share](crate::SharedSession) the session, and so hears them itself.
     Message,
-    /// An offer of a tube: of a stranger, in a room otherwise than by presence, or one that makes no sense.
+    /// An offer of a tube: of a stranger, in a room otherwise than by presence, or one that makes no sense or says
+    /// more than an offer may.
     Offer,
     /// The presence of a stranger.
     Presence,
     /// A change of the contact list, which is the server's to tell (RFC 6121 §2.1.6).
     Roster,
-    /// Something about a bytestream that it has no part in, or that is over.
+    /// Something about a bytestream that it has no part in, or that was over long before.
     Stream,
-    /// A request to see when this account is online.
+    /// A request to see when this account is online. Servers repeat it with each login until it is answered.
     Subscription,
 }
 

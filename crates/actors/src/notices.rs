@@ -62,21 +62,33 @@ impl Told {
     /// Whether it is to be told now.
     fn note(&mut self, topic: Topic, peer: Option<&Jid>, now: Instant) -> bool {
         let is_recent = |at: &Instant| now.saturating_duration_since(*at) < RESPITE;
-        let mut key = (topic, peer.cloned());
+        let key = (topic, peer.cloned());
         if self.0.get(&key).is_some_and(is_recent) {
             return false;
         }
         self.0.retain(|_, at| is_recent(at));
-        let of_topic = self.0.keys().filter(|(known, _)| *known == topic);
-        if of_topic.count() >= PEERS {
+        if let Some(others) = self.crowd(topic, peer) {
             // The rest of them share one place.
-            key.1 = None;
-            if self.0.contains_key(&key) {
+            if self.0.contains_key(&(topic, others.clone())) {
                 return false;
             }
+            self.0.insert((topic, others), now);
         }
         self.0.insert(key, now);
         true
+    }
+
+    /// Among whom a peer is one too many: those of its room, or all.
+    fn crowd(&self, topic: Topic, peer: Option<&Jid>) -> Option<Option<Jid>> {
+        let of_topic = || self.0.keys().filter(move |(known, _)| *known == topic);
+        if of_topic().count() >= PEERS {
+            return Some(None);
+        }
+        // Somebody has as many names in a room as it likes.
+        let room = peer.filter(|peer| peer.is_full())?.to_bare();
+        let is_there = |known: &Jid| known.is_full() && known.to_bare() == room;
+        let of_room = of_topic().filter(|(_, known)| known.as_ref().is_some_and(is_there));
+        (of_room.count() >= OCCUPANTS).then(|| Some(room.into()))
     }
 }
 
@@ -86,6 +98,9 @@ const RESPITE: Duration = Duration::from_secs(60);
 /// Peers of whom the application is told in that time, for each topic: enough to see who it is, and no
 /// flood of events where somebody has many names.
 const PEERS: usize = 16;
+
+/// Of them, occupants of one room.
+const OCCUPANTS: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -121,8 +136,15 @@ mod tests {
             let peer = format!("hall@rooms.example.org/{number}").parse().unwrap();
             heard += usize::from(told.note(Topic::Reached(Limit::Unread), Some(&peer), now));
         }
-        assert_eq!(heard, PEERS + 1);
-        assert_eq!(told.0.len(), PEERS + 1);
+        assert_eq!(heard, OCCUPANTS + 1);
+        let mut heard = 0;
+        for number in 0..10_000 {
+            let peer = format!("{number}@example.org").parse().unwrap();
+            heard += usize::from(told.note(Topic::Reached(Limit::Unread), Some(&peer), now));
+            heard -= usize::from(told.note(Topic::Reached(Limit::Unread), Some(&peer), now));
+        }
+        assert!((8..=PEERS + 1).contains(&heard), "{heard}");
+        assert!(told.0.len() <= PEERS + 2, "{}", told.0.len());
         assert!(told.note(Topic::Reached(Limit::Answers), None, now));
     }
 }

@@ -6,7 +6,7 @@ mod known;
 mod roster;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tubes_protocol::disco::Abilities;
 use xmpp_parsers::caps::{self, Caps};
@@ -95,8 +95,8 @@ impl Contacts {
     }
 
     /// It is another one than before, or can do something that nobody knows.
-    fn announced(&mut self, jid: &FullJid) {
-        if self.haste.announced(jid.to_bare()) {
+    fn announced(&mut self, jid: &FullJid, now: Instant) {
+        if self.haste.announced(jid.to_bare(), now) {
             self.ignored(Ignored::Announcement, jid);
         }
     }
@@ -112,6 +112,7 @@ impl Contacts {
         jid: &FullJid,
         life: Option<String>,
         caps: Option<Caps>,
+        now: Instant,
     ) -> Online {
         let bare = jid.to_bare();
         if !self.knows(&bare) {
@@ -127,7 +128,6 @@ impl Contacts {
         let mut inquiry = Inquiry::default();
         if let Some(before) = before {
             if before.name.is_some() && before.name != life {
-                self.announced(jid);
                 return Online::Reborn;
             }
             if before.key == key {
@@ -155,7 +155,7 @@ impl Contacts {
         };
         resources.insert(jid.clone(), life);
         if !matches!(outcome, Online::Able(_)) {
-            self.announced(jid);
+            self.announced(jid, now);
         }
         outcome
     }

@@ -82,14 +82,14 @@ pub enum Bound {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ignored {
-    /// Presence after presence announces that it can do something else, and no question what that is has been
-    /// answered meanwhile: one was asked.
+    /// Presence after presence announces that it is another one, or can do something else, within a minute and without
+    /// an answer to the question what that is.
     Announcement,
-    /// An answer of somebody who was not asked, or so long ago that this is forgotten.
+    /// An answer, and not an error, of somebody who was not asked, or so long ago that this is forgotten.
     Answer,
     /// What somebody can do is not what it announced, so that it is believed for nobody else (XEP-0115 §5.4).
     Capabilities,
-    /// A message for people. Not where the application [shares](crate::Session::share) the session, and hears it.
+    /// A message for people. An application that [shares](crate::Session::share) the session hears it all the same.
     Message,
     /// The presence of a stranger. Likewise.
     Presence,

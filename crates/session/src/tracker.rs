@@ -84,12 +84,14 @@ impl Tracker {
         self.remove(id).map(|pending| pending.asker)
     }
 
-    /// Whether `from` was asked this some time ago, and nobody waits for the answer any more.
-    pub(crate) fn gave_up(&self, from: &Jid, id: &str) -> bool {
+    /// Whether `from` was asked this some time ago, and nobody waits for the answer any more. That is forgotten now:
+    /// it answers once.
+    pub(crate) fn gave_up(&mut self, from: &Jid, id: &str) -> bool {
         let is_meant = |(asked, to): &(String, Option<Jid>)| {
             asked == id && to.as_ref().is_none_or(|to| to == from)
         };
-        self.given_up.iter().any(is_meant)
+        let at = self.given_up.iter().position(is_meant);
+        at.and_then(|at| self.given_up.remove(at)).is_some()
     }
 
     /// Notes that a peer is alive.
@@ -269,7 +271,8 @@ pub(crate) fn fail_all(askers: Vec<Asker>, why: &Gone) {
     }
 }
 
-/// Questions that are remembered after nobody waits for them: as many as may be on their way at once.
+/// Questions that are remembered after nobody waits for them, the last ones. Of a lost session many more may be given
+/// up, and most of their answers are lost with it.
 const GIVEN_UP: usize = 512;
 
 #[cfg(test)]
@@ -290,7 +293,7 @@ mod tests {
         let mut tracker = Tracker::new(7);
         let now = Instant::now();
         let id = tracker.ask(Some(peer()), Patience::default(), Asker::Roster, now);
-        let stranger: Jid = "mallory@example.org/r".parse().unwrap();
+        let stranger: Jid = "stranger@example.org/r".parse().unwrap();
         assert!(tracker.answered(Some(&stranger), &own(), &id).is_none());
         assert!(tracker.answered(None, &own(), &id).is_none());
         assert!(tracker.answered(Some(&peer()), &own(), &id).is_some());

@@ -13,7 +13,8 @@
 //! - [`Wire`]: one bytestream's share of the XMPP session (`wire.rs`)
 //! - [`Stanzas`]: what may be said over the session (`stanzas.rs`)
 //! - [`Ask`]: a question of the peer's, to be answered once (`ask.rs`)
-//! - [`Outbox`] and [`Switchboard`]: the session's end of all that (`switchboard.rs`)
+//! - [`Outbox`] and [`Switchboard`]: the session's end of all that (`outbox.rs`, `switchboard.rs`), and what comes
+//!   too late for a stream (`over.rs`)
 //! - [`Share`]: how much of what a peer sends may wait (`budget.rs`); [`Excess`]: that there was no
 //!   more of something (`excess.rs`)
 //! - [`Bytestream`]: what comes out (`bytestream.rs`)
@@ -28,6 +29,8 @@ mod bytestream;
 mod error;
 mod excess;
 pub mod foreign;
+mod outbox;
+mod over;
 mod quota;
 mod signalling;
 mod stanzas;
@@ -39,9 +42,10 @@ pub use self::budget::{Overdrawn, Share};
 pub use self::bytestream::{Bytestream, Io};
 pub use self::error::{AskError, ConnectError, Gone, OpenError, Tried};
 pub use self::excess::{Bound, Excess};
+pub use self::outbox::{Lane, Outbox};
 pub use self::signalling::{Opened, Proposal, Reading, Request, Signalling};
 pub use self::stanzas::{Answer, Outbound, Patience, Question, Stanzas};
-pub use self::switchboard::{Lane, Outbox, Switchboard};
+pub use self::switchboard::Switchboard;
 pub use self::wire::{Inbound, Voice, Wire};
 
 /// What the contract is written in, in the version that it uses: so a transport needs no

@@ -1,4 +1,4 @@
-//! The session's end: where stanzas come from and where they go.
+//! The session's end: to whom goes what others say.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use xmpp_parsers::jid::{BareJid, Jid};
 use xmpp_parsers::minidom::Element;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 
 use crate::ask::Reply;
 use crate::budget::{Budget, Share};
 use crate::excess::{Bound, Excess, Excesses};
+use crate::outbox::Outbox;
+use crate::over::Over;
 use crate::quota::Quotas;
-use crate::stanzas::Outbound;
 use crate::{Answered, Ask, Gone, Inbound, Stanzas, StreamId};
 
 impl Stanzas {
@@ -45,62 +47,6 @@ impl Stanzas {
             switchboard,
         )
     }
-}
-
-/// What is to be sent, for the session to take.
-#[derive(Debug)]
-pub struct Outbox {
-    answers: mpsc::Receiver<Answered>,
-    control: mpsc::Receiver<Outbound>,
-    bulk: mpsc::Receiver<Outbound>,
-}
-
-impl Outbox {
-    /// The next thing to send: answers before control before bulk. Cancel safe.
-    ///
-    /// `None` once nobody is left to say anything.
-    pub async fn next(&mut self) -> Option<Outbound> {
-        let (_, next) = self.next_up_to(Lane::Bulk).await?;
-        Some(next)
-    }
-
-    /// The next thing to send, on this lane or on one that overtakes it. Cancel safe.
-    ///
-    /// `None` once nobody is left to say anything there.
-    pub async fn next_up_to(&mut self, lane: Lane) -> Option<(Lane, Outbound)> {
-        tokio::select! {
-            biased;
-            Some(answer) = self.answers.recv() => Some((Lane::Urgent, Outbound::Answer(answer))),
-            Some(outbound) = self.control.recv() => Some((Lane::Urgent, outbound)),
-            Some(outbound) = self.bulk.recv(), if lane == Lane::Bulk => Some((Lane::Bulk, outbound)),
-            else => None,
-        }
-    }
-
-    /// The next thing to send, if anything waits.
-    pub fn try_next(&mut self) -> Option<Outbound> {
-        let answer = self.answers.try_recv().map(Outbound::Answer);
-        answer
-            .or_else(|_| self.control.try_recv())
-            .or_else(|_| self.bulk.try_recv())
-            .ok()
-    }
-
-    /// Throws away all that waits. Its questions fail with [`Gone::Session`].
-    pub fn clear(&mut self) {
-        while self.answers.try_recv().is_ok() {}
-        while self.control.try_recv().is_ok() {}
-        while self.bulk.try_recv().is_ok() {}
-    }
-}
-
-/// How soon something is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// Answers, and what is said through [`Stanzas`].
-    Urgent,
-    /// What is said on a [`Wire`](crate::Wire).
-    Bulk,
 }
 
 /// Who has claimed which stream of whom.
@@ -149,7 +95,8 @@ impl Switchboard {
         self.excesses.next().await
     }
 
-    /// Gives what `from` said to whoever claimed its stream, or back.
+    /// Gives what `from` said to whoever claimed its stream, or back. What may have been on its way when the stream
+    /// ended is refused here (`item-not-found`), or dropped.
     ///
     /// Never waits. A wire that holds too much already is cut, and ends in [`Gone::Overflow`].
     pub fn route(&self, from: &Jid, inbound: Inbound) -> Result<(), Box<Inbound>> {
@@ -158,46 +105,51 @@ impl Switchboard {
         };
         let key = (from.clone(), StreamId::from(sid));
         let mut claims = self.lock();
-        let Some(line) = claims.get(&key) else {
-            return Err(Box::new(inbound));
+        let Some(line) = claims.lines.get(&key) else {
+            return match claims.over.was_on_the_way(from, &key.1) {
+                true => {
+                    come_late(inbound);
+                    Ok(())
+                }
+                false => Err(Box::new(inbound)),
+            };
         };
         if !line.hold(weigh(inbound.payload())) {
-            hang_up(claims.remove(&key), Gone::Overflow);
+            claims.hang_up(&key, Gone::Overflow);
             return Ok(());
         }
         match line.inbox.try_send(Box::new(inbound)) {
-            Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                // The stanza answers itself when dropped.
-                hang_up(claims.remove(&key), Gone::Overflow);
-                Ok(())
-            }
-            Err(mpsc::error::TrySendError::Closed(inbound)) => Err(inbound),
+            Ok(()) => {}
+            // The stanza answers itself when dropped.
+            Err(mpsc::error::TrySendError::Full(_)) => claims.hang_up(&key, Gone::Overflow),
+            // Whoever claimed it is about to give it up.
+            Err(mpsc::error::TrySendError::Closed(inbound)) => come_late(*inbound),
         }
+        Ok(())
     }
 
     /// Who has a wire to this side.
     pub fn peers(&self) -> HashSet<Jid> {
-        self.lock().keys().map(|(peer, _)| peer.clone()).collect()
+        let claims = self.lock();
+        claims.lines.keys().map(|(peer, _)| peer.clone()).collect()
     }
 
     /// Ends every wire to this full JID.
     pub fn hang_up(&self, peer: &Jid, why: Gone) {
         let mut claims = self.lock();
-        let keys: Vec<_> = claims
-            .keys()
-            .filter(|(jid, _)| jid == peer)
-            .cloned()
-            .collect();
+        let keys = claims.lines.keys().filter(|(jid, _)| jid == peer);
+        let keys: Vec<_> = keys.cloned().collect();
         for key in keys {
-            hang_up(claims.remove(&key), why.clone());
+            claims.hang_up(&key, why.clone());
         }
     }
 
     /// Ends every wire.
     pub fn hang_up_all(&self, why: Gone) {
-        for (_, line) in self.lock().drain() {
-            hang_up(Some(line), why.clone());
+        let mut claims = self.lock();
+        let keys: Vec<_> = claims.lines.keys().cloned().collect();
+        for key in keys {
+            claims.hang_up(&key, why.clone());
         }
     }
 
@@ -206,7 +158,7 @@ impl Switchboard {
         let held = Arc::new(Mutex::new(self.budget.share(self.holder(&peer))));
         let (end, why) = oneshot::channel();
         let key = (peer, stream);
-        match self.lock().entry(key.clone()) {
+        match self.lock().lines.entry(key.clone()) {
             Entry::Occupied(_) => return None,
             Entry::Vacant(vacant) => vacant.insert(Line {
                 inbox: inbox.clone(),
@@ -317,10 +269,8 @@ impl Drop for Claim {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         // The place may have been cut and claimed anew meanwhile.
-        if claims
-            .get(&self.key)
-            .is_some_and(|line| line.inbox.same_channel(&release.inbox))
-        {
+        let line = claims.lines.get(&self.key);
+        if line.is_some_and(|line| line.inbox.same_channel(&release.inbox)) {
             claims.remove(&self.key);
         }
     }
@@ -350,12 +300,31 @@ impl Line {
 /// What the inbox holds.
 type Held = Arc<Mutex<Share>>;
 
-type Claims = HashMap<(Jid, StreamId), Line>;
+#[derive(Debug, Default)]
+struct Claims {
+    lines: HashMap<(Jid, StreamId), Line>,
+    over: Over,
+}
 
-fn hang_up(line: Option<Line>, why: Gone) {
-    if let Some(line) = line {
-        // A wire that was just dropped needs no reason.
-        let _ = line.end.send(why);
+impl Claims {
+    fn remove(&mut self, key: &(Jid, StreamId)) -> Option<Line> {
+        let line = self.lines.remove(key)?;
+        self.over.note(&key.0, &key.1);
+        Some(line)
+    }
+
+    fn hang_up(&mut self, key: &(Jid, StreamId), why: Gone) {
+        if let Some(line) = self.remove(key) {
+            // A wire that was just dropped needs no reason.
+            let _ = line.end.send(why);
+        }
+    }
+}
+
+/// Answers what is about a stream that is over, and was said before that was known (XEP-0047 §2.2).
+fn come_late(inbound: Inbound) {
+    if let Inbound::Ask(ask) = inbound {
+        ask.refuse_with(ErrorType::Cancel, DefinedCondition::ItemNotFound);
     }
 }
 

@@ -50,6 +50,22 @@ async fn a_stream_is_claimed_once_until_its_wire_is_dropped() {
     assert!(stanzas.claim(peer(), "s".into()).is_some());
 }
 
+/// It was said before the peer knew that the stream is over. There is an end to that.
+#[tokio::test]
+async fn what_comes_too_late_for_a_stream_is_refused_and_nobodys() {
+    let (stanzas, mut outbox, switchboard) = Stanzas::pair();
+    drop(stanzas.claim(peer(), "s".into()).unwrap());
+    assert!(switchboard.route(&peer(), ask(&switchboard, "s")).is_ok());
+    let Some(Outbound::Answer(answered)) = outbox.try_next() else {
+        panic!("it is answered");
+    };
+    let condition = answered.outcome.unwrap_err().defined_condition;
+    assert_eq!(condition, DefinedCondition::ItemNotFound);
+    let late = || switchboard.route(&peer(), tell(&peer(), "s"));
+    let passed_over = (0..1000).take_while(|_| late().is_ok()).count();
+    assert!((16..1000).contains(&passed_over), "{passed_over}");
+}
+
 #[tokio::test]
 async fn peeking_leaves_the_stanza_there() {
     let (stanzas, _outbox, switchboard) = Stanzas::pair();

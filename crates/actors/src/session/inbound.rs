@@ -8,7 +8,7 @@ use tubes_protocol::file::Withdrawal;
 use tubes_protocol::ns;
 use tubes_protocol::tube::{Setting, StreamFor, TubeClose, TubeOffer};
 use tubes_secure::{Occupant, Whom};
-use tubes_session::Acquaintance;
+use tubes_session::{Acquaintance, Ignored};
 use tubes_transport::{Ask, Inbound, Tell};
 use xmpp_parsers::jid::{BareJid, FullJid, Jid};
 use xmpp_parsers::minidom::Element;
@@ -290,6 +290,15 @@ impl Tube {
 }
 
 impl SessionActor {
+    /// Nothing follows from what somebody said but what the application makes of it, if that hears it.
+    pub(super) fn ignored(&self, what: Ignored, who: &Jid) {
+        use Ignored::{Message, Presence, Subscription};
+        let is_heard = matches!(what, Message | Presence | Subscription) && self.is_shared();
+        if let (false, Some(what)) = (is_heard, Disregarded::of_session(what)) {
+            self.disregarded(what, who);
+        }
+    }
+
     /// Nothing follows from what somebody said.
     pub(super) fn disregarded(&self, what: Disregarded, who: &Jid) {
         let peer = match self.stays.contains_key(&who.to_bare()) {

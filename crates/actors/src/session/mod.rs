@@ -38,7 +38,6 @@ use self::sharing::Share;
 pub(crate) use self::sharing::ShareSession;
 pub use self::sharing::{Heard, ShareError, SharedSession};
 
-use crate::disregarded::Disregarded;
 use crate::env::Env;
 use crate::event::{Event, TubeId};
 use crate::failure;
@@ -257,11 +256,7 @@ impl Handler<Report> for SessionActor {
                     self.env.notices.reached(limit, who);
                 }
             }
-            SessionEvent::Ignored { what, who } => {
-                if let Some(what) = Disregarded::of_session(what) {
-                    self.disregarded(what, &who);
-                }
-            }
+            SessionEvent::Ignored { what, who } => self.ignored(what, &who),
             SessionEvent::Link(link) => self.link(link),
             SessionEvent::Offline { jid, why } => return self.resource_offline(jid, &why),
             SessionEvent::Online { jid, abilities } => return self.resource_online(jid, abilities),

@@ -135,6 +135,12 @@ struct Held {
 }
 
 impl SessionActor {
+    /// Whether the application listens.
+    pub(super) fn is_shared(&self) -> bool {
+        let share = self.share.as_ref();
+        share.is_some_and(|share| !share.hearer.is_closed())
+    }
+
     /// Says something to the application, if it listens. The session never waits for it.
     pub(super) fn hand_on(&mut self, heard: Heard) {
         let Some(share) = &self.share else { return };

@@ -132,9 +132,9 @@ impl Handler<Propose> for TubeActor {
                 if self.env.complaints.is_news(Complaint::Refused, of) {
                     tracing::warn!(%peer, tube = %self.about.tube, %refusal, "connection refused");
                 }
-                // What was closed, or is not accepted yet, the peer may not know.
+                // What was closed the peer may not know.
                 if refusal == Refusal::NotOffered {
-                    let asker = self.about.venue.named(&peer);
+                    let asker = peer.to_bare().into();
                     self.env.notices.disregarded(Disregarded::Initiation, asker);
                 }
                 return decline(*proposed, &DefinedCondition::Forbidden);

@@ -41,14 +41,6 @@ impl Venue {
         }
     }
 
-    /// As whom somebody there is told of: a contact is the same with any resource, and in a room the name counts.
-    pub(crate) fn named(&self, peer: &FullJid) -> Jid {
-        match self {
-            Self::Contact(_) => peer.to_bare().into(),
-            Self::Room(..) => peer.clone().into(),
-        }
-    }
-
     /// Why a stream that was asked for here did not come about.
     pub(crate) fn failure(&self, error: &OpenError) -> Failure {
         match self {

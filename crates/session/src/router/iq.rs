@@ -94,7 +94,10 @@ impl Router {
             self.tracker.heard(from, now);
         }
         let Some(asker) = self.tracker.answered(from.as_ref(), &self.own, id) else {
-            if let Some(from) = from.filter(|from| !self.tracker.gave_up(from, id)) {
+            // Servers say in the peer's name that what this side has answered did not reach it.
+            if let (Some(from), Ok(_)) = (from, outcome)
+                && !self.tracker.gave_up(&from, id)
+            {
                 self.ignored(Ignored::Answer, from);
             }
             return;

@@ -37,7 +37,7 @@ impl Router {
         }
         // Servers greet, and write what they are about to do.
         if is_talk && !is_ours && from.node().is_some() {
-            self.unheard(Ignored::Message, from.clone());
+            self.ignored(Ignored::Message, from.clone());
         }
         for payload in message.payloads.into_iter().take(PAYLOADS) {
             self.deliver(

@@ -276,13 +276,6 @@ impl Router {
         self.events.push_back(SessionEvent::Ignored { what, who });
     }
 
-    /// Ignored, unless the application hears it.
-    fn unheard(&mut self, what: Ignored, who: Jid) {
-        if self.sharing == Sharing::Alone {
-            self.ignored(what, who);
-        }
-    }
-
     fn ask(
         &mut self,
         to: Option<Jid>,

@@ -100,7 +100,7 @@ impl Router {
         match (presence.type_, from.clone().try_into_full()) {
             (Type::Subscribe, _) => match self.contacts.may_see(&from.to_bare()) {
                 true => self.presence_to(Type::Subscribed, from.to_bare()),
-                false => self.unheard(Ignored::Subscription, from),
+                false => self.ignored(Ignored::Subscription, from),
             },
             (Type::None, Ok(jid)) if jid != self.own => {
                 self.resource_online(jid, presence.payloads, now);
@@ -134,10 +134,10 @@ impl Router {
 
     fn announced(&mut self, jid: FullJid, announced: Announced, now: Instant) {
         let Announced { life, caps } = announced;
-        let mut online = self.contacts.online(&jid, life.clone(), caps.clone());
+        let mut online = self.contacts.online(&jid, life.clone(), caps.clone(), now);
         if online == Online::Reborn {
             self.resource_offline(jid.clone());
-            online = self.contacts.online(&jid, life, caps);
+            online = self.contacts.online(&jid, life, caps, now);
         }
         match online {
             Online::Able(abilities) => {
@@ -145,7 +145,7 @@ impl Router {
                     .push_back(SessionEvent::Online { jid, abilities });
             }
             Online::Ask => self.ask_features(jid, now),
-            Online::Stranger => self.unheard(Ignored::Presence, jid.into()),
+            Online::Stranger => self.ignored(Ignored::Presence, jid.into()),
             Online::Reborn | Online::Unchanged => {}
         }
     }
