@@ -115,13 +115,13 @@ impl Switchboard {
             };
         };
         if !line.hold(weigh(inbound.payload())) {
-            claims.hang_up(&key, Gone::Overflow);
+            claims.cut(&key);
             return Ok(());
         }
         match line.inbox.try_send(Box::new(inbound)) {
             Ok(()) => {}
             // The stanza answers itself when dropped.
-            Err(mpsc::error::TrySendError::Full(_)) => claims.hang_up(&key, Gone::Overflow),
+            Err(mpsc::error::TrySendError::Full(_)) => claims.cut(&key),
             // Whoever claimed it is about to give it up.
             Err(mpsc::error::TrySendError::Closed(inbound)) => come_late(*inbound),
         }
@@ -290,6 +290,11 @@ struct Line {
 }
 
 impl Line {
+    fn end(self, why: Gone) {
+        // A wire that was just dropped needs no reason.
+        let _ = self.end.send(why);
+    }
+
     /// Counts so many bytes that are about to be put into the inbox, or says that they are too many.
     fn hold(&self, bytes: usize) -> bool {
         let mut share = share(&self.held);
@@ -315,8 +320,14 @@ impl Claims {
 
     fn hang_up(&mut self, key: &(Jid, StreamId), why: Gone) {
         if let Some(line) = self.remove(key) {
-            // A wire that was just dropped needs no reason.
-            let _ = line.end.send(why);
+            line.end(why);
+        }
+    }
+
+    /// Whoever says too much is not excused for what it says next.
+    fn cut(&mut self, key: &(Jid, StreamId)) {
+        if let Some(line) = self.lines.remove(key) {
+            line.end(Gone::Overflow);
         }
     }
 }
