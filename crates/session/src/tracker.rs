@@ -84,6 +84,11 @@ impl Tracker {
         self.remove(id).map(|pending| pending.asker)
     }
 
+    /// Whether an answer is waited for, whoever is to give it.
+    pub(crate) fn is_pending(&self, id: &str) -> bool {
+        self.pending.contains_key(id)
+    }
+
     /// Whether `from` was asked this some time ago, and nobody waits for the answer any more. That is forgotten now:
     /// it answers once.
     pub(crate) fn gave_up(&mut self, from: &Jid, id: &str) -> bool {

@@ -94,11 +94,8 @@ impl Router {
             self.tracker.heard(from, now);
         }
         let Some(asker) = self.tracker.answered(from.as_ref(), &self.own, id) else {
-            // Servers say in the peer's name that what this side has answered did not reach it.
-            if let (Some(from), Ok(_)) = (from, outcome)
-                && !self.tracker.gave_up(&from, id)
-            {
-                self.ignored(Ignored::Answer, from);
+            if let Some(from) = from {
+                self.handle_unasked(from, id, &outcome);
             }
             return;
         };
@@ -120,6 +117,23 @@ impl Router {
                 self.peer_gone(&peer);
             }
             (asker, outcome) => tracing::debug!(?asker, ?outcome, "an answer of no consequence"),
+        }
+    }
+
+    /// An answer of somebody who was not asked. In a peer's name, servers say that what this side has answered or
+    /// asked did not reach it: of errors, only those are the peer's own that are about a question to somebody else.
+    fn handle_unasked(
+        &mut self,
+        from: Jid,
+        id: &str,
+        outcome: &Result<Option<Element>, StanzaError>,
+    ) {
+        let is_excused = match outcome {
+            Ok(_) => self.tracker.gave_up(&from, id),
+            Err(_) => !self.tracker.is_pending(id),
+        };
+        if !is_excused {
+            self.ignored(Ignored::Answer, from);
         }
     }
 

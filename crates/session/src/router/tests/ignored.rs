@@ -41,15 +41,22 @@ fn who_answers_what_was_given_up_is_not_told_of() {
     assert_eq!(ignored(&mut bench), again);
 }
 
-/// A server says so of what this side has answered, in the name of who asked.
+/// A server says so of what this side has answered, in the name of who asked; but not of what others were asked.
 #[test]
-fn what_did_not_reach_somebody_is_not_told_of() {
+fn an_error_is_told_of_where_somebody_else_was_asked() {
     let mut bench = Bench::with_fernand();
-    bench.receive(
-        "<iq type='error' id='his' from='fernand@example.org/laptop'><error type='cancel'>\
-         <service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
-    );
+    let id = bench.fernand_online().attr("id").unwrap().to_owned();
+    let error = |id: &str, from: &str| {
+        format!(
+            "<iq type='error' id='{id}' from='{from}'><error type='cancel'><service-unavailable \
+             xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+        )
+    };
+    bench.receive(&error("his", "fernand@example.org/laptop"));
     assert_eq!(ignored(&mut bench), []);
+    bench.receive(&error(&id, "carol@example.org/r"));
+    let carol = of(Ignored::Answer, "carol@example.org/r");
+    assert_eq!(ignored(&mut bench), carol);
 }
 
 #[test]
