@@ -1,6 +1,6 @@
 //! The session, as an application uses it beside its tubes.
 
-use tubes::{Heard, ShareError, SharedSession};
+use tubes::{Disregarded, Event, Heard, Jid, ShareError, SharedSession};
 use tubes_server::{Server, ServerKind};
 use tubes_transport::{AskError, Patience, Question};
 use xmpp_parsers::message::{Lang, Message};
@@ -12,6 +12,7 @@ use crate::stage::{Family, Person, Service, Shared, echo, exchange, patiently, s
 
 crate::on_each_server!(
     an_application_chats_beside_its_tubes,
+    messages_are_disregarded_when_the_application_does_not_hear_them,
     questions_that_are_no_tubes_reach_the_application,
     contacts_see_what_the_application_shows,
     one_part_of_an_application_has_the_session,
@@ -35,6 +36,32 @@ async fn an_application_chats_beside_its_tubes(server: &Server) {
     let heard = message(&mut fernands).await;
     assert!(says(&heard, "and good day"));
     shared.leave().await;
+}
+
+/// That nobody heeds a message is told only where that is so.
+async fn messages_are_disregarded_when_the_application_does_not_hear_them(server: &Server) {
+    let mut shared = shared(server).await;
+    let (mut alices, fernands) = sessions(&shared).await;
+    let to = shared.alice.online().await;
+    for _ in 0..2 {
+        let said = chat(to.clone().into(), "hello");
+        fernands.send_message(said).await.unwrap();
+    }
+    for _ in 0..2 {
+        message(&mut alices).await;
+    }
+    drop(alices);
+    let said = chat(to.into(), "are you there?");
+    fernands.send_message(said).await.unwrap();
+    let disregarded = |event: &Event| match event {
+        Event::Disregarded { what, peer } => Some((*what, peer.clone())),
+        _ => None,
+    };
+    let (what, peer) = shared.alice.event(disregarded).await;
+    assert_eq!(what, Disregarded::Message);
+    assert_eq!(peer, Jid::from(shared.fernand.jid.clone()));
+    let (of_alice, _) = shared.leave().await;
+    assert!(!of_alice.iter().any(|event| disregarded(event).is_some()));
 }
 
 async fn questions_that_are_no_tubes_reach_the_application(server: &Server) {
@@ -197,7 +224,7 @@ async fn of(person: &Person) -> SharedSession {
     patiently("the session is shared", sharing).await.unwrap()
 }
 
-fn chat(to: tubes::Jid, text: &str) -> Message {
+fn chat(to: Jid, text: &str) -> Message {
     Message::chat(to).with_body(Lang::default(), text.to_owned())
 }
 

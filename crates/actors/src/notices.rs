@@ -99,7 +99,7 @@ const RESPITE: Duration = Duration::from_secs(60);
 /// flood of events where somebody has many names.
 const PEERS: usize = 16;
 
-/// Of them, occupants of one room.
+/// Of them, occupants of one room that are told one by one; the rest of the room has a place more.
 const OCCUPANTS: usize = 4;
 
 #[cfg(test)]

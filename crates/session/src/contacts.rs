@@ -128,6 +128,7 @@ impl Contacts {
         let mut inquiry = Inquiry::default();
         if let Some(before) = before {
             if before.name.is_some() && before.name != life {
+                self.announced(jid, now);
                 return Online::Reborn;
             }
             if before.key == key {

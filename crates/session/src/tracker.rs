@@ -93,7 +93,8 @@ impl Tracker {
     /// it answers once.
     pub(crate) fn gave_up(&mut self, from: &Jid, id: &str) -> bool {
         let is_meant = |(asked, to): &(String, Option<Jid>)| {
-            asked == id && to.as_ref().is_none_or(|to| to == from)
+            // In a room it may have another name meanwhile.
+            asked == id && to.as_ref().is_none_or(|to| to.to_bare() == from.to_bare())
         };
         let at = self.given_up.iter().position(is_meant);
         at.and_then(|at| self.given_up.remove(at)).is_some()

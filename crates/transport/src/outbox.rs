@@ -44,7 +44,7 @@ impl Outbox {
             .ok()
     }
 
-    /// Throws away all that waits. Its questions fail with [`Gone::Session`].
+    /// Throws away all that waits. Its questions fail with [`Gone::Session`](crate::Gone::Session).
     pub fn clear(&mut self) {
         while self.answers.try_recv().is_ok() {}
         while self.control.try_recv().is_ok() {}
@@ -55,7 +55,7 @@ impl Outbox {
 /// How soon something is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Answers, and what is said through [`Stanzas`].
+    /// Answers, and what is said through [`Stanzas`](crate::Stanzas).
     Urgent,
     /// What is said on a [`Wire`](crate::Wire).
     Bulk,

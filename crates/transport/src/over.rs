@@ -56,7 +56,7 @@ impl Over {
 }
 
 /// Streams that are remembered.
-const STREAMS: usize = 512;
+const STREAMS: usize = 4096;
 
 /// Stanzas of one stream: a window of blocks, and what a client says again after a new login.
 const ON_THE_WAY: u32 = 128;

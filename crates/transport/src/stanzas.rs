@@ -82,6 +82,12 @@ impl Stanzas {
         let claim = self.switchboard.claim(peer, stream)?;
         Some(Wire::new(claim, self.clone()))
     }
+
+    /// Whether what `from` says of a stream that nobody claims may have been said before it knew that the stream is
+    /// over. To be asked about each such stanza once: there is an end to that, too.
+    pub fn was_on_the_way(&self, from: &Jid, stream: &StreamId) -> bool {
+        self.switchboard.was_on_the_way(from, stream)
+    }
 }
 
 pub(crate) async fn ask(

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use xmpp_parsers::jid::{BareJid, Jid};
 use xmpp_parsers::minidom::Element;
-use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType};
 
 use crate::ask::Reply;
 use crate::budget::{Budget, Share};
@@ -95,8 +94,7 @@ impl Switchboard {
         self.excesses.next().await
     }
 
-    /// Gives what `from` said to whoever claimed its stream, or back. What may have been on its way when the stream
-    /// ended is refused here (`item-not-found`), or dropped.
+    /// Gives what `from` said to whoever claimed its stream, or back.
     ///
     /// Never waits. A wire that holds too much already is cut, and ends in [`Gone::Overflow`].
     pub fn route(&self, from: &Jid, inbound: Inbound) -> Result<(), Box<Inbound>> {
@@ -106,32 +104,35 @@ impl Switchboard {
         let key = (from.clone(), StreamId::from(sid));
         let mut claims = self.lock();
         let Some(line) = claims.lines.get(&key) else {
-            return match claims.over.was_on_the_way(from, &key.1) {
-                true => {
-                    come_late(inbound);
-                    Ok(())
-                }
-                false => Err(Box::new(inbound)),
-            };
+            return Err(Box::new(inbound));
         };
-        if !line.hold(weigh(inbound.payload())) {
+        // The stanza answers itself when dropped.
+        if line.is_full() {
             claims.cut(&key);
             return Ok(());
         }
-        match line.inbox.try_send(Box::new(inbound)) {
-            Ok(()) => {}
-            // The stanza answers itself when dropped.
-            Err(mpsc::error::TrySendError::Full(_)) => claims.cut(&key),
-            // Whoever claimed it is about to give it up.
-            Err(mpsc::error::TrySendError::Closed(inbound)) => come_late(*inbound),
+        if !line.hold(weigh(inbound.payload())) {
+            claims.hang_up(&key, Gone::Overflow);
+            return Ok(());
         }
-        Ok(())
+        match line.inbox.try_send(Box::new(inbound)) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                claims.cut(&key);
+                Ok(())
+            }
+            Err(mpsc::error::TrySendError::Closed(inbound)) => Err(inbound),
+        }
     }
 
     /// Who has a wire to this side.
     pub fn peers(&self) -> HashSet<Jid> {
         let claims = self.lock();
         claims.lines.keys().map(|(peer, _)| peer.clone()).collect()
+    }
+
+    pub(crate) fn was_on_the_way(&self, from: &Jid, stream: &StreamId) -> bool {
+        self.lock().over.was_on_the_way(from, stream)
     }
 
     /// Ends every wire to this full JID.
@@ -295,10 +296,15 @@ impl Line {
         let _ = self.end.send(why);
     }
 
-    /// Counts so many bytes that are about to be put into the inbox, or says that they are too many.
+    /// Whether its inbox holds as much as one may.
+    fn is_full(&self) -> bool {
+        share(&self.held).held() > HELD
+    }
+
+    /// Counts so many bytes that are about to be put into the inbox, or says that there is no room for them beside
+    /// what others hold.
     fn hold(&self, bytes: usize) -> bool {
-        let mut share = share(&self.held);
-        share.held() <= HELD && share.grow(bytes).is_ok()
+        share(&self.held).grow(bytes).is_ok()
     }
 }
 
@@ -329,13 +335,6 @@ impl Claims {
         if let Some(line) = self.lines.remove(key) {
             line.end(Gone::Overflow);
         }
-    }
-}
-
-/// Answers what is about a stream that is over, and was said before that was known (XEP-0047 §2.2).
-fn come_late(inbound: Inbound) {
-    if let Inbound::Ask(ask) = inbound {
-        ask.refuse_with(ErrorType::Cancel, DefinedCondition::ItemNotFound);
     }
 }
 

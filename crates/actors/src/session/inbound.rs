@@ -312,19 +312,29 @@ impl SessionActor {
     fn passed_over(&self, payload: &Element, from: FullJid) -> ResponseFuture<()> {
         if payload.is("tube", ns::TUBES) {
             self.disregarded(Disregarded::Offer, &from.into());
-        } else if is_of_bytestreams(payload) {
-            self.disregarded(Disregarded::Stream, &from.into());
+        } else {
+            self.about_no_stream(payload, &from.into());
         }
         Box::pin(async {})
+    }
+
+    /// What somebody says is about a bytestream that is not there. If it was just before, the peer may not know.
+    fn about_no_stream(&self, payload: &Element, from: &Jid) {
+        // Another protocol may have a `sid` of its own.
+        if !payload.has_ns(ns::IBB) && !payload.has_ns(ns::BYTESTREAMS) {
+            return;
+        }
+        let stream = payload.attr("sid").unwrap_or_default().into();
+        if !self.env.stanzas.was_on_the_way(from, &stream) {
+            self.disregarded(Disregarded::Stream, from);
+        }
     }
 
     /// Nobody here knows what it means; the application may. With a `sid` it belongs to a bytestream
     /// that is not there (XEP-0047 §2.2, XEP-0065 §5.3).
     fn foreign(&mut self, ask: Ask) {
         if ask.payload().attr("sid").is_some() {
-            if is_of_bytestreams(ask.payload()) {
-                self.disregarded(Disregarded::Stream, ask.from());
-            }
+            self.about_no_stream(ask.payload(), ask.from());
             ask.refuse_with(ErrorType::Cancel, DefinedCondition::ItemNotFound);
         } else {
             // Without anybody to hear it, it is refused by that.
@@ -348,11 +358,6 @@ async fn counted(asker: Jid, stay: Option<Addr<RoomActor>>) -> Jid {
         }))) => real.into(),
         _ => asker,
     }
-}
-
-/// Not of another protocol, which has a `sid` of its own.
-fn is_of_bytestreams(payload: &Element) -> bool {
-    payload.has_ns(ns::IBB) || payload.has_ns(ns::BYTESTREAMS)
 }
 
 /// How long a peer that makes no sense is worth waiting for.

@@ -41,17 +41,13 @@ async fn offered(feed: &mut Feed, connect: &Connect, output: Output) -> Result<T
     let mut offers = Offers::new(&connect.peer, connect.service.as_deref());
     let begun = Instant::now();
     let patience = Duration::from_secs(connect.wait.into());
-    let mut silent = true;
+    // Whoever gives up sooner has no need of it.
+    let mut silent = patience > SILENCE;
     loop {
         if let Some(invitation) = offers.take() {
             return Ok(invitation.tube);
         }
-        let until = begun
-            + if silent {
-                SILENCE.min(patience)
-            } else {
-                patience
-            };
+        let until = begun + if silent { SILENCE } else { patience };
         match timeout_at(until, feed.next()).await {
             Ok(event) => offers.note(&event?),
             Err(_) if silent => {

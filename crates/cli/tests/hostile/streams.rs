@@ -6,7 +6,9 @@ use crate::plan::{Plan, Standing};
 use crate::scene::Scene;
 use crate::withstanding::Sign;
 use crate::witness::{self, SID, Witness};
-use crate::words::{IBB, Through, attribute, close, data, initiation, open, refusal, set, tell};
+use crate::words::{
+    IBB, Through, attribute, close, data, initiation, open, refusal, result, set, tell,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_of_a_wrong_sender_does_not_get_into_the_stream_of_another() {
@@ -63,7 +65,10 @@ async fn answers_to_questions_that_others_were_asked_are_not_heard() {
                     let number = u64::from_str_radix(number, 16).unwrap();
                     let near = number.saturating_sub(BEFORE)..number + AFTER;
                     let from = attribute(&asked, "from");
-                    let answers = near.map(|number| refusal(from, &format!("{prefix}-{number:x}")));
+                    let answers = near.map(|number| {
+                        let id = format!("{prefix}-{number:x}");
+                        refusal(from, &id) + &result(from, &id)
+                    });
                     carol.say(answers.collect::<String>()).await;
                     told.set(told.get() + 1);
                 }

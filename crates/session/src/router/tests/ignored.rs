@@ -125,4 +125,11 @@ fn whoever_changes_all_the_time_without_an_answer_is_told_of_now_and_then() {
         told += usize::from(is_told);
     }
     assert!((1..100).contains(&told), "{told}");
+    for number in 1000..2000 {
+        // Who comes and goes all day is in no hurry.
+        bench.now += Duration::from_secs(1);
+        bench.receive(&announce(number));
+        let is_told = !ignored(&mut bench).is_empty();
+        assert!(!is_told || number < 1100, "{number}");
+    }
 }
