@@ -103,7 +103,8 @@ impl Contacts {
 
     fn ignored(&mut self, what: Ignored, who: &FullJid) {
         let who = who.clone().into();
-        self.news.push(SessionEvent::Ignored { what, who });
+        let shared = false;
+        self.news.push(SessionEvent::Ignored { what, who, shared });
     }
 
     /// Notes that a resource is online, in this life and with these capabilities.

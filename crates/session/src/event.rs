@@ -29,6 +29,8 @@ pub enum SessionEvent {
         what: Ignored,
         /// Who.
         who: Jid,
+        /// Whether whoever [shares](crate::Session::share) the session is told it, too, as what it is.
+        shared: bool,
     },
     /// The link to the server changed.
     Link(Link),

@@ -31,6 +31,7 @@ mod flight;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod given_up;
 mod handshake;
 mod identity;
 mod inquiry;

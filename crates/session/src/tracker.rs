@@ -3,13 +3,15 @@
 //! tokio-xmpp's own tracking has no deadlines, and forgets to fail what was under way when a
 //! session is lost. This one is a plain table: no clock, no I/O.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tubes_transport::{AskError, Gone, Patience};
 use xmpp_parsers::jid::{FullJid, Jid};
 use xmpp_parsers::minidom::Element;
+
+use crate::given_up::GivenUp;
 
 /// All questions under way on one session.
 #[derive(Debug)]
@@ -21,8 +23,7 @@ pub(crate) struct Tracker {
     deadlines: BTreeSet<(Instant, String)>,
     /// When a peer that owes a patient answer, or holds a wire, was last heard.
     heard: HashMap<Jid, Instant>,
-    /// Questions that nobody waits for any more, whose answers may be on their way.
-    given_up: VecDeque<(String, Option<Jid>)>,
+    given_up: GivenUp,
 }
 
 impl Tracker {
@@ -33,7 +34,7 @@ impl Tracker {
             pending: HashMap::new(),
             deadlines: BTreeSet::new(),
             heard: HashMap::new(),
-            given_up: VecDeque::new(),
+            given_up: GivenUp::default(),
         }
     }
 
@@ -84,6 +85,12 @@ impl Tracker {
         self.remove(id).map(|pending| pending.asker)
     }
 
+    /// Notes that a question came back from `from` without its answer. A server says so of somebody whose link broke,
+    /// and who may answer when it is there again.
+    pub(crate) fn came_back(&mut self, from: Jid, id: &str) {
+        self.given_up.note(id, Some(from));
+    }
+
     /// Whether an answer is waited for, whoever is to give it.
     pub(crate) fn is_pending(&self, id: &str) -> bool {
         self.pending.contains_key(id)
@@ -91,13 +98,8 @@ impl Tracker {
 
     /// Whether `from` was asked this some time ago, and nobody waits for the answer any more. That is forgotten now:
     /// it answers once.
-    pub(crate) fn gave_up(&mut self, from: &Jid, id: &str) -> bool {
-        let is_meant = |(asked, to): &(String, Option<Jid>)| {
-            // In a room it may have another name meanwhile.
-            asked == id && to.as_ref().is_none_or(|to| to.to_bare() == from.to_bare())
-        };
-        let at = self.given_up.iter().position(is_meant);
-        at.and_then(|at| self.given_up.remove(at)).is_some()
+    pub(crate) fn gave_up(&mut self, from: &Jid, own: &FullJid, id: &str) -> bool {
+        self.given_up.take(from, own, id)
     }
 
     /// Notes that a peer is alive.
@@ -196,10 +198,7 @@ impl Tracker {
 
     fn give_up(&mut self, id: &str) -> Option<Asker> {
         let Pending { to, asker, .. } = self.remove(id)?;
-        self.given_up.push_back((id.to_owned(), to));
-        if self.given_up.len() > GIVEN_UP {
-            self.given_up.pop_front();
-        }
+        self.given_up.note(id, to);
         Some(asker)
     }
 
@@ -245,7 +244,7 @@ impl Asker {
 }
 
 /// RFC 6120 §8.1.2.1: the own account may answer under its bare JID, its domain, or no name.
-fn may_answer(asked: Option<&Jid>, from: Option<&Jid>, own: &FullJid) -> bool {
+pub(crate) fn may_answer(asked: Option<&Jid>, from: Option<&Jid>, own: &FullJid) -> bool {
     match (asked, from) {
         (Some(asked), Some(from)) if asked == from => true,
         (Some(asked), None) => *asked == own.to_bare() || asked.as_str() == own.domain().as_str(),
@@ -276,10 +275,6 @@ pub(crate) fn fail_all(askers: Vec<Asker>, why: &Gone) {
         asker.fail(AskError::Gone(why.clone()));
     }
 }
-
-/// Questions that are remembered after nobody waits for them, the last ones. Of a lost session many more may be given
-/// up, and most of their answers are lost with it.
-const GIVEN_UP: usize = 512;
 
 #[cfg(test)]
 mod tests {

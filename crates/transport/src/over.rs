@@ -55,8 +55,9 @@ impl Over {
     }
 }
 
-/// Streams that are remembered.
-const STREAMS: usize = 4096;
+/// Streams that are remembered: all that there may be at once, so that those of one peer, which end together, leave
+/// those of others remembered.
+const STREAMS: usize = 8192;
 
 /// Stanzas of one stream: a window of blocks, and what a client says again after a new login.
 const ON_THE_WAY: u32 = 128;

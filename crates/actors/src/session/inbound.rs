@@ -290,11 +290,9 @@ impl Tube {
 }
 
 impl SessionActor {
-    /// Nothing follows from what somebody said but what the application makes of it, if that hears it.
+    /// Nothing follows from what somebody said to the session.
     pub(super) fn ignored(&self, what: Ignored, who: &Jid) {
-        use Ignored::{Message, Presence, Subscription};
-        let is_heard = matches!(what, Message | Presence | Subscription) && self.is_shared();
-        if let (false, Some(what)) = (is_heard, Disregarded::of_session(what)) {
+        if let Some(what) = Disregarded::of_session(what) {
             self.disregarded(what, who);
         }
     }

@@ -256,7 +256,9 @@ impl Handler<Report> for SessionActor {
                     self.env.notices.reached(limit, who);
                 }
             }
-            SessionEvent::Ignored { what, who } => self.ignored(what, &who),
+            // The application hears it itself.
+            SessionEvent::Ignored { shared: true, .. } if self.is_shared() => {}
+            SessionEvent::Ignored { what, who, .. } => self.ignored(what, &who),
             SessionEvent::Link(link) => self.link(link),
             SessionEvent::Offline { jid, why } => return self.resource_offline(jid, &why),
             SessionEvent::Online { jid, abilities } => return self.resource_online(jid, abilities),

@@ -99,6 +99,9 @@ impl Router {
             }
             return;
         };
+        if let (Some(from), Err(_)) = (from, &outcome) {
+            self.tracker.came_back(from, id);
+        }
         match (asker, outcome) {
             (Asker::Someone(reply), outcome) => {
                 let outcome = outcome.map_err(|error| AskError::Refused(Box::new(error)));
@@ -129,7 +132,7 @@ impl Router {
         outcome: &Result<Option<Element>, StanzaError>,
     ) {
         let is_excused = match outcome {
-            Ok(_) => self.tracker.gave_up(&from, id),
+            Ok(_) => self.tracker.gave_up(&from, &self.own, id),
             Err(_) => !self.tracker.is_pending(id),
         };
         if !is_excused {

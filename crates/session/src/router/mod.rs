@@ -273,7 +273,13 @@ impl Router {
     }
 
     fn ignored(&mut self, what: Ignored, who: Jid) {
-        self.events.push_back(SessionEvent::Ignored { what, who });
+        let is_of_people = matches!(
+            what,
+            Ignored::Message | Ignored::Presence | Ignored::Subscription
+        );
+        let shared = is_of_people && self.sharing == Sharing::Shared;
+        self.events
+            .push_back(SessionEvent::Ignored { what, who, shared });
     }
 
     fn ask(

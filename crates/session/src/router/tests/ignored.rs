@@ -6,7 +6,7 @@ use super::*;
 fn ignored(bench: &mut Bench) -> Vec<(Ignored, String)> {
     let events = bench.events().into_iter();
     let ignored = events.filter_map(|event| match event {
-        SessionEvent::Ignored { what, who } => Some((what, who.to_string())),
+        SessionEvent::Ignored { what, who, .. } => Some((what, who.to_string())),
         _ => None,
     });
     ignored.collect()
@@ -39,6 +39,23 @@ fn who_answers_what_was_given_up_is_not_told_of() {
     bench.receive(&answer("fernand@example.org/laptop"));
     let again = of(Ignored::Answer, "fernand@example.org/laptop");
     assert_eq!(ignored(&mut bench), again);
+}
+
+/// A server said that it is out of reach, and it read the question later.
+#[test]
+fn who_answers_after_a_server_said_otherwise_is_not_told_of() {
+    let mut bench = Bench::with_fernand();
+    let id = bench.fernand_online().attr("id").unwrap().to_owned();
+    let fernand = "fernand@example.org/laptop";
+    bench.receive(&format!(
+        "<iq type='error' id='{id}' from='{fernand}'><error type='wait'><recipient-unavailable \
+         xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    ));
+    let answer = format!("<iq type='result' id='{id}' from='{fernand}'/>");
+    bench.receive(&answer);
+    assert_eq!(ignored(&mut bench), []);
+    bench.receive(&answer);
+    assert_eq!(ignored(&mut bench), of(Ignored::Answer, fernand));
 }
 
 /// A server says so of what this side has answered, in the name of who asked; but not of what others were asked.
