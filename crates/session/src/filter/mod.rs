@@ -101,6 +101,7 @@ pub(crate) enum FilterError {
 }
 
 impl Filter {
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn new() -> Self {
         Self::noting(CutAnswers::default())
     }
