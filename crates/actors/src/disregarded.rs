@@ -36,8 +36,8 @@ use tubes_session::Ignored;
 pub enum Disregarded {
     /// Announcements that it can do something else, one after the other, without an answer to the question what.
     Announcement,
-    /// An answer of somebody who was not asked, or so long ago that this is forgotten. An error only where
-    /// somebody else was asked: servers bounce in others' names.
+    /// An answer of somebody who was not asked, has answered already, or was asked so long ago that this is
+    /// forgotten. An error only where somebody else was asked: servers bounce in others' names.
     Answer,
     /// What it can do is not what it announced: it is believed for nobody else (XEP-0115 §5.4).
     Capabilities,

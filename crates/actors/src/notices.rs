@@ -1,7 +1,6 @@
 //! Events that others can provoke as often as they like: each at most once a minute.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,42 +54,45 @@ enum Topic {
     Reached(Limit),
 }
 
-/// When the application was last told of each topic, and of whom.
+/// What the application was told of each topic a moment ago.
 #[derive(Debug, Default)]
-struct Told(HashMap<(Topic, Option<Jid>), Instant>);
+struct Told(HashMap<Topic, Vec<Word>>);
+
+#[derive(Debug)]
+struct Word {
+    of: Option<Jid>,
+    /// Its own, or one that it shares with whoever is one too many.
+    place: Option<Jid>,
+    at: Instant,
+}
 
 impl Told {
     /// Whether it is to be told now.
     fn note(&mut self, topic: Topic, peer: Option<&Jid>, now: Instant) -> bool {
-        let is_recent = |at: &Instant| now.saturating_duration_since(*at) < RESPITE;
-        let key = (topic, peer.cloned());
-        if self.0.get(&key).is_some_and(is_recent) {
+        let words = self.0.entry(topic).or_default();
+        words.retain(|word| now.saturating_duration_since(word.at) < RESPITE);
+        let place = crowd(words, peer).unwrap_or_else(|| peer.cloned());
+        let is_told = |word: &Word| word.of.as_ref() == peer || word.place == place;
+        if words.iter().any(is_told) {
             return false;
         }
-        self.0.retain(|_, at| is_recent(at));
-        // Whoever is one too many shares a place with the others.
-        let key = self.crowd(topic, peer).map_or(key, |them| (topic, them));
-        match self.0.entry(key) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(place) => {
-                place.insert(now);
-                true
-            }
-        }
+        let of = peer.cloned();
+        words.push(Word { of, place, at: now });
+        true
     }
+}
 
-    /// Among whom a peer is one too many: those of its room, or all.
-    fn crowd(&self, topic: Topic, peer: Option<&Jid>) -> Option<Option<Jid>> {
-        let of_topic = || self.0.keys().filter(move |(known, _)| *known == topic);
-        if of_topic().count() >= PEERS {
-            return Some(None);
-        }
-        // Somebody has as many names in a room as it likes.
-        let room = peer.filter(|peer| peer.is_full())?.to_bare();
-        let is_there = |known: &Jid| known.is_full() && known.to_bare() == room;
-        let of_room = of_topic().filter(|(_, known)| known.as_ref().is_some_and(is_there));
-        (of_room.count() >= OCCUPANTS).then(|| Some(room.into()))
+/// The place of those among whom a peer is one too many: those of its room, or all.
+fn crowd(words: &[Word], peer: Option<&Jid>) -> Option<Option<Jid>> {
+    if words.len() >= PEERS {
+        return Some(None);
     }
+    // Somebody has as many names in a room as it likes.
+    let room = peer.filter(|peer| peer.is_full())?.to_bare();
+    let is_there = |place: &Jid| place.is_full() && place.to_bare() == room;
+    let of_room = words.iter().filter_map(|word| word.place.as_ref());
+    let of_room = of_room.filter(|place| is_there(place));
+    (of_room.count() >= OCCUPANTS).then(|| Some(room.into()))
 }
 
 /// How often the application is told of one topic and one peer.
@@ -125,7 +127,7 @@ mod tests {
         let later = now + RESPITE;
         assert!(told.note(Topic::Reached(Limit::Unread), Some(&alice), later));
         // What is over is forgotten.
-        assert_eq!(told.0.len(), 1);
+        assert_eq!(told.0[&Topic::Reached(Limit::Unread)].len(), 1);
     }
 
     #[test]
@@ -146,7 +148,28 @@ mod tests {
         }
         // The room has taken its places; and the rest of all share one.
         assert_eq!(heard, PEERS - (OCCUPANTS + 1) + 1);
-        assert_eq!(told.0.len(), PEERS + 1);
+        assert_eq!(told.0[&Topic::Reached(Limit::Unread)].len(), PEERS + 1);
         assert!(told.note(Topic::Reached(Limit::Answers), None, now));
+    }
+
+    #[test]
+    fn who_was_one_too_many_is_not_told_of_again_when_there_is_room() {
+        let now = Instant::now();
+        let (soon, later) = (now + RESPITE * 3 / 4, now + RESPITE);
+        for (places, name) in [(OCCUPANTS, "hall@rooms.example.org/"), (PEERS, "example.")] {
+            let mut told = Told::default();
+            let mut note = |number: usize, now| {
+                let peer = format!("{name}{number}").parse().unwrap();
+                told.note(Topic::Reached(Limit::Unread), Some(&peer), now)
+            };
+            for number in 0..places {
+                assert!(note(number, now));
+            }
+            assert!(note(places, soon));
+            assert!(!note(places + 1, soon));
+            assert!(!note(places, later));
+            assert!(note(0, later));
+            assert!(note(places, soon + RESPITE));
+        }
     }
 }

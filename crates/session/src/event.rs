@@ -87,8 +87,8 @@ pub enum Ignored {
     /// Presence after presence announces that it is another one, or can do something else, within a minute and without
     /// an answer to the question what that is.
     Announcement,
-    /// An answer of somebody who was not asked, or so long ago that this is forgotten; an error only where somebody
-    /// else was asked.
+    /// An answer of somebody who was not asked, has answered already, or was asked so long ago that this is forgotten;
+    /// an error only where somebody else was asked.
     Answer,
     /// What somebody can do is not what it announced, so that it is believed for nobody else (XEP-0115 §5.4).
     Capabilities,

@@ -55,8 +55,8 @@ impl Over {
     }
 }
 
-/// Streams that are remembered: all that there may be at once, so that those of one peer, which end together, leave
-/// those of others remembered.
+/// Streams that are remembered: as many as there may be at once by default, several times what one contact may have,
+/// so that those of one, which end together, leave most of the others' remembered.
 const STREAMS: usize = 8192;
 
 /// Stanzas of one stream: a window of blocks, and what a client says again after a new login.

@@ -99,7 +99,9 @@ impl Router {
             }
             return;
         };
-        if let (Some(from), Err(_)) = (from, &outcome) {
+        if let (Some(from), Err(error)) = (from, &outcome)
+            && is_gone(error)
+        {
             self.tracker.came_back(from, id);
         }
         match (asker, outcome) {
